@@ -1,0 +1,79 @@
+import apps.core.fields
+import apps.core.ids
+import apps.core.tenancy
+import django.utils.timezone
+from apps.core.isolation import Isolate
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    initial = True
+
+    dependencies = [
+        ('datasets', '0001_initial'),
+        ('organizations', '0001_initial'),
+        ('records', '0001_initial'),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='Annotator',
+            fields=[
+                ('pk', models.CompositePrimaryKey('organization_id', 'dataset_id', 'user_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('cursor_id', models.UUIDField(null=True)),
+                ('exhausted_at', models.DateTimeField(null=True)),
+                ('first_response_at', models.DateTimeField(null=True)),
+                ('day', models.DateField(null=True)),
+                ('submitted_today', models.PositiveIntegerField(default=0)),
+                ('daily_quota', models.PositiveIntegerField(null=True)),
+                ('dataset', apps.core.fields.TenantLink(related_name='annotators', to='datasets.dataset')),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+                ('user', apps.core.fields.TenantLink(related_name='+', to='organizations.membership')),
+            ],
+            options={
+                'db_table': 'annotator',
+                'base_manager_name': 'objects',
+            },
+        ),
+        migrations.CreateModel(
+            name='Lease',
+            fields=[
+                ('pk', models.CompositePrimaryKey('organization_id', 'record_id', 'user_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('expires_at', models.DateTimeField()),
+                ('dataset', apps.core.fields.TenantLink(related_name='+', to='datasets.dataset')),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+                ('record', apps.core.fields.TenantLink(related_name='+', to='records.record')),
+                ('user', apps.core.fields.TenantLink(related_name='+', to='organizations.membership')),
+            ],
+            options={
+                'db_table': 'lease',
+                'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['expires_at'], name='lease_expiry'), models.Index(fields=['organization', 'dataset', 'user', 'record'], name='lease_holder')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Response',
+            fields=[
+                ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('values', models.JSONField(default=dict)),
+                ('status', models.CharField(choices=[('draft', 'Draft'), ('submitted', 'Submitted'), ('discarded', 'Discarded')], max_length=10)),
+                ('request_key', models.UUIDField(blank=True, null=True)),
+                ('updated_at', models.DateTimeField()),
+                ('dataset', apps.core.fields.TenantLink(related_name='+', to='datasets.dataset')),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+                ('record', apps.core.fields.TenantLink(related_name='responses', to='records.record')),
+                ('user', apps.core.fields.TenantLink(database_delete='NO ACTION', related_name='responses', to='organizations.membership')),
+            ],
+            options={
+                'db_table': 'response',
+                'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['organization', 'dataset', 'user', 'status', 'record'], name='response_annotator')],
+                'constraints': [models.UniqueConstraint(fields=('organization', 'record', 'user'), name='response_unique_per_annotator'), models.CheckConstraint(condition=models.Q(('status__in', ['draft', 'submitted', 'discarded'])), name='response_status_known'), models.CheckConstraint(condition=models.Q(models.Q(('status', 'submitted'), _negated=True), models.Q(('values', {}), _negated=True), _connector='OR'), name='response_submitted_has_values')],
+            },
+        ),
+        Isolate("Response"),
+        Isolate("Lease"),
+        Isolate("Annotator"),
+    ]

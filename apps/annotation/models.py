@@ -1,0 +1,109 @@
+"""Responses, leases and each annotator's place in a dataset."""
+
+from django.db import models
+from django.db.models import Q
+
+from apps.core.constraints import one_of
+from apps.core.fields import TenantLink
+from apps.core.models import TenantManager, TenantModel, TenantRow
+from apps.datasets.models import Dataset
+from apps.organizations.models import Membership, Role
+from apps.records.models import Record
+
+
+class ResponseStatus(models.TextChoices):
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    DISCARDED = "discarded"
+
+
+class ResponseQuerySet(models.QuerySet["Response"]):
+    def visible_to(self, member: Membership) -> "ResponseQuerySet":
+        """An annotator sees their own answers, everybody else all of their workspaces."""
+        visible = self.filter(record__in=Record.objects.visible_to(member))
+        return visible.filter(user=member) if member.role == Role.ANNOTATOR else visible
+
+    def submitted(self) -> "ResponseQuerySet":
+        return self.filter(status=ResponseStatus.SUBMITTED)
+
+
+class Response(TenantModel):
+    """One member's answers to one record: ``{question name: {"value": …}}``.
+
+    ``request_key`` is the idempotency key of the last write: the same key again changes nothing.
+    """
+
+    record = TenantLink(Record, related_name="responses")
+    user = TenantLink(Membership, database_delete="NO ACTION", related_name="responses")
+    dataset = TenantLink(Dataset, related_name="+")
+    values = models.JSONField(default=dict)
+    status = models.CharField(max_length=10, choices=ResponseStatus)
+    request_key = models.UUIDField(null=True, blank=True)
+    updated_at = models.DateTimeField()
+
+    objects = TenantManager.from_queryset(ResponseQuerySet)()
+
+    class Meta:
+        db_table = "response"
+        base_manager_name = "objects"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "record", "user"], name="response_unique_per_annotator"
+            ),
+            one_of("status", ResponseStatus, name="response_status_known"),
+            models.CheckConstraint(
+                condition=~Q(status="submitted") | ~Q(values={}),
+                name="response_submitted_has_values",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization", "dataset", "user", "status", "record"],
+                name="response_annotator",
+            ),
+        ]
+
+
+class Lease(TenantRow):
+    """A record in somebody's hands until ``expires_at``."""
+
+    pk = models.CompositePrimaryKey("organization_id", "record_id", "user_id")
+    record = TenantLink(Record, related_name="+")
+    user = TenantLink(Membership, related_name="+")
+    dataset = TenantLink(Dataset, related_name="+")
+    expires_at = models.DateTimeField()
+
+    objects: TenantManager["Lease"] = TenantManager()
+
+    class Meta:
+        db_table = "lease"
+        base_manager_name = "objects"
+        indexes = [
+            models.Index(fields=["expires_at"], name="lease_expiry"),
+            models.Index(fields=["organization", "dataset", "user", "record"], name="lease_holder"),
+        ]
+
+
+class Annotator(TenantRow):
+    """A member's place in a dataset: queue cursor, today's count, first answer.
+
+    ``cursor_id`` is the last record handed out; ``exhausted_at`` when the queue was last found
+    empty; ``day`` and ``submitted_today`` count against the daily quota, which ``daily_quota``
+    overrides for this person. The row stays when their answers are deleted.
+    """
+
+    pk = models.CompositePrimaryKey("organization_id", "dataset_id", "user_id")
+    dataset = TenantLink(Dataset, related_name="annotators")
+    user = TenantLink(Membership, related_name="+")
+    cursor_id = models.UUIDField(null=True)
+    exhausted_at = models.DateTimeField(null=True)
+    first_response_at = models.DateTimeField(null=True)
+    day = models.DateField(null=True)
+    submitted_today = models.PositiveIntegerField(default=0)
+    daily_quota = models.PositiveIntegerField(null=True)
+
+    objects: TenantManager["Annotator"] = TenantManager()
+
+    class Meta:
+        db_table = "annotator"
+        base_manager_name = "objects"

@@ -1,0 +1,1 @@
+"""The pages of owners, admins and the platform operator."""

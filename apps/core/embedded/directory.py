@@ -1,0 +1,108 @@
+"""The data directory of an instance: made, checked and locked before anything else happens."""
+
+import errno
+import fcntl
+import os
+import pwd
+from pathlib import Path
+
+from apps.core.embedded.errors import (
+    DirectoryInUseError,
+    DirectoryNotOursError,
+    DiskFullError,
+    EmbeddedError,
+    VersionError,
+)
+from apps.core.embedded.paths import log_directory, run_directory, socket_directory
+
+# What the files of a data directory were made by; raise the layout when an older version
+# could no longer use them.
+VERSIONS = {"layout": 1, "postgresql": 18}
+
+
+class DataDirectory:
+    """One data directory, held by at most one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Make what is missing, check that the directory is ours to use, and lock it."""
+        try:
+            self._make(self.path)
+            self._make(run_directory(self.path))
+            self._make(log_directory(self.path))
+            self._make(socket_directory(self.path))
+            self._take_lock()
+            self._check_version()
+        except OSError as error:
+            raise self.explain(error) from error
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _make(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = directory.lstat()
+        if status.st_uid != os.geteuid():
+            raise DirectoryNotOursError(
+                f"{directory} belongs to {user_name(status.st_uid)}, not to "
+                f"{user_name(os.geteuid())}: choose another --data-dir."
+            )
+        if directory != self.path:
+            directory.chmod(0o700)
+
+    def _take_lock(self) -> None:
+        file = self.path / "lock"
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
+            os.close(lock)
+            raise DirectoryInUseError(
+                f"{self.path} is in use by process {holder}: stop it or choose another --data-dir."
+            ) from error
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        self._lock = lock
+
+    def _check_version(self) -> None:
+        file = self.path / "VERSION"
+        if not file.exists():
+            lines = [f"{name} {number}\n" for name, number in VERSIONS.items()]
+            file.write_text("".join(lines))
+            return
+        for line in file.read_text().splitlines():
+            name, _, number = line.partition(" ")
+            known = VERSIONS.get(name, 0)
+            if not number.isdecimal() or int(number) > known:
+                raise VersionError(
+                    f"{self.path} was made by a newer version of Stoneware ({line!r}): "
+                    "use that version, or choose another --data-dir."
+                )
+            if int(number) < known:
+                raise VersionError(
+                    f"{self.path} was made by an older version of Stoneware ({line!r}): "
+                    "back up with that version and restore with this one."
+                )
+
+    def explain(self, error: OSError) -> EmbeddedError:
+        """The error in our words, for one the operating system raised below this directory."""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return DiskFullError(f"No space is left on the disk of {self.path}.")
+        if isinstance(error, FileExistsError | NotADirectoryError):
+            return EmbeddedError(f"{error.filename} is not a directory.")
+        return EmbeddedError(f"{self.path} cannot be used: {error.strerror} ({error.filename}).")
+
+
+def user_name(uid: int) -> str:
+    """The account's name, or its number when it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"

@@ -1,0 +1,237 @@
+"""Runs a whole instance: engines, migrations, web server, worker; one signal stops it all.
+
+It is a small process of its own (``python -m apps.core.embedded.supervisor``), which
+``manage.py up`` turns into: a process with Django loaded would hold 70 MB for nothing.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+from apps.core.embedded.errors import EmbeddedError
+from apps.core.embedded.listener import answers, listen, url_of
+from apps.core.embedded.migrations import migrate
+from apps.core.embedded.paths import (
+    absolute,
+    credentials_file,
+    data_dir,
+    log_directory,
+    run_directory,
+    supervisor_file,
+)
+from apps.core.embedded.process import Process
+from apps.core.embedded.services import Services
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 6900  # Argilla's, so existing scripts connect unchanged
+
+LOOK_EVERY = 0.25  # seconds
+FIRST_PAGE_PATIENCE = 60.0  # seconds
+STOP_PATIENCE = 3.0  # seconds for requests and jobs under way; jobs resume by themselves
+MOST_DEATHS = 5  # of one part, within
+DEATHS_WITHIN = 60.0  # seconds; then the supervisor gives up
+
+
+class Part(Protocol):
+    """What the supervisor keeps running: an engine, the web server, the worker."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def is_running(self) -> bool: ...
+    def start(self) -> None: ...
+    def failure(self, message: str) -> EmbeddedError: ...
+
+
+class Revival:
+    """Starts one part again when it has died: soon, then later and later, then no more."""
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.deaths: deque[float] = deque(maxlen=MOST_DEATHS)
+        self.due: float | None = None
+
+    def look(self) -> None:
+        """Start the part again when it is due; raises its failure when it dies too often."""
+        if self.part.is_running:
+            return
+        now = time.monotonic()
+        if self.due is None:
+            self.deaths.append(now)
+            quick = [death for death in self.deaths if now - death < DEATHS_WITHIN]
+            if len(quick) == MOST_DEATHS:
+                raise self.part.failure(f"The part {self.part.name!r} dies again and again.")
+            self.due = now + 0.25 * 2 ** len(quick)
+            say(f"The part {self.part.name!r} has died; starting it again.")
+        elif now >= self.due:
+            self.due = None
+            self.part.start()
+
+
+class Supervisor:
+    """One running instance of Stoneware on one data directory and one address."""
+
+    def __init__(self, *, data_dir: Path, host: str, port: int, demo: bool) -> None:
+        self.data_dir = data_dir
+        self.host = host
+        self.port = port
+        self.demo = demo
+        self.url = ""
+
+    def run(self) -> None:
+        """Start everything, then keep it running until a signal or a failure ends it."""
+        with ExitStack() as stack:
+            listener = stack.enter_context(closing(listen(host=self.host, port=self.port)))
+            self.url = url_of(listener)
+            services = stack.enter_context(self._services())
+            if migrate(data_dir=self.data_dir, postgres=services.postgres):
+                say("The database is up to date.")
+            web, worker = self._web(listener), self._worker()
+            stack.callback(self._stop, [web, worker])
+            web.start()
+            worker.start()
+            if self.demo and not credentials_file(self.data_dir).exists():
+                self._load_demo()
+            self._wait_for_first_page(listener, web)
+            stack.callback(supervisor_file(self.data_dir).unlink, missing_ok=True)
+            self._announce()
+            self._watch([*services.engines, web, worker])
+
+    def _services(self) -> Services:
+        return Services(
+            self.data_dir,
+            with_postgres=not os.environ.get("DATABASE_URL"),
+            with_redis=not os.environ.get("REDIS_URL"),
+        )
+
+    def _web(self, listener: socket.socket) -> Process:
+        command = [
+            *(sys.executable, "-m", "gunicorn", "config.wsgi"),
+            *("--bind", f"fd://{listener.fileno()}"),
+            *("--worker-class", "gthread", "--threads", "8"),
+            *("--graceful-timeout", str(int(STOP_PATIENCE)), "--no-control-socket"),
+        ]
+        inherited = [listener.fileno()]
+        return Process("web", command, data_dir=self.data_dir, inherited=inherited)
+
+    def _worker(self) -> Process:
+        schedule = run_directory(self.data_dir) / "beat-schedule"
+        command = [
+            *(sys.executable, "-m", "celery", "--app", "config", "worker"),
+            *("--pool", "threads", "--beat", "--schedule", str(schedule)),
+            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+            *("--loglevel", "INFO"),
+        ]
+        return Process("worker", command, data_dir=self.data_dir)
+
+    def _load_demo(self) -> None:
+        say("Loading the demo.")
+        command = [
+            *(sys.executable, "manage.py", "load_demo"),
+            *("--data-dir", str(self.data_dir), "--url", self.url),
+        ]
+        Process("demo", command, data_dir=self.data_dir).run()
+
+    def _wait_for_first_page(self, listener: socket.socket, web: Process) -> None:
+        deadline = time.monotonic() + FIRST_PAGE_PATIENCE
+        while not answers(listener, patience=1):
+            if not web.is_running or time.monotonic() > deadline:
+                raise web.failure("The web server does not start.")
+
+    def _announce(self) -> None:
+        state = {"pid": os.getpid(), "url": self.url}
+        supervisor_file(self.data_dir).write_text(json.dumps(state))
+        say("\n".join(announcement(url=self.url, data_dir=self.data_dir)))
+
+    def _watch(self, parts: Sequence[Part]) -> None:
+        revivals = [Revival(part) for part in parts]
+        while True:
+            for revival in revivals:
+                revival.look()
+            time.sleep(LOOK_EVERY)
+
+    def _stop(self, processes: Sequence[Process]) -> None:
+        say("Stopping.")
+        for process in processes:
+            process.ask_to_stop()
+        for process in processes:
+            process.stop(patience=STOP_PATIENCE)
+
+
+def announcement(*, url: str, data_dir: Path) -> list[str]:
+    """What a person needs to know when everything runs, line by line."""
+    lines = [
+        "",
+        f"  Stoneware runs at  {url}",
+        f"  Data directory     {data_dir}",
+        f"  Logs               {log_directory(data_dir)}",
+    ]
+    with suppress(FileNotFoundError, ValueError, KeyError):
+        owner = json.loads(credentials_file(data_dir).read_text())["owner"]
+        lines += [
+            f"  Log in as          {owner['email']}",
+            f"  Password           {owner['password']}",
+            f"  API key            {owner['api_key']}",
+        ]
+    return [*lines, "", "  Ctrl-C stops it.", ""]
+
+
+def say(text: str) -> None:
+    """Write to the terminal; when it is gone, there is nobody to tell."""
+    with suppress(OSError):
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+
+def end_on_signals() -> None:
+    """Let the first stop signal end the program in order, and ignore those that follow."""
+    signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
+        signals.remove(signal.SIGHUP)
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        for one in signals:
+            signal.signal(one, lambda _signal, _frame: None)
+        raise KeyboardInterrupt
+
+    for one in signals:
+        signal.signal(one, end)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run an instance until it is stopped; the exit code is 1 when it could not go on."""
+    parser = argparse.ArgumentParser(prog="python -m apps.core.embedded.supervisor")
+    parser.add_argument("--host", default=DEFAULT_HOST)
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--demo", action="store_true")
+    options = parser.parse_args(arguments)
+    directory = absolute(options.data_dir.absolute()) if options.data_dir else data_dir()
+    os.environ["STONEWARE_DATA_DIR"] = str(directory)
+    end_on_signals()
+    try:
+        Supervisor(
+            data_dir=directory, host=options.host, port=options.port, demo=options.demo
+        ).run()
+    except KeyboardInterrupt:
+        say("Stopped.")
+    except EmbeddedError as error:
+        sys.stderr.write(f"error: {error}\n")
+        if error.log_tail:
+            sys.stderr.write(f"{error.log_tail}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

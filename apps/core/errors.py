@@ -1,0 +1,32 @@
+"""What can go wrong, in domain words; the interfaces turn each into a status once."""
+
+
+class DomainError(Exception):
+    """A request that the rules do not allow; the message is meant for people."""
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+class InvalidError(DomainError):
+    """The input breaks a rule (422)."""
+
+
+class NotFoundError(DomainError):
+    """No such object in this organization (404)."""
+
+
+class NotAllowedError(DomainError):
+    """The person may not do this (403)."""
+
+    def __init__(self, message: str = "Operation not allowed") -> None:
+        super().__init__(message)
+
+
+class ConflictError(DomainError):
+    """Something with this name or id exists already, or the state forbids it (409)."""
+
+
+class LimitReachedError(DomainError):
+    """The plan's limit is reached (403, code ``quota_exceeded``)."""

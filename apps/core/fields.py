@@ -1,0 +1,48 @@
+"""Field types and defaults shared by all tables."""
+
+from typing import Any, TypeVar
+
+from django.db import models
+
+_ST = TypeVar("_ST")
+_GT = TypeVar("_GT")
+
+
+class TenantLink(models.ForeignKey[_ST, _GT]):
+    """A foreign key between tenant tables.
+
+    Django knows the relation; the database enforces it through the composite key that
+    ``core.isolation.Isolate`` adds, whose ``database_delete`` rule is the one that counts.
+    """
+
+    def __init__(self, to: Any, *, database_delete: str = "CASCADE", **kwargs: Any) -> None:
+        self.database_delete = database_delete
+        super().__init__(to, **_without_constraint(kwargs), db_index=False)
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        kwargs = {key: kwargs[key] for key in kwargs if key not in _IMPLIED}
+        if self.database_delete != "CASCADE":
+            kwargs["database_delete"] = self.database_delete
+        return name, path, args, kwargs
+
+
+class TenantKey(models.OneToOneField[_ST, _GT]):
+    """The key of a row that lies beside exactly one parent row and goes with it."""
+
+    database_delete = "CASCADE"
+
+    def __init__(self, to: Any, **kwargs: Any) -> None:
+        super().__init__(to, **_without_constraint(kwargs), primary_key=True)
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        return name, path, args, {key: kwargs[key] for key in kwargs if key not in _IMPLIED}
+
+
+_IMPLIED = {"on_delete", "db_constraint", "db_index", "primary_key"}
+
+
+def _without_constraint(kwargs: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: kwargs[key] for key in kwargs if key not in _IMPLIED}
+    return {**kept, "on_delete": models.DO_NOTHING, "db_constraint": False}

@@ -1,0 +1,60 @@
+"""The three look-ups that come before the tenant is known.
+
+Each calls one SECURITY DEFINER function; nothing else reads across organizations.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHolder:
+    """Whose API key it is."""
+
+    organization_id: UUID
+    key_id: UUID
+    membership_id: UUID
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An organization in which an account is a member."""
+
+    organization_id: UUID
+    slug: str
+    name: str
+    membership_id: UUID
+
+
+def digest(key: str) -> str:
+    """SHA-256 of a key, in hex; keys are random enough to need no salt."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def find_api_key(key: str) -> KeyHolder | None:
+    """The holder of a valid key: not revoked, not expired, member active. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM find_api_key(%s)", [digest(key)])
+        row = cursor.fetchone()
+    return KeyHolder(*row) if row else None
+
+
+def find_organization(slug: str) -> UUID | None:
+    """The id of the organization with this slug. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT organization_id FROM find_organization(%s)", [slug])
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def find_memberships(user_id: UUID) -> list[Place]:
+    """Where the account is an active member, by slug. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM find_memberships(%s)", [user_id])
+        rows = cursor.fetchall()
+    return [Place(*row) for row in rows]

@@ -1,0 +1,158 @@
+import apps.core.fields
+import apps.core.ids
+import apps.core.tenancy
+import django.core.validators
+import django.db.models.deletion
+import django.utils.timezone
+from django.conf import settings
+from apps.core.isolation import Isolate
+from django.db import migrations, models
+
+
+# What must be known before the tenant is: whose key this is, which organization answers to this
+# name, and where an account is a member. Each function answers that one question and no other.
+LOOKUPS = """
+CREATE FUNCTION find_api_key(key_digest text)
+RETURNS TABLE (organization_id uuid, key_id uuid, membership_id uuid, last_used_at timestamptz)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    SELECT k.organization_id, k.id, k.membership_id, k.last_used_at
+    FROM api_key k
+    JOIN membership m ON m.organization_id = k.organization_id AND m.id = k.membership_id
+    WHERE k.digest = key_digest AND k.revoked_at IS NULL AND m.is_active
+      AND (k.expires_at IS NULL OR k.expires_at > now())
+$$;
+CREATE FUNCTION find_organization(wanted_slug text)
+RETURNS TABLE (organization_id uuid, organization_name text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    SELECT id, name::text FROM organization WHERE slug = wanted_slug
+$$;
+CREATE FUNCTION find_memberships(account uuid)
+RETURNS TABLE (organization_id uuid, slug text, organization_name text, membership_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    SELECT o.id, o.slug::text, o.name::text, m.id
+    FROM membership m JOIN organization o ON o.id = m.organization_id
+    WHERE m.user_id = account AND m.is_active ORDER BY o.slug
+$$;
+ALTER FUNCTION find_api_key(text) OWNER TO stoneware_operator;
+ALTER FUNCTION find_organization(text) OWNER TO stoneware_operator;
+ALTER FUNCTION find_memberships(uuid) OWNER TO stoneware_operator;
+"""
+DROP_LOOKUPS = """
+DROP FUNCTION find_api_key(text);
+DROP FUNCTION find_organization(text);
+DROP FUNCTION find_memberships(uuid);
+"""
+
+
+class Migration(migrations.Migration):
+
+    initial = True
+
+    dependencies = [
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
+    ]
+
+    operations = [
+        migrations.CreateModel(
+            name='Organization',
+            fields=[
+                ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('slug', models.CharField(max_length=63, unique=True, validators=[django.core.validators.RegexValidator('^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')])),
+                ('name', models.CharField(max_length=200)),
+                ('plan', models.CharField(choices=[('self_hosted', 'Self Hosted'), ('starter', 'Starter'), ('base', 'Base'), ('medium', 'Medium'), ('large', 'Large')], default='self_hosted', max_length=20)),
+                ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+            ],
+            options={
+                'db_table': 'organization',
+            },
+        ),
+        migrations.CreateModel(
+            name='Membership',
+            fields=[
+                ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+                ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('username', models.CharField(max_length=200)),
+                ('first_name', models.CharField(blank=True, max_length=200)),
+                ('last_name', models.CharField(blank=True, max_length=200, null=True)),
+                ('role', models.CharField(choices=[('owner', 'Owner'), ('admin', 'Admin'), ('reviewer', 'Reviewer'), ('annotator', 'Annotator')], default='annotator', max_length=20)),
+                ('is_active', models.BooleanField(default=True)),
+                ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to=settings.AUTH_USER_MODEL)),
+            ],
+            options={
+                'db_table': 'membership',
+                'base_manager_name': 'objects',
+            },
+        ),
+        migrations.CreateModel(
+            name='ApiKey',
+            fields=[
+                ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+                ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('name', models.CharField(default='default', max_length=100)),
+                ('prefix', models.CharField(max_length=16)),
+                ('digest', models.CharField(max_length=64)),
+                ('expires_at', models.DateTimeField(blank=True, null=True)),
+                ('last_used_at', models.DateTimeField(blank=True, null=True)),
+                ('revoked_at', models.DateTimeField(blank=True, null=True)),
+                ('membership', apps.core.fields.TenantLink(related_name='api_keys', to='organizations.membership')),
+            ],
+            options={
+                'db_table': 'api_key',
+                'base_manager_name': 'objects',
+            },
+        ),
+        migrations.CreateModel(
+            name='RecordVolume',
+            fields=[
+                ('organization', apps.core.fields.TenantKey(default=apps.core.tenancy.current, related_name='+', serialize=False, to='organizations.organization')),
+                ('records', models.BigIntegerField(default=0)),
+                ('record_limit', models.BigIntegerField(blank=True, null=True)),
+            ],
+            options={
+                'db_table': 'record_volume',
+                'base_manager_name': 'objects',
+            },
+        ),
+        migrations.AddConstraint(
+            model_name='organization',
+            constraint=models.CheckConstraint(condition=models.Q(('slug__regex', '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$')), name='organization_slug_is_a_host_label'),
+        ),
+        migrations.AddConstraint(
+            model_name='organization',
+            constraint=models.CheckConstraint(condition=models.Q(('plan__in', ['self_hosted', 'starter', 'base', 'medium', 'large'])), name='organization_plan_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='membership',
+            constraint=models.UniqueConstraint(fields=('organization', 'username'), name='membership_username_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='membership',
+            constraint=models.UniqueConstraint(fields=('organization', 'user'), name='membership_user_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='membership',
+            constraint=models.CheckConstraint(condition=models.Q(('username', ''), _negated=True), name='membership_username_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='membership',
+            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['owner', 'admin', 'reviewer', 'annotator'])), name='membership_role_known'),
+        ),
+        migrations.AddIndex(
+            model_name='apikey',
+            index=models.Index(fields=['digest'], name='api_key_digest'),
+        ),
+        migrations.AddConstraint(
+            model_name='apikey',
+            constraint=models.UniqueConstraint(fields=('organization', 'digest'), name='api_key_digest_unique'),
+        ),
+        Isolate("Organization", tenant_column="id"),
+        Isolate("RecordVolume", top=True),
+        Isolate("Membership", top=True),
+        Isolate("ApiKey"),
+        migrations.RunSQL(LOOKUPS, reverse_sql=DROP_LOOKUPS),
+    ]

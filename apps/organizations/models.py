@@ -1,0 +1,135 @@
+"""Organizations, memberships, API keys, record volume."""
+
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from apps.core.constraints import one_of
+from apps.core.fields import TenantKey, TenantLink
+from apps.core.ids import uuid7
+from apps.core.models import TenantManager, TenantModel
+from apps.core.tenancy import current
+
+SLUG_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+
+class Role(models.TextChoices):
+    """Each role may do what the next ones may."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    REVIEWER = "reviewer"
+    ANNOTATOR = "annotator"
+
+
+class Plan(models.TextChoices):
+    """Record volume: 1, 3, 4 and 6 million; a self-hosted organization has no limit."""
+
+    SELF_HOSTED = "self_hosted"
+    STARTER = "starter"
+    BASE = "base"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+
+class Organization(models.Model):
+    """A tenant. Its own row is behind the same wall as everything it owns."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    slug = models.CharField(max_length=63, unique=True, validators=[RegexValidator(SLUG_PATTERN)])
+    name = models.CharField(max_length=200)
+    plan = models.CharField(max_length=20, choices=Plan, default=Plan.SELF_HOSTED)
+    inserted_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        db_table = "organization"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(slug__regex=SLUG_PATTERN), name="organization_slug_is_a_host_label"
+            ),
+            one_of("plan", Plan, name="organization_plan_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RecordVolume(models.Model):
+    """How many records the organization holds, and how many its plan allows."""
+
+    organization = TenantKey(Organization, related_name="+", default=current)
+    records = models.BigIntegerField(default=0)
+    record_limit = models.BigIntegerField(null=True, blank=True)
+
+    objects: TenantManager["RecordVolume"] = TenantManager()
+
+    class Meta:
+        db_table = "record_volume"
+        base_manager_name = "objects"
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def active(self) -> "MembershipQuerySet":
+        return self.filter(is_active=True)
+
+
+class Membership(TenantModel):
+    """A person in an organization: what the API calls a user."""
+
+    user = models.ForeignKey(
+        "users.User", models.PROTECT, null=True, blank=True, related_name="memberships"
+    )
+    username = models.CharField(max_length=200)
+    first_name = models.CharField(max_length=200, blank=True)
+    last_name = models.CharField(max_length=200, null=True, blank=True)
+    role = models.CharField(max_length=20, choices=Role, default=Role.ANNOTATOR)
+    is_active = models.BooleanField(default=True)
+
+    objects = TenantManager.from_queryset(MembershipQuerySet)()
+
+    class Meta:
+        db_table = "membership"
+        base_manager_name = "objects"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "username"], name="membership_username_unique"
+            ),
+            models.UniqueConstraint(fields=["organization", "user"], name="membership_user_unique"),
+            models.CheckConstraint(condition=~Q(username=""), name="membership_username_given"),
+            one_of("role", Role, name="membership_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.username
+
+    @property
+    def display_name(self) -> str:
+        """First and last name, or the username."""
+        return f"{self.first_name} {self.last_name or ''}".strip() or self.username
+
+
+class ApiKey(TenantModel):
+    """A member's key; only its digest is kept, and its first characters to recognise it by."""
+
+    membership = TenantLink(Membership, related_name="api_keys")
+    name = models.CharField(max_length=100, default="default")
+    prefix = models.CharField(max_length=16)
+    digest = models.CharField(max_length=64)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects: TenantManager["ApiKey"] = TenantManager()
+
+    class Meta:
+        db_table = "api_key"
+        base_manager_name = "objects"
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "digest"], name="api_key_digest_unique")
+        ]
+        indexes = [models.Index(fields=["digest"], name="api_key_digest")]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"

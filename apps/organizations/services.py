@@ -1,0 +1,226 @@
+"""Writes to organizations, their members and their API keys."""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from apps.core.errors import ConflictError, InvalidError, LimitReachedError, NotFoundError
+from apps.core.ids import uuid7
+from apps.core.tenancy import current, enter
+from apps.events.log import emit
+from apps.organizations import directory
+from apps.organizations.models import ApiKey, Membership, Organization, Plan, RecordVolume, Role
+from apps.users.models import User
+
+KEY_PREFIX = "sw_"
+RECORD_LIMITS: Mapping[str, int | None] = {
+    Plan.SELF_HOSTED: None,
+    Plan.STARTER: 1_000_000,
+    Plan.BASE: 3_000_000,
+    Plan.MEDIUM: 4_000_000,
+    Plan.LARGE: 6_000_000,
+}
+RESERVED_SLUGS = {"www", "api", "app", "admin", "operator", "static", "mail", "status", "help"}
+
+
+def create_organization(*, name: str, slug: str, plan: str = Plan.SELF_HOSTED) -> Organization:
+    """Create a tenant with an empty record volume.
+
+    Raises ``ConflictError`` when the slug is taken, ``InvalidError`` when it cannot be one.
+    """
+    organization = Organization(id=uuid7(), name=name, slug=slug, plan=plan)
+    try:
+        organization.clean_fields()
+    except ValidationError as error:
+        raise InvalidError("; ".join(error.messages)) from error
+    if slug in RESERVED_SLUGS:
+        raise InvalidError(f"The slug {slug!r} is reserved.")
+    if directory.find_organization(slug):
+        raise ConflictError(f"An organization with the slug {slug!r} exists already.")
+    with enter(organization.id):
+        organization.save(force_insert=True)
+        RecordVolume.objects.create(record_limit=RECORD_LIMITS[plan])
+        emit("organization.created", object_id=organization.id, payload={"slug": slug})
+    return organization
+
+
+@transaction.atomic
+def create_member(
+    *,
+    username: str,
+    role: str = Role.ANNOTATOR,
+    first_name: str = "",
+    last_name: str | None = None,
+    password: str | None = None,
+    email: str | None = None,
+    id: UUID | None = None,
+) -> Membership:
+    """Add a person to the entered organization, making an account for them.
+
+    An account that exists for ``email`` is joined, and its password is left as it is. Without
+    ``email`` the member logs in on the organization's page with username and password.
+
+    Raises ``ConflictError`` when username, id or account are in the organization already.
+    """
+    if not username.strip():
+        raise InvalidError("A username is needed.")
+    if role not in Role.values:
+        raise InvalidError(f"Unknown role: {role}.")
+    if Membership.objects.filter(username=username).exists():
+        raise ConflictError(f"User with username `{username}` is not unique")
+    if id and Membership.objects.filter(id=id).exists():
+        raise ConflictError(f"User with id `{id}` is not unique")
+    member = Membership(
+        id=id or uuid7(), username=username, role=role, first_name=first_name, last_name=last_name
+    )
+    member.user = _account(email, password)
+    try:
+        with transaction.atomic():
+            member.save(force_insert=True)
+    except IntegrityError as error:
+        raise ConflictError(f"User with username `{username}` is not unique") from error
+    emit("member.created", object_id=member.id, payload={"username": username, "role": role})
+    return member
+
+
+def _account(email: str | None, password: str | None) -> User:
+    if not email:
+        return User.objects.create_user(None, password)
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise InvalidError(f"{email!r} is not an e-mail address.") from error
+    known = User.objects.filter(email__iexact=email).first()
+    return known or User.objects.create_user(email, password)
+
+
+@transaction.atomic
+def update_member(*, member: Membership, changes: Mapping[str, Any]) -> Membership:
+    """Change names, role or password; keys that are absent stay as they are.
+
+    Raises ``InvalidError`` when the username is taken or the last owner would lose the role.
+    """
+    username = changes.get("username", member.username)
+    taken = Membership.objects.filter(username=username).exclude(pk=member.pk)
+    if taken.exists():
+        raise InvalidError(f"User with username `{username}` is not unique")
+    if changes.get("role", member.role) != Role.OWNER:
+        _keep_an_owner(member)
+    before = {"username": member.username, "role": member.role}
+    for name in ("username", "first_name", "last_name", "role"):
+        if name in changes:
+            setattr(member, name, changes[name])
+    member.save()
+    if changes.get("password"):
+        set_password(member=member, password=changes["password"])
+    emit(
+        "member.updated",
+        object_id=member.id,
+        payload={"before": before, "after": {"username": member.username, "role": member.role}},
+    )
+    return member
+
+
+@transaction.atomic
+def set_password(*, member: Membership, password: str) -> None:
+    """Set the password of a member whose account this organization made.
+
+    An account with an e-mail belongs to the person, who may be a member elsewhere: raises
+    ``InvalidError``.
+    """
+    user = member.user
+    if user is None:
+        user = User.objects.create_user(None, password)
+        Membership.objects.filter(pk=member.pk).update(user=user)
+        return
+    if user.email:
+        raise InvalidError("This account has an e-mail address; its owner sets the password.")
+    user.set_password(password)
+    user.save(update_fields=["password"])
+
+
+@transaction.atomic
+def remove_member(*, member: Membership) -> None:
+    """Deactivate a member and forget who they were; their answers stay under a pseudonym.
+
+    Keys stop working and the account's link is cut. Raises ``InvalidError`` for the last owner.
+    """
+    _keep_an_owner(member)
+    ApiKey.objects.filter(membership=member, revoked_at=None).update(revoked_at=timezone.now())
+    Membership.objects.filter(pk=member.pk).update(
+        username=f"former-{member.id}",
+        first_name="",
+        last_name=None,
+        role=Role.ANNOTATOR,
+        is_active=False,
+        user=None,
+        updated_at=timezone.now(),
+    )
+    emit("member.removed", object_id=member.id)
+
+
+def _keep_an_owner(member: Membership) -> None:
+    """The lock makes two owners who leave at once take turns."""
+    owners = Membership.objects.active().filter(role=Role.OWNER).select_for_update(of=("self",))
+    if member.role == Role.OWNER and not any(owner.pk != member.pk for owner in owners):
+        raise InvalidError("An organization keeps at least one owner.")
+
+
+@transaction.atomic
+def create_api_key(
+    *, member: Membership, name: str = "default", expires_at: datetime | None = None
+) -> tuple[ApiKey, str]:
+    """Issue a key; returns the row and the key itself, which is shown this once.
+
+    The key has 256 random bits behind the prefix ``sw_``; only its SHA-256 is kept.
+    """
+    key = KEY_PREFIX + secrets.token_urlsafe(32)
+    row = ApiKey.objects.create(
+        membership=member,
+        name=name,
+        prefix=key[:10],
+        digest=directory.digest(key),
+        expires_at=expires_at,
+    )
+    emit("api_key.created", object_id=row.id, payload={"member": str(member.id), "name": name})
+    return row, key
+
+
+@transaction.atomic
+def revoke_api_key(*, key_id: UUID) -> None:
+    """Stop a key at once; a second call does nothing. Raises ``NotFoundError``."""
+    if not ApiKey.objects.filter(id=key_id).exists():
+        raise NotFoundError(f"ApiKey with id `{key_id}` not found")
+    if ApiKey.objects.filter(id=key_id, revoked_at=None).update(revoked_at=timezone.now()):
+        emit("api_key.revoked", object_id=key_id)
+
+
+def note_key_use(holder: directory.KeyHolder) -> None:
+    """Remember that a key was used, to five minutes' precision: one write per key and span."""
+    now = timezone.now()
+    if holder.last_used_at is None or holder.last_used_at < now - timedelta(minutes=5):
+        ApiKey.objects.filter(id=holder.key_id).update(last_used_at=now)
+
+
+def count_records(change: int) -> None:
+    """Add ``change`` (may be negative) to the organization's records, as the plan allows.
+
+    One conditional UPDATE; the last statement of its transaction, since it serialises the
+    organization's writers. Raises ``LimitReachedError`` and changes nothing over the limit.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE record_volume SET records = greatest(records + %(n)s, 0)"
+            " WHERE organization_id = %(o)s"
+            " AND (%(n)s <= 0 OR record_limit IS NULL OR records + %(n)s <= record_limit)",
+            {"n": change, "o": current()},
+        )
+        if cursor.rowcount == 0:
+            raise LimitReachedError("The plan's record limit is reached.")

@@ -1,0 +1,1 @@
+"""Language-model steps over records: suggestions, generation, feedback."""

@@ -1,0 +1,1 @@
+"""Filters, full text, vector similarity and their hybrid, returned as record querysets."""

@@ -1,0 +1,73 @@
+"""Who may do what: one table, deny by default.
+
+``check(member, action, workspace_id)`` is the only question the interfaces ask. Whether the
+object is visible at all is asked before, by ``visible_to``: a stranger's object is a 404.
+"""
+
+from typing import Final
+from uuid import UUID
+
+from django.db import models
+
+from apps.core.errors import NotAllowedError
+from apps.organizations.models import Membership, Role
+from apps.workspaces.models import WorkspaceMembership
+
+
+class Action(models.TextChoices):
+    """What can be done; organization-wide first, then within a workspace."""
+
+    MANAGE_MEMBERS = "manage_members"
+    MANAGE_WORKSPACES = "manage_workspaces"
+    ADD_WORKSPACE_MEMBERS = "add_workspace_members"
+    REMOVE_WORKSPACE_MEMBERS = "remove_workspace_members"
+    VIEW_WORKSPACE_MEMBERS = "view_workspace_members"
+    VIEW_DATASET = "view_dataset"
+    MANAGE_DATASET = "manage_dataset"
+    MANAGE_RECORDS = "manage_records"
+    LIST_RECORDS = "list_records"
+    VIEW_ALL_RESPONSES = "view_all_responses"
+    REVIEW = "review"
+    ANSWER = "answer"
+    RUN_JOBS = "run_jobs"
+
+
+_ANNOTATOR: Final = {Action.VIEW_DATASET, Action.ANSWER}
+_REVIEWER: Final = _ANNOTATOR | {Action.VIEW_ALL_RESPONSES, Action.REVIEW, Action.LIST_RECORDS}
+_ADMIN: Final = _REVIEWER | {
+    Action.VIEW_WORKSPACE_MEMBERS,
+    Action.REMOVE_WORKSPACE_MEMBERS,
+    Action.MANAGE_DATASET,
+    Action.MANAGE_RECORDS,
+    Action.RUN_JOBS,
+}
+_OWNER: Final = set(Action)
+
+ALLOWED: Final[dict[str, set[Action]]] = {
+    Role.OWNER: _OWNER,
+    Role.ADMIN: _ADMIN,
+    Role.REVIEWER: _REVIEWER,
+    Role.ANNOTATOR: _ANNOTATOR,
+}
+
+
+def role_in(member: Membership, workspace_id: UUID) -> str | None:
+    """The member's role in the workspace; None for a stranger. One query, none for an owner."""
+    if member.role == Role.OWNER:
+        return Role.OWNER
+    places = WorkspaceMembership.objects.filter(workspace_id=workspace_id, membership=member)
+    for override in places.values_list("role", flat=True):
+        return override or member.role
+    return None
+
+
+def may(member: Membership, action: Action, workspace_id: UUID | None = None) -> bool:
+    """Whether the member may do this, in the workspace where one is named."""
+    role = member.role if workspace_id is None else role_in(member, workspace_id)
+    return role is not None and action in ALLOWED[role]
+
+
+def check(member: Membership, action: Action, workspace_id: UUID | None = None) -> None:
+    """Raise ``NotAllowedError`` unless the member may do this."""
+    if not may(member, action, workspace_id):
+        raise NotAllowedError

@@ -1,0 +1,209 @@
+"""Settings that every environment shares; the leaves beside this file only override."""
+
+from pathlib import Path
+from typing import Any
+
+from apps.core.embedded.paths import data_dir, redis_socket, socket_directory
+from config import env
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+DATA_DIR = data_dir()
+
+# --- Where things are -------------------------------------------------------------------------
+SECRET_KEY = env.text("SECRET_KEY") or env.secret_file(DATA_DIR / "secret_key")
+DEBUG = False
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False  # API clients do not follow redirects; pages link to their exact address
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SITE_NAME = "Stoneware"
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "allauth",
+    "allauth.account",
+    "django_htmx",
+    "csp",
+    "apps.core",
+    "apps.events",
+    "apps.users",
+    "apps.organizations",
+    "apps.workspaces",
+    "apps.jobs",
+    "apps.datasets",
+    "apps.records",
+    "apps.annotation",
+    "apps.quality",
+    "apps.exchange",
+    "apps.labeling",
+    "apps.api",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- PostgreSQL: one database, three roles ----------------------------------------------------
+# default: web and workers, walled in by row-level security. owner: migrations. operator: sees
+# every tenant; the operator console, the sweepers and backups only.
+CONNECTION_POOL_SIZE = env.number("DATABASE_POOL_SIZE", 12)  # more than a process has threads
+
+
+def _database(variable: str, role: str, **extra: Any) -> dict[str, Any]:
+    url = env.text(variable, f"postgresql://{role}@/stoneware?host={socket_directory(DATA_DIR)}")
+    return {**env.database(url), **extra}
+
+
+DATABASES = {
+    "default": _database(
+        "DATABASE_URL",
+        "stoneware_app",
+        OPTIONS={
+            "pool": {"min_size": 1, "max_size": CONNECTION_POOL_SIZE},
+            "prepare_threshold": 1,
+            "server_side_binding": False,
+        },
+        TEST={"MIRROR": "owner"},
+    ),
+    "owner": _database("OWNER_DATABASE_URL", "stoneware_owner"),
+    "operator": _database("OPERATOR_DATABASE_URL", "stoneware_operator", TEST={"MIRROR": "owner"}),
+}
+
+# --- Redis: a doorbell, never the truth -------------------------------------------------------
+REDIS_URL = env.text("REDIS_URL", f"unix://{redis_socket(DATA_DIR)}")
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 1800}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONCURRENCY = env.number("WORKER_THREADS", 4)
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "ring-waiting-jobs": {"task": "jobs.ring_waiting", "schedule": 5.0},
+    "return-expired-leases": {"task": "annotation.return_expired_leases", "schedule": 30.0},
+}
+
+# --- People -----------------------------------------------------------------------------------
+AUTH_USER_MODEL = "users.User"
+AUTHENTICATION_BACKENDS = [
+    "allauth.account.auth_backends.AuthenticationBackend",
+    "apps.organizations.backends.MemberBackend",
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 8},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_ADAPTER = "apps.users.adapters.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/300s/key"}
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "apps.labeling.views.errors.csrf_failure"
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+# --- Language and time ------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --- Static files and headers -----------------------------------------------------------------
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = BASE_DIR / "staticfiles"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:", "blob:", "https:"],
+        "connect-src": ["'self'"],
+        "font-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-src": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+        "manifest-src": ["'self'"],
+    },
+}
+
+# --- The API ----------------------------------------------------------------------------------
+DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024  # a bulk of 500 records with vectors
+REST_FRAMEWORK = {
+    "DEFAULT_RENDERER_CLASSES": ["apps.api.http.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["apps.api.http.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.api.auth.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.api.auth.IsMember"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "apps.api.errors.handle",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+
+# --- Limits -----------------------------------------------------------------------------------
+LEASE_MINUTES = env.number("LEASE_MINUTES", 10)
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
+}

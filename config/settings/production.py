@@ -1,0 +1,29 @@
+"""Hosted: secrets and engines come from the environment, and nothing weak is accepted."""
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config.settings.base import *
+
+KNOWN_SECRETS = {"secret", "changeme", "change-me", "insecure", "stoneware", "test", "dev"}
+
+SECRET_KEY = env.text("SECRET_KEY")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("Production needs SECRET_KEY: 50 random characters or more.")
+if len(SECRET_KEY) < 50 or SECRET_KEY.lower() in KNOWN_SECRETS or len(set(SECRET_KEY)) < 16:
+    raise ImproperlyConfigured("SECRET_KEY is known or too weak: use 50 random characters or more.")
+if SECRET_KEY.startswith("django-insecure-"):
+    raise ImproperlyConfigured("SECRET_KEY is a development key: make a new one for production.")
+
+ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
+if not ALLOWED_HOSTS:
+    raise ImproperlyConfigured("Production needs ALLOWED_HOSTS: the names it is served under.")
+
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "config.static.ManifestStorage"},
+}
+SECURE_SSL_REDIRECT = False  # the proxy in front does it; the API must never answer a redirect
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_HSTS_SECONDS = 31_536_000
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True

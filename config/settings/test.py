@@ -1,0 +1,12 @@
+"""The test suite: real engines in their own directory, no connection pool, quick passwords."""
+
+from config.settings.base import *
+
+DATABASES["default"]["OPTIONS"].pop("pool")  # a pool would outlive the test database
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+ALLOWED_HOSTS = ["*"]
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = True
+ACCOUNT_RATE_LIMITS = False
+LOGGING["root"]["level"] = "WARNING"
