@@ -1,5 +1,7 @@
 """One operating system process of an instance: its log, its end, and what it leaves behind."""
 
+# ruff: noqa: S603 (every command is a list of our own words; no shell reads it)
+
 import os
 import shutil
 import signal
@@ -23,8 +25,9 @@ class Process:
 
     It leads a session of its own, so Ctrl-C in the terminal reaches the supervisor alone, which
     then stops its children in order. ``orphan_signal`` is what the kernel sends it when the
-    parent is killed (Linux only). ``identity`` wraps the command in one that changes user; it
-    comes first, because a change of credentials clears the signal for orphans.
+    parent is killed (Linux only; it counts the starting thread as the parent, so start from the
+    main one). ``identity`` wraps the command in one that changes user; it comes first, because a
+    change of credentials clears the signal for orphans.
     """
 
     def __init__(
