@@ -73,7 +73,7 @@ class Lease(TenantRow):
     dataset = TenantLink(Dataset, related_name="+")
     expires_at = models.DateTimeField()
 
-    objects: TenantManager["Lease"] = TenantManager()
+    objects = TenantManager()
 
     class Meta:
         db_table = "lease"
@@ -102,7 +102,7 @@ class Annotator(TenantRow):
     submitted_today = models.PositiveIntegerField(default=0)
     daily_quota = models.PositiveIntegerField(null=True)
 
-    objects: TenantManager["Annotator"] = TenantManager()
+    objects = TenantManager()
 
     class Meta:
         db_table = "annotator"

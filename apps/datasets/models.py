@@ -59,9 +59,7 @@ class Dataset(TenantModel):
 
     workspace = TenantLink(Workspace, related_name="datasets")
     name = models.CharField(max_length=200)
-    status = models.CharField(
-        max_length=10, choices=DatasetStatus, default=DatasetStatus.DRAFT
-    )
+    status = models.CharField(max_length=10, choices=DatasetStatus, default=DatasetStatus.DRAFT)
     guidelines = models.TextField(null=True, blank=True)
     guidelines_version = models.PositiveIntegerField(default=0)
     allow_extra_metadata = models.BooleanField(default=True)
@@ -110,6 +108,9 @@ class PartQuerySet(models.QuerySet[_Part]):
         return self.order_by("inserted_at", "id")
 
 
+PartManager = TenantManager.from_queryset(PartQuerySet)
+
+
 class Field(TenantModel):
     """A part of a record that people read."""
 
@@ -119,7 +120,7 @@ class Field(TenantModel):
     required = models.BooleanField(default=False)
     settings = models.JSONField()
 
-    objects: Any = TenantManager.from_queryset(PartQuerySet)()
+    objects = PartManager()
 
     class Meta:
         db_table = "field"
@@ -151,7 +152,7 @@ class Question(TenantModel):
     required = models.BooleanField(default=False)
     settings = models.JSONField()
 
-    objects: Any = TenantManager.from_queryset(PartQuerySet)()
+    objects = PartManager()
 
     class Meta:
         db_table = "question"
@@ -236,7 +237,7 @@ class VectorSettings(TenantModel):
     title = models.CharField(max_length=500)
     dimensions = models.PositiveIntegerField()
 
-    objects: Any = TenantManager.from_queryset(PartQuerySet)()
+    objects = PartManager()
 
     class Meta:
         db_table = "vector_settings"
@@ -263,7 +264,7 @@ class GuidelinesVersion(TenantModel):
     text = models.TextField(blank=True)
     author = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
 
-    objects: Any = TenantManager.from_queryset(PartQuerySet)()
+    objects = PartManager()
 
     class Meta:
         db_table = "guidelines_version"

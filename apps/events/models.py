@@ -15,7 +15,7 @@ class Event(TenantModel):
     object_id = models.UUIDField(null=True, blank=True)
     payload = models.JSONField(default=dict)
 
-    objects: TenantManager["Event"] = TenantManager()
+    objects = TenantManager()
 
     class Meta:
         db_table = "event"

@@ -63,7 +63,7 @@ class RecordVolume(models.Model):
     records = models.BigIntegerField(default=0)
     record_limit = models.BigIntegerField(null=True, blank=True)
 
-    objects: TenantManager["RecordVolume"] = TenantManager()
+    objects = TenantManager()
 
     class Meta:
         db_table = "record_volume"
@@ -121,7 +121,7 @@ class ApiKey(TenantModel):
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
-    objects: TenantManager["ApiKey"] = TenantManager()
+    objects = TenantManager()
 
     class Meta:
         db_table = "api_key"

@@ -80,7 +80,7 @@ class RecordTask(TenantRow):
     open_slots = models.PositiveSmallIntegerField()
     certainty = models.FloatField(default=0)
 
-    objects: TenantManager["RecordTask"] = TenantManager()
+    objects = TenantManager()
 
     class Meta:
         db_table = "record_task"
@@ -110,7 +110,7 @@ class RecordMetadata(TenantRow):
     term = models.TextField(db_collation="C", null=True)
     value = models.FloatField(null=True)
 
-    objects: TenantManager["RecordMetadata"] = TenantManager()
+    objects = TenantManager()
 
     class Meta:
         db_table = "record_metadata"
@@ -143,7 +143,7 @@ class RecordVector(TenantRow):
     record = TenantLink(Record, related_name="vectors")
     embedding: Any = VectorField()
 
-    objects: TenantManager["RecordVector"] = TenantManager()
+    objects = TenantManager()
 
     class Meta:
         db_table = "record_vector"
@@ -160,7 +160,7 @@ class SearchDocument(TenantRow):
     dataset_id = models.UUIDField()
     document = SearchVectorField()
 
-    objects: TenantManager["SearchDocument"] = TenantManager()
+    objects = TenantManager()
 
     class Meta:
         db_table = "record_search"
@@ -225,7 +225,7 @@ class DatasetCounter(TenantRow):
     completed = models.BigIntegerField(default=0)
     reopened_at = models.DateTimeField(null=True)
 
-    objects: TenantManager["DatasetCounter"] = TenantManager()
+    objects = TenantManager()
 
     class Meta:
         db_table = "dataset_counter"

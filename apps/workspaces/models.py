@@ -47,7 +47,7 @@ class WorkspaceMembership(TenantModel):
     membership = TenantLink(Membership, related_name="workspace_memberships")
     role = models.CharField(max_length=20, choices=Role, null=True, blank=True)
 
-    objects: TenantManager["WorkspaceMembership"] = TenantManager()
+    objects = TenantManager()
 
     class Meta:
         db_table = "workspace_membership"

@@ -37,7 +37,7 @@ def create_workspace(*, name: str, id: UUID | None = None) -> Workspace:
 @transaction.atomic
 def delete_workspace(*, workspace: Workspace) -> None:
     """Delete an empty workspace. Raises ``ConflictError`` while it holds datasets."""
-    if workspace.datasets.exists():  # type: ignore[attr-defined]
+    if workspace.datasets.exists():
         raise ConflictError(
             f"Cannot delete the workspace {workspace.id}. This workspace has some datasets linked"
         )
@@ -74,8 +74,7 @@ def remove_workspace_member(*, workspace: Workspace, member_id: UUID) -> Members
     )
     if place is None:
         raise NotFoundError(
-            "WorkspaceUser not found filtering by "
-            f"workspace_id={workspace.id}, user_id={member_id}"
+            f"WorkspaceUser not found filtering by workspace_id={workspace.id}, user_id={member_id}"
         )
     member = place.membership
     WorkspaceMembership.objects.filter(pk=place.pk).delete()

@@ -2,6 +2,7 @@
 
 from django.core.exceptions import ImproperlyConfigured
 
+from config import env
 from config.settings.base import *
 
 KNOWN_SECRETS = {"secret", "changeme", "change-me", "insecure", "stoneware", "test", "dev"}

@@ -8,5 +8,5 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 ALLOWED_HOSTS = ["*"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
-ACCOUNT_RATE_LIMITS = False
-LOGGING["root"]["level"] = "WARNING"
+ACCOUNT_RATE_LIMITS = {}
+LOGGING["root"] = {"handlers": ["console"], "level": "WARNING"}

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from apps.core.embedded.directory import DataDirectory
 from apps.core.embedded.errors import EmbeddedError
 from apps.core.embedded.listener import answers, listen, url_of
 from apps.core.embedded.migrations import migrate
@@ -94,6 +95,7 @@ class Supervisor:
             listener = stack.enter_context(closing(listen(host=self.host, port=self.port)))
             self.url = url_of(listener)
             services = stack.enter_context(self._services())
+            supervisor_file(self.data_dir).unlink(missing_ok=True)  # a killed predecessor's
             if migrate(data_dir=self.data_dir, postgres=services.postgres):
                 say("The database is up to date.")
             web, worker = self._web(listener), self._worker()
@@ -226,11 +228,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("Stopped.")
     except EmbeddedError as error:
-        sys.stderr.write(f"error: {error}\n")
-        if error.log_tail:
-            sys.stderr.write(f"{error.log_tail}\n")
-        return 1
+        return refuse(error)
+    except OSError as error:
+        return refuse(DataDirectory(directory).explain(error))
     return 0
+
+
+def refuse(error: EmbeddedError) -> int:
+    """Tell why there is no instance (any more); the exit code."""
+    sys.stderr.write(f"error: {error}\n")
+    if error.log_tail:
+        sys.stderr.write(f"{error.log_tail}\n")
+    return 1
 
 
 if __name__ == "__main__":

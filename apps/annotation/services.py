@@ -1,0 +1,226 @@
+"""Writes of answers: save, delete, bring along with records, recompute after a rule change."""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from apps.annotation import slots
+from apps.annotation.models import Lease, Response, ResponseStatus
+from apps.core.errors import InvalidError, NotFoundError
+from apps.core.ids import uuid7
+from apps.core.tenancy import current
+from apps.datasets.models import Dataset
+from apps.datasets.schema import DatasetSchema, load_schema
+from apps.datasets.values import clean_response
+from apps.events.log import emit
+from apps.organizations.models import Membership
+from apps.records.inputs import ResponseInput
+from apps.records.models import Record, RecordStatus
+from apps.records.staging import raw_cursor
+
+
+@dataclass(frozen=True, slots=True)
+class SavedResponse:
+    """A stored answer; ``completed`` is True for the one answer that completed the record."""
+
+    response: Response
+    created: bool
+    completed: bool
+
+
+def save_response(
+    *,
+    record: Record,
+    annotator: Membership,
+    status: str,
+    values: Mapping[str, Any] | None,
+    request_key: UUID | None = None,
+    schema: DatasetSchema | None = None,
+) -> SavedResponse:
+    """Store the annotator's answer to the record, replacing an earlier one.
+
+    ``values`` maps question name to ``{"value": …}``. The annotator's lease ends. An answer
+    without a lease, or to a completed record, is kept as an extra one. The same ``request_key``
+    again changes nothing, so a retried request is safe.
+
+    Raises ``InvalidError`` when a value is wrong or a required one is missing, ``NotFoundError``
+    when the record is gone. Cost: 10 statements.
+    """
+    schema = schema or load_schema(record.dataset)
+    cleaned = clean_response(schema, values, status, record.fields)
+    with transaction.atomic():
+        if not slots.lock([record.id]):
+            raise NotFoundError(f"Record with id `{record.id}` not found")
+        before = Response.objects.filter(record=record, user=annotator).first()
+        if before is not None and request_key and before.request_key == request_key:
+            return SavedResponse(response=before, created=False, completed=False)
+        response = _store(record, annotator, before, status, cleaned, request_key)
+        Lease.objects.filter(record_id=record.id, user=annotator).delete()
+        note_answers(
+            dataset_id=record.dataset_id,
+            user_ids=[annotator.id],
+            submitted=_is_newly_submitted(before, response),
+        )
+        emit(
+            "response.created" if before is None else "response.updated",
+            dataset_id=record.dataset_id,
+            object_id=response.id,
+            payload={"record": str(record.id), "status": status},
+        )
+        changes = recount([record.id])
+        completed = any(change.status == RecordStatus.COMPLETED for change in changes)
+        return SavedResponse(response=response, created=before is None, completed=completed)
+
+
+def _is_newly_submitted(before: Response | None, response: Response) -> bool:
+    was = before.status if before is not None else None
+    return response.status == ResponseStatus.SUBMITTED != was
+
+
+def _store(
+    record: Record,
+    annotator: Membership,
+    before: Response | None,
+    status: str,
+    values: dict[str, Any],
+    request_key: UUID | None,
+) -> Response:
+    now = timezone.now()
+    response = Response(
+        id=before.id if before else uuid7(),
+        inserted_at=before.inserted_at if before else now,
+        updated_at=now,
+        record=record,
+        user=annotator,
+        dataset_id=record.dataset_id,
+        status=status,
+        values=values,
+        request_key=request_key,
+    )
+    response.save(force_insert=before is None, force_update=before is not None)
+    return response
+
+
+@transaction.atomic
+def delete_response(*, response: Response) -> None:
+    """Delete an answer; its record may go back to pending and be handed out again."""
+    slots.lock([response.record_id])
+    deleted, _ = Response.objects.filter(pk=response.pk).delete()
+    if deleted:
+        emit(
+            "response.deleted",
+            dataset_id=response.dataset_id,
+            object_id=response.id,
+            payload={"record": str(response.record_id), "status": response.status},
+        )
+        recount([response.record_id])
+
+
+def recount(record_ids: Iterable[UUID]) -> list[slots.StatusChange]:
+    """Bring tasks and statuses up to date after answers changed; announces completed records.
+
+    The records must be locked by ``slots.lock``. Writes the shared counter, so it comes last.
+    """
+    changes = slots.recount(record_ids)
+    for change in changes:
+        if change.status == RecordStatus.COMPLETED:
+            emit("record.completed", dataset_id=change.dataset_id, object_id=change.record_id)
+    return changes
+
+
+def note_answers(*, dataset_id: UUID, user_ids: Iterable[UUID], submitted: bool) -> None:
+    """Register the annotators in the dataset, and count the answer against today's quota."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO annotator AS a (organization_id, dataset_id, user_id,"
+            " first_response_at, day, submitted_today)"
+            " SELECT %(o)s, %(d)s, user_id, %(now)s, %(day)s, %(n)s"
+            " FROM unnest(%(users)s::uuid[]) AS user_id ORDER BY user_id"
+            " ON CONFLICT (organization_id, dataset_id, user_id) DO UPDATE SET"
+            " first_response_at = coalesce(a.first_response_at, excluded.first_response_at),"
+            " submitted_today = %(n)s + CASE WHEN a.day = %(day)s THEN a.submitted_today ELSE 0"
+            " END, day = %(day)s",
+            {
+                "o": current(),
+                "d": dataset_id,
+                "now": timezone.now(),
+                "day": timezone.now().date(),
+                "n": int(submitted),
+                "users": sorted(set(user_ids)),
+            },
+        )
+
+
+def clean_responses(
+    *,
+    schema: DatasetSchema,
+    responses: Sequence[ResponseInput],
+    fields: Mapping[str, Any],
+    known_users: Container[UUID],
+) -> list[ResponseInput]:
+    """Responses that came along with a record, in stored form. Raises ``InvalidError``."""
+    cleaned = []
+    for given in responses:
+        if given.user_id not in known_users:
+            raise InvalidError(f"user_id={given.user_id} does not exist")
+        values = clean_response(schema, given.values, given.status, fields)
+        cleaned.append(ResponseInput(given.user_id, given.status, values))
+    return cleaned
+
+
+@transaction.atomic
+def import_responses(*, dataset: Dataset, responses: Sequence[tuple[UUID, ResponseInput]]) -> None:
+    """Upsert ``(record id, cleaned response)`` pairs by (record, user).
+
+    They register their authors in the dataset, count against no quota, and end no lease.
+    """
+    if not responses:
+        return
+    record_ids = sorted({record_id for record_id, _ in responses})
+    slots.lock(record_ids)
+    now = timezone.now()
+    Response.objects.bulk_create(
+        [
+            Response(
+                record_id=record_id,
+                user_id=given.user_id,
+                dataset=dataset,
+                status=given.status,
+                values=given.values or {},
+                inserted_at=now,
+                updated_at=now,
+            )
+            for record_id, given in responses
+        ],
+        update_conflicts=True,
+        unique_fields=["organization", "record", "user"],
+        update_fields=["status", "values", "updated_at"],
+    )
+    note_answers(
+        dataset_id=dataset.id,
+        user_ids={given.user_id for _, given in responses},
+        submitted=False,
+    )
+    recount(record_ids)
+
+
+@transaction.atomic
+def recompute_dataset(*, dataset: Dataset) -> None:
+    """Bring every record in line with a changed ``min_submitted``. Cost grows with the dataset."""
+    last = UUID(int=0)
+    while True:
+        rows = raw_cursor().execute(
+            "SELECT record_id FROM record_task WHERE organization_id = %(o)s"
+            " AND dataset_id = %(d)s AND record_id > %(last)s ORDER BY record_id LIMIT 5000",
+            {"o": current(), "d": dataset.id, "last": last},
+        )
+        record_ids = [row[0] for row in rows]
+        if not record_ids:
+            return
+        slots.lock(record_ids)
+        recount(record_ids)
+        last = record_ids[-1]

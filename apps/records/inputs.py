@@ -1,0 +1,44 @@
+"""Records as they come in, whatever way they came."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(slots=True)
+class SuggestionInput:
+    """A proposed answer to the question with this id."""
+
+    question_id: UUID
+    value: Any
+    score: Any = None
+    agent: str | None = None
+    type: str | None = None
+
+
+@dataclass(slots=True)
+class ResponseInput:
+    """A member's answers, brought along with the record."""
+
+    user_id: UUID
+    status: str
+    values: Mapping[str, Any] | None
+
+
+@dataclass(slots=True)
+class RecordInput:
+    """A record to insert, or to update when ``id`` or ``external_id`` is known.
+
+    On an update ``fields`` None keeps them, ``sets_metadata`` False keeps the metadata;
+    suggestions, vectors and responses are upserted one by one and others are kept.
+    """
+
+    fields: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] | None = field(default_factory=dict)
+    external_id: str | None = None
+    id: UUID | None = None
+    suggestions: Sequence[SuggestionInput] = ()
+    vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    responses: Sequence[ResponseInput] = ()
+    sets_metadata: bool = True

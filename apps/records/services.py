@@ -1,0 +1,152 @@
+"""Writes to single records, and what a dataset needs before its first one."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from apps.datasets.models import Dataset
+from apps.datasets.schema import load_schema
+from apps.events.log import emit
+from apps.organizations.services import count_records
+from apps.records import staging
+from apps.records.bulk import DATASET_LEXEME, clean_record, clean_suggestion
+from apps.records.inputs import RecordInput, SuggestionInput
+from apps.records.models import (
+    DatasetCounter,
+    Record,
+    RecordMetadata,
+    RecordStatus,
+    Suggestion,
+)
+from apps.records.side_rows import SideRows
+from apps.records.text import searchable_text
+
+
+def prepare_dataset(*, dataset: Dataset) -> None:
+    """Make the counter row of a new dataset."""
+    DatasetCounter.objects.create(dataset=dataset)
+
+
+def forget_property(*, dataset: Dataset, number: int) -> None:
+    """Drop a deleted property's filterable values; the records keep theirs."""
+    RecordMetadata.objects.filter(dataset_id=dataset.id, number=number).delete()
+
+
+@transaction.atomic
+def update_record(
+    *,
+    record: Record,
+    fields: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    sets_metadata: bool = False,
+    suggestions: Sequence[SuggestionInput] | None = None,
+    vectors: Mapping[str, Sequence[float]] | None = None,
+) -> Record:
+    """Change one record; what is not given stays.
+
+    ``suggestions`` replace the record's whole set, vectors are upserted one by one.
+    Raises ``InvalidError`` with the reason.
+    """
+    record = (
+        Record.objects.select_for_update(of=("self",)).select_related("dataset").get(pk=record.pk)
+    )
+    schema = load_schema(record.dataset)
+    item = RecordInput(
+        fields=record.fields if fields is None else fields,
+        metadata=metadata if sets_metadata else record.metadata,
+        external_id=record.external_id,
+        suggestions=suggestions or (),
+        vectors=vectors or {},
+        sets_metadata=sets_metadata,
+    )
+    clean_record(schema, item)
+    if fields is None and not sets_metadata and suggestions is None and not vectors:
+        return record
+    record.fields, record.metadata = dict(item.fields or {}), item.metadata
+    record.updated_at = timezone.now()
+    record.save(update_fields=["fields", "metadata", "updated_at"])
+    side_rows = SideRows(staging.raw_cursor(), record.dataset, schema, record.updated_at)
+    if suggestions is not None:
+        Suggestion.objects.filter(record=record).delete()
+    side_rows.write([], [(record.id, item)])
+    if suggestions is not None and not suggestions:
+        side_rows.refresh_certainty([record.id])
+    if fields is not None:
+        _write_search_document(record, searchable_text(record.fields, schema.fields))
+    emit("record.updated", dataset_id=record.dataset_id, payload={"records": [str(record.id)]})
+    return record
+
+
+def _write_search_document(record: Record, text: str) -> None:
+    staging.raw_cursor().execute(
+        "UPDATE record_search SET document = to_tsvector('simple', %(text)s)"
+        " || array_to_tsvector(ARRAY[%(lexeme)s])"
+        " WHERE organization_id = %(o)s AND record_id = %(r)s",
+        {
+            "text": text,
+            "lexeme": DATASET_LEXEME.format(record.dataset_id.hex),
+            "o": record.organization_id,
+            "r": record.id,
+        },
+    )
+
+
+@transaction.atomic
+def delete_records(*, dataset: Dataset, ids: Iterable[UUID]) -> int:
+    """Delete the records with everything about them; unknown ids are skipped. Returns how many."""
+    rows = staging.raw_cursor().execute(
+        "DELETE FROM record WHERE organization_id = %(o)s AND dataset_id = %(d)s"
+        " AND id = ANY(%(ids)s) RETURNING id, status",
+        {"o": dataset.organization_id, "d": dataset.id, "ids": list(ids)},
+    )
+    deleted = rows.fetchall()
+    if not deleted:
+        return 0
+    emit(
+        "record.deleted",
+        dataset_id=dataset.id,
+        payload={"records": [str(record_id) for record_id, _ in deleted]},
+    )
+    completed = sum(status == RecordStatus.COMPLETED for _, status in deleted)
+    DatasetCounter.objects.filter(dataset=dataset).update(
+        records=F("records") - len(deleted), completed=F("completed") - completed
+    )
+    count_records(-len(deleted))
+    return len(deleted)
+
+
+@transaction.atomic
+def upsert_suggestion(*, record: Record, given: SuggestionInput) -> tuple[Suggestion, bool]:
+    """Store the suggestion for its question; the second value says whether it is new.
+
+    A replaced suggestion takes value, score, agent and type from ``given`` and keeps its id.
+    Raises ``InvalidError``.
+    """
+    record = (
+        Record.objects.select_for_update(of=("self",)).select_related("dataset").get(pk=record.pk)
+    )
+    schema = load_schema(record.dataset)
+    clean_suggestion(schema, given, record.fields, strict=True)
+    item = RecordInput(fields=None, sets_metadata=False, suggestions=[given])
+    before = Suggestion.objects.filter(record=record, question_id=given.question_id).exists()
+    side_rows = SideRows(staging.raw_cursor(), record.dataset, schema, timezone.now())
+    side_rows.write([], [(record.id, item)])
+    emit("record.updated", dataset_id=record.dataset_id, payload={"records": [str(record.id)]})
+    suggestion = Suggestion.objects.get(record_id=record.id, question_id=given.question_id)
+    return suggestion, not before
+
+
+@transaction.atomic
+def delete_suggestions(*, record: Record, ids: Iterable[UUID]) -> int:
+    """Delete suggestions of the record; unknown ids are skipped. Returns how many."""
+    count, _ = Suggestion.objects.filter(record=record, id__in=list(ids)).delete()
+    if count:
+        schema = load_schema(record.dataset)
+        side_rows = SideRows(staging.raw_cursor(), record.dataset, schema, timezone.now())
+        side_rows.refresh_certainty([record.id])
+        emit("record.updated", dataset_id=record.dataset_id, payload={"records": [str(record.id)]})
+    return count
