@@ -48,7 +48,7 @@ lock: ## pin what pyproject.toml asks for (needs uv; ARGS=--upgrade takes the ne
 # --- Steps of the above ---------------------------------------------------------------------
 
 $(INSTALLED): deploy/requirements.lock | $(BIN)/pip
-	@echo "Installing the pinned packages into $(VENV) (850 MB, once)."
+	@echo "Installing the pinned packages into $(VENV) (650 MB, once)."
 	@$(PIP) install --require-hashes -r deploy/requirements.lock
 	@touch $@
 

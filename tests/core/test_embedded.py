@@ -312,11 +312,23 @@ def test_without_a_note_or_with_another_database_migrations_are_asked_for(
 def test_a_command_runs_beside_engines_of_its_own() -> None:
     started = time.monotonic()
     command = [sys.executable, "-m", "apps.core.embedded", "sh", "-c", "exit 3"]
-    ended = subprocess.run(command, cwd=PROJECT_ROOT, env=without_urls(), check=False)
+    ended = subprocess.run(command, cwd=PROJECT_ROOT, env=plain_environment(), check=False)
     assert ended.returncode == 3
     assert time.monotonic() - started < 20
 
 
-def without_urls() -> dict[str, str]:
-    hidden = {"DATABASE_URL", "REDIS_URL"}
+def test_two_suites_in_one_directory_are_refused(services: Services) -> None:
+    command = [sys.executable, "-m", "pytest", "--collect-only", __file__]
+    environment = plain_environment()
+    environment["STONEWARE_TEST_DATA_DIR"] = str(services.directory.path)
+    ended = subprocess.run(
+        command, cwd=PROJECT_ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == pytest.ExitCode.USAGE_ERROR
+    assert f"in use by process {os.getpid()}" in ended.stderr
+    assert "STONEWARE_TEST_DATA_DIR names another directory" in ended.stderr
+
+
+def plain_environment() -> dict[str, str]:
+    hidden = {"DATABASE_URL", "REDIS_URL", "PYTEST_XDIST_WORKER"}
     return {name: value for name, value in os.environ.items() if name not in hidden}

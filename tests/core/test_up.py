@@ -23,28 +23,36 @@ from apps.core.embedded.paths import (
     credentials_file,
     log_file,
     postgres_directory,
+    redis_socket,
     socket_directory,
     supervisor_file,
 )
+from apps.core.embedded.services import Services
 from apps.core.embedded.supervisor import MOST_DEATHS, Revival, announcement
 
 OUR_VARIABLES = {"DATABASE_URL", "REDIS_URL", "STONEWARE_DATA_DIR", "DJANGO_SETTINGS_MODULE"}
+OUR_VARIABLES |= {"OWNER_DATABASE_URL", "OPERATOR_DATABASE_URL"}
 
 
 class Instance:
     """One ``manage.py up`` and what it has started."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, **environment: str) -> None:
         self.data_dir = data_dir
-        self.process = up("--data-dir", str(data_dir), "--port", "0")
+        self.process = up("--data-dir", str(data_dir), "--port", "0", **environment)
+        self.url = ""
 
-    @property
-    def url(self) -> str:
-        return str(json.loads(supervisor_file(self.data_dir).read_text())["url"])
+    def is_ready(self) -> bool:
+        try:
+            state = json.loads(supervisor_file(self.data_dir).read_text())
+        except (FileNotFoundError, ValueError):
+            return False
+        self.url = state["url"]
+        return bool(state["pid"] == self.process.pid)
 
     def wait_until_ready(self, *, patience: float = 60) -> None:
         deadline = time.monotonic() + patience
-        while not supervisor_file(self.data_dir).exists():
+        while not self.is_ready():
             assert self.process.poll() is None, self.output()
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -67,22 +75,25 @@ class Instance:
         return self.process.communicate(timeout=30)[0]
 
 
-def up(*arguments: str) -> subprocess.Popen[str]:
-    environment = {key: value for key, value in os.environ.items() if key not in OUR_VARIABLES}
+def up(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "manage.py", "up", *arguments],
         cwd=PROJECT_ROOT,
-        env=environment,
+        env={**plain_environment(), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
+def plain_environment() -> dict[str, str]:
+    return {key: value for key, value in os.environ.items() if key not in OUR_VARIABLES}
+
+
 @contextmanager
-def running(data_dir: Path) -> Iterator[Instance]:
+def running(data_dir: Path, **environment: str) -> Iterator[Instance]:
     """A running instance, which a failing test does not leave behind."""
-    instance = Instance(data_dir)
+    instance = Instance(data_dir, **environment)
     try:
         instance.wait_until_ready()
         yield instance
@@ -163,7 +174,6 @@ def test_a_killed_supervisor_takes_everything_along(data_dir: Path) -> None:
         instance.process.kill()
         instance.process.wait()
         wait_until_gone(parts, patience=15)
-    supervisor_file(data_dir).unlink()
     with running(data_dir):
         assert read_the_mark(data_dir) == "still here"
 
@@ -212,10 +222,25 @@ def wait_for_the_mark(data_dir: Path) -> str:
 
 def test_commands_in_another_terminal_use_the_running_instance(data_dir: Path) -> None:
     with running(data_dir):
-        environment = {key: value for key, value in os.environ.items() if key not in OUR_VARIABLES}
         command = [sys.executable, "manage.py", "migrate", "--check", "--database", "owner"]
-        environment["STONEWARE_DATA_DIR"] = str(data_dir)
+        environment = {**plain_environment(), "STONEWARE_DATA_DIR": str(data_dir)}
         subprocess.run(command, cwd=PROJECT_ROOT, env=environment, check=True, timeout=60)
+
+
+def test_with_servers_of_ones_own_nothing_embedded_starts(data_dir: Path, tmp_path: Path) -> None:
+    host = socket_directory(data_dir)
+    environment = {
+        f"{prefix}DATABASE_URL": f"postgresql://stoneware_{role}@/stoneware?host={host}"
+        for prefix, role in (("", "app"), ("OWNER_", "owner"), ("OPERATOR_", "operator"))
+    }
+    environment["REDIS_URL"] = f"unix://{redis_socket(data_dir)}"
+    with Services(data_dir, durable=False), running(tmp_path, **environment) as instance:
+        assert status(instance.url) < 500
+        parts = " ".join(instance.descendants().values())
+        assert "gunicorn" in parts
+        assert "bin/postgres" not in parts
+        assert "redis-server" not in parts
+    assert not postgres_directory(tmp_path).exists()
 
 
 def test_a_second_start_on_a_directory_in_use_is_refused(data_dir: Path) -> None:
