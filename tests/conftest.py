@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.db import connections
+from django.test.utils import setup_databases, teardown_databases
 
 from apps.core.checks import role_attributes
 from apps.core.tenancy import enter
@@ -16,23 +17,23 @@ from tests import factories
 ALL_DATABASES = ["default", "owner", "operator"]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _walled_in(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Tests run as the application's role, or they prove nothing about the wall."""
-    yield
-    for connection in connections.all():
-        connection.close()
-
-
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+def django_db_setup(
+    django_test_environment: None, django_db_modify_db_settings: None, django_db_blocker: Any
+) -> Iterator[None]:
+    """The owner makes and migrates the database; tests talk to it as the walled-in role.
+
+    pytest-django would set up only the aliases a test names, and the mirrors of an alias that
+    nobody named would lead to the real database.
+    """
     with django_db_blocker.unblock():
-        name, superuser, bypasses = role_attributes("default")
-        assert (name, superuser, bypasses) == ("stoneware_app", False, False)
+        created = setup_databases(verbosity=0, interactive=False, serialized_aliases=[])
+        assert role_attributes("default") == ("stoneware_app", False, False)
     yield
     with django_db_blocker.unblock():
-        connections["default"].close()
-        connections["operator"].close()
+        for connection in connections.all():
+            connection.close()
+        teardown_databases(created, verbosity=0)
 
 
 @pytest.fixture

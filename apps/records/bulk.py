@@ -4,6 +4,7 @@ New rows go through COPY into a stage and one INSERT … SELECT a table; rows th
 record by id or external id are updated. Cost: a fixed number of statements, however many records.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -322,7 +323,7 @@ class _Upsert:
         staging.drop(self.cursor, "stage_change")
 
     def _check_late_spans(self, row: UpsertedRecord, item: RecordInput, position: int) -> None:
-        stored = self.known[row.external_id][2]
+        stored = json.loads(self.known[row.external_id][2])  # Django keeps jsonb as text
         for suggestion in item.suggestions:
             try:
                 clean_suggestion(self.schema, suggestion, stored, strict=True)
