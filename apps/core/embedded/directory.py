@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import pwd
+from contextlib import suppress
 from pathlib import Path
 
 from apps.core.embedded.errors import (
@@ -40,8 +41,11 @@ class DataDirectory:
             raise self.explain(error) from error
 
     def close(self) -> None:
-        """Let go of the lock."""
+        """Let go of the lock, and of a socket directory that lies elsewhere."""
         if self._lock is not None:
+            if not socket_directory(self.path).is_relative_to(self.path):
+                with suppress(OSError):
+                    socket_directory(self.path).rmdir()
             os.close(self._lock)
             self._lock = None
 
