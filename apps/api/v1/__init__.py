@@ -1,0 +1,1 @@
+"""Version 1: one module a resource, each with its schemas, views and ``urlpatterns``."""

@@ -1,0 +1,50 @@
+"""What runs here; for everybody."""
+
+import resource
+from typing import Final
+
+from django.db import connection
+from django.urls import path
+from rest_framework.response import Response as ApiResponse
+
+from apps.api.views import ApiRequest, ApiView
+
+VERSION: Final = "0.1.0"
+ARGILLA_VERSION: Final = "2.8.0"  # whose clients work here
+
+
+class PublicView(ApiView):
+    """A view that needs no key, and so enters no organization."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+
+class Version(PublicView):
+    def get(self, request: ApiRequest) -> ApiResponse:
+        """The product's version and that of the wire protocol."""
+        return ApiResponse({"version": VERSION, "argilla": ARGILLA_VERSION})
+
+
+class Status(PublicView):
+    def get(self, request: ApiRequest) -> ApiResponse:
+        """The version, and whether the database answers; memory in bytes."""
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW server_version")
+            (version,) = cursor.fetchone()
+        memory = {"peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+        engine = {"name": "postgresql", "version": version}
+        return ApiResponse({"version": VERSION, "search_engine": engine, "memory": memory})
+
+
+class Settings(PublicView):
+    def get(self, request: ApiRequest) -> ApiResponse:
+        """What a web front end may offer."""
+        return ApiResponse({"argilla": {"share_your_progress_enabled": False}})
+
+
+urlpatterns = [
+    path("version", Version.as_view()),
+    path("status", Status.as_view()),
+    path("settings", Settings.as_view()),
+]

@@ -1,0 +1,136 @@
+"""A client that speaks as any member, and a cast in two organizations.
+
+Requests are made outside any organization, as in life: the cast is built and then left.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.test import Client
+
+from apps.core.tenancy import enter
+from apps.organizations.models import Membership, Organization
+from apps.organizations.services import create_api_key
+from apps.workspaces.models import Workspace
+from tests import factories
+
+BASE = "/api/v1"
+JSON = "application/json"
+# Queries of any request: key, BEGIN, set_config, membership; a test's own transaction makes that a
+# savepoint, so there are two more: its release and leaving the organization.
+OVERHEAD = 6
+
+
+@pytest.fixture(autouse=True)
+def _urls(settings: Any) -> None:
+    settings.ROOT_URLCONF = "tests.api.urls"
+
+
+class Api:
+    """Requests below ``/api/v1`` with one key, or with none."""
+
+    def __init__(self, key: str | None = None) -> None:
+        self.key = key
+        self.client = Client(raise_request_exception=False)
+
+    def send(
+        self, method: str, path: str, body: object = None, *, raw: bytes | None = None, **extra: Any
+    ) -> Any:
+        """``body`` as JSON, or ``raw`` as it is."""
+        content = raw if raw is not None else b"" if body is None else json.dumps(body).encode()
+        headers = {**({"X-Argilla-Api-Key": self.key} if self.key else {}), **extra}
+        return self.client.generic(
+            method, f"{BASE}{path}", content, content_type=JSON, headers=headers
+        )
+
+    def get(self, path: str, **extra: Any) -> Any:
+        return self.send("GET", path, **extra)
+
+    def post(self, path: str, body: object = None, **extra: Any) -> Any:
+        return self.send("POST", path, body, **extra)
+
+    def put(self, path: str, body: object = None, **extra: Any) -> Any:
+        return self.send("PUT", path, body, **extra)
+
+    def patch(self, path: str, body: object = None, **extra: Any) -> Any:
+        return self.send("PATCH", path, body, **extra)
+
+    def delete(self, path: str, **extra: Any) -> Any:
+        return self.send("DELETE", path, **extra)
+
+
+@dataclass
+class Cast:
+    """Two organizations; in the first, people inside and outside one workspace."""
+
+    organization: Organization
+    other: Organization
+    workspace: Workspace
+    people: dict[str, Membership] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Api:
+        """The client of ``owner``, ``admin_in``, ``annotator_out``, …, ``nobody``, ``bad_key``."""
+        if name == "nobody":
+            return Api()
+        return Api("sw_unknown" if name == "bad_key" else self.keys[name])
+
+    def id(self, name: str) -> UUID:
+        return self.people[name].id
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """The first organization entered, to look at rows."""
+        with enter(self.organization.id):
+            yield
+
+
+EVERYBODY = (
+    "nobody",
+    "bad_key",
+    "annotator_out",
+    "annotator_in",
+    "reviewer_in",
+    "admin_out",
+    "admin_in",
+    "owner",
+    "stranger",
+)
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    """The people of ``EVERYBODY``; ``stranger`` owns the other organization."""
+    acme, other = factories.make_organization("Acme"), factories.make_organization("Other")
+    with enter(acme.id):
+        cast = Cast(acme, other, factories.make_workspace("reviews"))
+        elsewhere = factories.make_workspace("elsewhere")
+        for name in ("annotator_in", "annotator_out", "reviewer_in", "admin_in", "admin_out"):
+            role, _, place = name.partition("_")
+            workspace = cast.workspace if place == "in" else elsewhere
+            cast.people[name] = factories.make_member(
+                role=role, username=name, first_name=name, workspace=workspace
+            )
+        cast.people["owner"] = factories.make_member(role="owner", username="owner")
+        for name, member in cast.people.items():
+            cast.keys[name] = create_api_key(member=member)[1]
+    with enter(other.id):
+        cast.people["stranger"] = factories.make_member(role="owner", username="owner")
+        cast.keys["stranger"] = create_api_key(member=cast.people["stranger"])[1]
+    return cast
+
+
+@pytest.fixture
+def api() -> Callable[[Membership], Api]:
+    """A client that speaks as the member."""
+
+    def speak_as(member: Membership) -> Api:
+        with enter(member.organization_id):
+            return Api(create_api_key(member=member)[1])
+
+    return speak_as
