@@ -1,0 +1,150 @@
+"""Datasets as a whole."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.datasets.models import (
+    Dataset,
+    DatasetStatus,
+    Field,
+    GuidelinesVersion,
+    Question,
+    QueueOrder,
+)
+from apps.events.log import emit
+from apps.organizations.models import Membership
+from apps.workspaces.models import Workspace
+
+
+@transaction.atomic
+def create_dataset(
+    *,
+    workspace: Workspace,
+    name: str,
+    guidelines: str | None = None,
+    allow_extra_metadata: bool = True,
+    min_submitted: int = 1,
+    metadata: Mapping[str, Any] | None = None,
+    queue_order: str = QueueOrder.OLDEST_FIRST,
+    daily_quota: int | None = None,
+    author: Membership | None = None,
+) -> Dataset:
+    """Create a draft; ``author`` is named on the guidelines' first version.
+
+    The caller makes the record counter as well (``records.services.prepare_dataset``).
+    Raises ``ConflictError`` when the workspace has a dataset of this name.
+    """
+    with _unique_dataset_name(name, workspace):
+        dataset = Dataset.objects.create(
+            workspace=workspace,
+            name=name,
+            guidelines=guidelines,
+            guidelines_version=1 if guidelines else 0,
+            allow_extra_metadata=allow_extra_metadata,
+            min_submitted=min_submitted,
+            metadata=metadata,
+            queue_order=queue_order,
+            daily_quota=daily_quota,
+        )
+    if guidelines:
+        _keep_guidelines(dataset, author)
+    _emit("dataset.created", dataset, {"name": name, "workspace_id": str(workspace.id)})
+    return dataset
+
+
+@transaction.atomic
+def update_dataset(
+    *, dataset: Dataset, changes: Mapping[str, Any], author: Membership | None = None
+) -> Dataset:
+    """Change the columns named in ``changes``; every update counts as activity.
+
+    Changed guidelines become a new version, with ``author``. After a changed ``min_submitted``
+    the caller brings the records in line (``annotation.services.recompute_dataset``).
+    Raises ``ConflictError`` when the workspace has another dataset of the new name.
+    """
+    dataset = lock(dataset)
+    before = dataset.guidelines
+    for name, value in changes.items():
+        setattr(dataset, name, value)
+    if dataset.guidelines != before:
+        dataset.guidelines_version += 1
+        _keep_guidelines(dataset, author)
+    dataset.last_activity_at = timezone.now()
+    with _unique_dataset_name(dataset.name, dataset.workspace):
+        dataset.save()
+    _emit("dataset.updated", dataset, {"changed": sorted(changes)})
+    return dataset
+
+
+@transaction.atomic
+def publish_dataset(*, dataset: Dataset) -> Dataset:
+    """Make a draft ready for records; there is no way back.
+
+    Raises ``InvalidError`` when it is published already, has no field, or no required question.
+    """
+    dataset = lock(dataset)
+    if dataset.status == DatasetStatus.READY:
+        raise InvalidError("Dataset is already published")
+    if not Field.objects.filter(dataset=dataset).exists():
+        raise InvalidError("Dataset cannot be published without fields")
+    if not Question.objects.filter(dataset=dataset, required=True).exists():
+        raise InvalidError("Dataset cannot be published without required questions")
+    dataset.status = DatasetStatus.READY
+    dataset.last_activity_at = timezone.now()
+    dataset.save()
+    _emit("dataset.published", dataset)
+    return dataset
+
+
+@transaction.atomic
+def delete_dataset(*, dataset: Dataset) -> None:
+    """Delete a dataset with all that belongs to it; the database cascades.
+
+    The caller gives the records back to the plan's volume
+    (``organizations.services.count_records``), as the last statement of the transaction.
+    """
+    dataset = lock(dataset)
+    Dataset.objects.filter(pk=dataset.pk).delete()
+    payload = {"name": dataset.name, "workspace_id": str(dataset.workspace_id)}
+    _emit("dataset.deleted", dataset, payload)
+
+
+def lock(dataset: Dataset) -> Dataset:
+    """The dataset as it is now, locked. Raises ``NotFoundError`` when it was deleted meanwhile.
+
+    The lock leaves writers of records alone: their foreign keys hold the row's key only.
+    """
+    rows = Dataset.objects.select_for_update(of=("self",), no_key=True)
+    locked = rows.select_related("workspace").filter(pk=dataset.pk).first()
+    if locked is None:
+        raise NotFoundError(f"Dataset with id `{dataset.pk}` not found")
+    return locked
+
+
+def _keep_guidelines(dataset: Dataset, author: Membership | None) -> None:
+    GuidelinesVersion.objects.create(
+        dataset=dataset,
+        number=dataset.guidelines_version,
+        text=dataset.guidelines or "",
+        author=author,
+    )
+
+
+@contextmanager
+def _unique_dataset_name(name: str, workspace: Workspace) -> Iterator[None]:
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        raise ConflictError(
+            f"Dataset with name `{name}` already exists for workspace with id `{workspace.id}`"
+        ) from error
+
+
+def _emit(kind: str, dataset: Dataset, payload: Mapping[str, object] | None = None) -> None:
+    emit(kind, dataset_id=dataset.id, object_id=dataset.id, payload=payload)
