@@ -1,5 +1,8 @@
 """Background work: the Job row is the truth, Redis only a doorbell.
 
-One Celery task runs any registered kind. Items carry leases and their results are idempotent,
-so a killed worker or an emptied Redis loses nothing.
+One Celery task runs any registered kind (``kinds.Kind``). A job is planned into items, which a
+run leases one by one; a run lives as long as its heartbeat, and its leases with it. The result of
+an item commits together with the item's completion, which names the attempt it belongs to: so a
+killed worker, a worker believed dead, or an emptied Redis neither loses a result nor stores it
+twice. What can happen twice is the slow part (``compute``) of the items in flight.
 """

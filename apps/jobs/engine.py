@@ -1,0 +1,159 @@
+"""Running a job: plan it, then item after item, for a slice of time."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from itertools import islice
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import OperationalError
+from django.utils import timezone
+
+from apps.core.errors import DomainError
+from apps.core.tenancy import enter
+from apps.events.log import act_as
+from apps.jobs import kinds, leases, runs
+from apps.jobs.errors import AbandonJobError, LostError, PauseJobError, RetryLaterError
+from apps.jobs.kinds import Kind, Planned, Work
+from apps.jobs.models import Job, JobItem, JobState
+from apps.jobs.pool import give_back
+
+SLICE: Final = 60.0  # seconds until a job makes room for others
+PAGE: Final = 500  # items planned in one transaction
+
+_logger = logging.getLogger(__name__)
+
+
+def run_slice(*, organization_id: UUID, job_id: UUID, seconds: float = SLICE) -> bool:
+    """Run a job for a while; True when there is more to do right now.
+
+    Does nothing when the job has ended or somebody else runs it. The context is a copy, so the
+    job's actor and organization do not stay behind in the worker's thread.
+    """
+    try:
+        return copy_context().run(_run_slice, organization_id, job_id, time.monotonic() + seconds)
+    finally:
+        give_back()
+
+
+def _run_slice(organization_id: UUID, job_id: UUID, deadline: float) -> bool:
+    claimed = runs.claim(organization_id=organization_id, job_id=job_id)
+    if claimed is None:
+        return False
+    run, job = claimed
+    act_as(job.created_by_id)
+    with runs.Heartbeat(run):
+        try:
+            if job.state == JobState.RUNNING:
+                kind = kinds.load(job.kind)
+                if job.planned_at is None:
+                    plan(run, job, kind)
+                work_off(run, job, kind, deadline)
+        except LostError:
+            pass  # another run goes on, or people stopped the job
+        except AbandonJobError as error:
+            runs.abandon(run, state=JobState.CANCELLED, reason=str(error))
+        except PauseJobError as error:
+            runs.pause(run, reason=str(error))
+        except DomainError as error:
+            runs.abandon(run, state=JobState.FAILED, reason=error.message)
+    return runs.let_go(run)
+
+
+def plan(run: runs.Run, job: Job, kind: Kind[Any, Any]) -> None:
+    """Make the job's items, from the start if an earlier run did not finish.
+
+    A ``DomainError`` passes through; any other error of the kind is raised as one, but for a
+    database that is away, which is waited for.
+    """
+    with enter(run.organization_id):
+        runs.hold(run, total=0)
+        JobItem.objects.filter(job=job).delete()
+    seq = 0
+    for page in _pages(job, kind):
+        with enter(run.organization_id):
+            JobItem.objects.bulk_create(
+                JobItem(job=job, seq=seq + n, payload=planned.payload, size=planned.size)
+                for n, planned in enumerate(page)
+            )
+            seq += len(page)
+            job.total += sum(planned.size for planned in page)
+            runs.hold(run, total=job.total)
+    with enter(run.organization_id):
+        runs.hold(run, planned_at=timezone.now())
+
+
+def _pages(job: Job, kind: Kind[Any, Any]) -> Iterator[list[Planned]]:
+    job.total = 0
+    try:
+        planned = iter(kind.plan(job))
+        while page := list(islice(planned, PAGE)):
+            yield page
+    except (DomainError, AbandonJobError, PauseJobError, OperationalError):
+        raise
+    except Exception as error:
+        _logger.exception("Job %s could not be planned", job.id)
+        raise DomainError(_in_words(error)) from error
+
+
+def work_off(run: runs.Run, job: Job, kind: Kind[Any, Any], deadline: float) -> None:
+    """Do items until none is free, the job is stopped or the time is up."""
+    stopped = threading.Event()
+    if kind.concurrency == 1:
+        _work_off(run, job, kind, deadline, stopped)
+        return
+    with ThreadPoolExecutor(kind.concurrency, thread_name_prefix="item") as pool:
+        # Each thread needs a copy of its own: a context runs in one thread at a time.
+        futures = [
+            pool.submit(copy_context().run, _work_off, run, job, kind, deadline, stopped)
+            for _ in range(kind.concurrency)
+        ]
+    for future in futures:
+        future.result()
+
+
+def _work_off(
+    run: runs.Run, job: Job, kind: Kind[Any, Any], deadline: float, stopped: threading.Event
+) -> None:
+    """One thread's share; what it raises stops the others after their items too."""
+    try:
+        while time.monotonic() < deadline and not stopped.is_set():
+            work = leases.take(run, job)
+            if work is None:
+                return
+            attempt(work, kind)
+    except BaseException:
+        stopped.set()
+        raise
+    finally:
+        give_back()
+
+
+def attempt(work: Work, kind: Kind[Any, Any]) -> None:
+    """Do one item and note how it went; only what concerns the whole job is raised."""
+    try:
+        with enter(work.organization_id):
+            material = kind.read(work)
+        give_back()  # the slow part must not keep one from the others
+        leases.complete(work, kind, kind.compute(work, material))
+    except LostError:
+        _logger.warning("Job %s, item %s: done by another run meanwhile", work.job.id, work.seq)
+    except RetryLaterError as error:
+        leases.postpone(work, seconds=error.seconds)
+    except (AbandonJobError, PauseJobError):
+        leases.postpone(work)
+        raise
+    except DomainError as error:
+        leases.fail(work, error=error.message, for_good=True)
+    except Exception as error:
+        _logger.warning("Job %s, item %s failed", work.job.id, work.seq, exc_info=True)
+        last = work.failures + 1 >= kind.max_attempts
+        leases.fail(work, error=_in_words(error), for_good=last)
+
+
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

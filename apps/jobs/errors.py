@@ -1,0 +1,31 @@
+"""What a kind's code raises to steer its job; a ``DomainError`` fails the item at once."""
+
+from apps.core.errors import DomainError
+
+
+class SteeringError(Exception):
+    """Not a failure of the item: the job itself must change its course."""
+
+
+class AbandonJobError(SteeringError):
+    """What the job works on is gone: cancel it. The message tells people why."""
+
+
+class PauseJobError(SteeringError):
+    """Going on is pointless until somebody acts, e.g. tops up a budget: pause the job."""
+
+
+class RetryLaterError(SteeringError):
+    """Try this item again in ``seconds``; it does not count as a failure."""
+
+    def __init__(self, message: str, *, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class LostError(Exception):
+    """The lease or the run belongs to somebody else by now: throw the work away."""
+
+
+class UnknownKindError(DomainError):
+    """No installed app offers this kind of job."""

@@ -1,0 +1,155 @@
+"""Starting and steering jobs. Who may do so is for the callers to check."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from apps.core.errors import ConflictError, InvalidError
+from apps.core.tenancy import current
+from apps.events.log import emit
+from apps.jobs import doorbell, kinds, runs
+from apps.jobs.models import (
+    ItemState,
+    Job,
+    JobItem,
+    JobState,
+)
+from apps.organizations.models import Membership
+from apps.workspaces.models import Workspace
+
+
+@transaction.atomic
+def enqueue(
+    *,
+    kind: str,
+    params: Mapping[str, Any] | None = None,
+    workspace: Workspace | None = None,
+    dataset_id: UUID | None = None,
+    subject: str | None = None,
+    created_by: Membership | None = None,
+) -> Job:
+    """Queue a job; a worker hears of it when the transaction commits.
+
+    ``params`` is JSON for the kind. ``subject``, e.g. a question's id, allows one unfinished job
+    of the kind at a time: raises ``ConflictError``. Raises ``InvalidError`` for an unknown kind.
+    """
+    if not kinds.is_known(kind):
+        raise InvalidError(f"Unknown kind of job: {kind}.")
+    try:
+        with transaction.atomic():
+            job = Job.objects.create(
+                kind=kind,
+                params=dict(params or {}),
+                workspace=workspace,
+                dataset_id=dataset_id,
+                subject=subject,
+                created_by=created_by,
+            )
+    except IntegrityError as error:
+        raise ConflictError("Such a job is running already.") from error
+    _emit("job.created", job)
+    _ring_on_commit(job)
+    return job
+
+
+@transaction.atomic
+def pause_job(*, job: Job) -> Job:
+    """Stop handing out items; those in work are finished. Raises ``ConflictError``."""
+    pausable = Job.objects.filter(id=job.id, state__in=[JobState.QUEUED, JobState.RUNNING])
+    if not pausable.update(state=JobState.PAUSED, updated_at=timezone.now()):
+        raise _refusal(job, "paused")
+    _emit("job.paused", job)
+    return _again(job)
+
+
+@transaction.atomic
+def resume_job(*, job: Job) -> Job:
+    """Go on with a paused job where it stopped. Raises ``ConflictError``."""
+    paused = Job.objects.filter(id=job.id, state=JobState.PAUSED)
+    if not paused.update(state=JobState.QUEUED, updated_at=timezone.now()):
+        raise _refusal(job, "resumed")
+    _emit("job.resumed", job)
+    _ring_on_commit(job)
+    return _again(job)
+
+
+@transaction.atomic
+def cancel_job(*, job: Job) -> Job:
+    """Give up what has not begun; what is in work is still stored. Cancelling twice is fine.
+
+    The job is ``cancelled`` at once if nobody runs it, else ``cancelling`` until the run ends.
+    Raises ``ConflictError`` when the job has ended otherwise.
+    """
+    stoppable = [JobState.QUEUED, JobState.RUNNING, JobState.PAUSED]
+    changed = Job.objects.filter(id=job.id, state__in=stoppable).update(
+        state=JobState.CANCELLING, updated_at=timezone.now()
+    )
+    if not changed:
+        stopped = [JobState.CANCELLING, JobState.CANCELLED]
+        if not Job.objects.filter(id=job.id, state__in=stopped).exists():
+            raise _refusal(job, "cancelled")
+        return _again(job)
+    # The update holds the row's lock, so no run can claim the job meanwhile.
+    idle = Job.objects.unclaimed().filter(id=job.id).first()
+    if idle is not None:
+        runs.end(idle, JobState.CANCELLED)
+    return _again(job)
+
+
+@transaction.atomic
+def retry_failed(*, job: Job) -> Job:
+    """Run the failed items of an ended job again, or plan it again if it never began.
+
+    Raises ``ConflictError`` when the job has not ended or nothing failed, or while another job
+    works on the same subject.
+    """
+    row = Job.objects.select_for_update(of=("self",)).get(id=job.id)
+    if row.state not in {JobState.DONE, JobState.FAILED}:
+        raise _refusal(row, "retried")
+    items = JobItem.objects.filter(job=row, state=ItemState.FAILED)
+    retried = items.update(
+        state=ItemState.PENDING, failures=0, losses=0, error=None, available_at=None
+    )
+    if not retried and row.planned_at:
+        raise ConflictError("Nothing failed that could be retried.")
+    try:
+        with transaction.atomic():
+            Job.objects.filter(id=row.id).update(
+                state=JobState.QUEUED,
+                failed=0,
+                error_sample=[],
+                finished_at=None,
+                updated_at=timezone.now(),
+            )
+    except IntegrityError as error:
+        raise ConflictError("Such a job is running already.") from error
+    _emit("job.retried", row)
+    _ring_on_commit(row)
+    return _again(row)
+
+
+@transaction.atomic
+def delete_dataset_jobs(*, dataset_id: UUID) -> None:
+    """Delete the jobs of a dataset that is being deleted; running ones notice and stop."""
+    Job.objects.of_dataset(dataset_id).delete()
+
+
+def _again(job: Job) -> Job:
+    return Job.objects.get(id=job.id)
+
+
+def _refusal(job: Job, verb: str) -> ConflictError:
+    return ConflictError(f"A job that is {_again(job).state} cannot be {verb}.")
+
+
+def _ring_on_commit(job: Job) -> None:
+    ring = partial(doorbell.ring, organization_id=current(), job_id=job.id)
+    transaction.on_commit(ring, robust=True)
+
+
+def _emit(kind: str, job: Job) -> None:
+    emit(kind, dataset_id=job.dataset_id, object_id=job.id, payload={"kind": job.kind})

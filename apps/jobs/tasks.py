@@ -1,0 +1,22 @@
+"""The one task that runs every job, and the sweep that finds what nobody runs."""
+
+from uuid import UUID
+
+from celery import shared_task
+
+from apps.jobs import doorbell
+from apps.jobs.engine import run_slice
+
+
+@shared_task(name="jobs.run")
+def run(organization_id: str, job_id: str) -> None:
+    """Run a slice of a job, then queue up again behind the others if there is more to do."""
+    organization, job = UUID(organization_id), UUID(job_id)
+    if run_slice(organization_id=organization, job_id=job):
+        doorbell.ring(organization_id=organization, job_id=job)
+
+
+@shared_task(name="jobs.ring_waiting")
+def ring_waiting() -> None:
+    """Ring for the jobs that wait: Redis was emptied, a worker died, a retry is due."""
+    doorbell.ring_waiting()

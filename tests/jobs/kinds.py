@@ -1,0 +1,74 @@
+"""Kinds of job that leave a trace: one event for each result that was stored."""
+
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from apps.core.errors import InvalidError
+from apps.events.log import emit
+from apps.events.models import Event
+from apps.jobs import kinds
+from apps.jobs.errors import AbandonJobError, PauseJobError, RetryLaterError
+from apps.jobs.kinds import Kind, Planned, Work
+from apps.jobs.models import Job
+
+STORED = "count.stored"
+COST = Decimal("0.25")
+
+
+class Count(Kind[int, int]):
+    """Doubles numbers: ``{"items": 10, "size": 1, "seconds": 0, "trouble": {"3": "error"}}``.
+
+    ``trouble`` names what an item raises: always, or with a count as in ``error*2`` that often.
+    """
+
+    def plan(self, job: Job) -> Iterator[Planned]:
+        if job.params.get("plan_trouble"):
+            _raise(job.params["plan_trouble"])
+        for number in range(job.params["items"]):
+            time.sleep(job.params.get("plan_seconds", 0))
+            yield Planned({"number": number}, size=job.params.get("size", 1))
+
+    def read(self, work: Work) -> int:
+        return int(work.payload["number"])
+
+    def compute(self, work: Work, material: int) -> int:
+        time.sleep(work.job.params.get("seconds", 0))
+        trouble, _, times = work.job.params.get("trouble", {}).get(str(work.seq), "").partition("*")
+        if trouble and (not times or work.attempt <= int(times)):
+            _raise(trouble)
+        return 2 * material
+
+    def write(self, work: Work, result: int) -> Decimal:
+        emit(STORED, object_id=work.job.id, payload={"seq": work.seq, "result": result})
+        return COST
+
+
+class CountTogether(Count):
+    """The same, four items at a time."""
+
+    concurrency = 4
+
+
+def offer_all() -> None:
+    """Register the kinds ``count`` and ``count_together``."""
+    kinds.offer("count", "tests.jobs.kinds.Count")
+    kinds.offer("count_together", "tests.jobs.kinds.CountTogether")
+
+
+def stored(job: Job) -> list[int]:
+    """The item numbers whose result was stored, ascending, with repetitions if there are any."""
+    events = Event.objects.filter(kind=STORED, object_id=job.id)
+    return sorted(event.payload["seq"] for event in events)
+
+
+def _raise(trouble: str) -> None:
+    errors: dict[str, Any] = {
+        "error": RuntimeError("out of order"),
+        "invalid": InvalidError("not a number"),
+        "abandon": AbandonJobError("the numbers are gone"),
+        "pause": PauseJobError("no budget"),
+        "later": RetryLaterError("busy", seconds=0),
+    }
+    raise errors[trouble]

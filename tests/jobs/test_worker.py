@@ -1,0 +1,184 @@
+"""A real worker and a real Redis, both treated badly."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from celery import Celery
+from django.db import connections
+
+from apps.core.embedded.paths import PROJECT_ROOT, redis_socket
+from apps.core.embedded.services import Services
+from apps.core.tenancy import enter
+from apps.jobs import doorbell
+from apps.jobs.engine import run_slice
+from apps.jobs.models import Job, JobItem, JobState
+from apps.jobs.services import enqueue
+from apps.organizations.models import Organization
+from tests.factories import make_organization
+from tests.jobs.kinds import COST, stored
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"])
+
+ITEMS = 240
+
+
+class Worker:
+    """A worker process with its beat, on the test database and a Redis of its own."""
+
+    def __init__(self, directory: Path, socket: Path) -> None:
+        self.directory = directory
+        self.redis = redis.Redis(unix_socket_path=str(socket))
+        self.environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "config.settings.test",
+            "PYTHONPATH": str(PROJECT_ROOT),
+            "REDIS_URL": f"unix://{socket}",
+            "DATABASE_URL": url_of("default"),
+            "OWNER_DATABASE_URL": url_of("owner"),
+            "OPERATOR_DATABASE_URL": url_of("operator"),
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, sweep: float = 0.5) -> None:
+        """Start the process; its sweeper looks every ``sweep`` seconds."""
+        schedule = str(self.directory / "schedule")
+        with (self.directory / "worker.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "tests/jobs/worker.py", schedule, str(sweep)],
+                cwd=PROJECT_ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """``kill -9``, for the beat too."""
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def log(self) -> str:
+        return (self.directory / "worker.log").read_text()
+
+
+def url_of(alias: str) -> str:
+    settings = connections[alias].settings_dict
+    name = connections["default"].settings_dict["NAME"]
+    account = settings["USER"] + (f":{settings['PASSWORD']}" if settings["PASSWORD"] else "")
+    port = f"&port={settings['PORT']}" if settings["PORT"] else ""
+    return f"postgresql://{account}@/{name}?host={settings['HOST']}{port}"
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    # A short path: it holds a socket.
+    with tempfile.TemporaryDirectory(prefix="sw-") as directory:
+        data_dir = Path(directory)
+        with Services(data_dir, with_postgres=False):
+            worker = Worker(data_dir, redis_socket(data_dir))
+            try:
+                yield worker
+            finally:
+                worker.kill()
+
+
+@pytest.fixture
+def tenant() -> Organization:
+    return make_organization("Killed")
+
+
+def start(organization: Organization, kind: str = "count_together", **params: Any) -> Job:
+    with enter(organization.id):
+        return enqueue(kind=kind, params={"items": ITEMS, "seconds": 0.02, **params})
+
+
+def wait(organization: Organization, job: Job, until: Callable[[Job], bool], worker: Worker) -> Job:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with enter(organization.id):
+            job = Job.objects.get(id=job.id)
+        if until(job):
+            return job
+        time.sleep(0.02)
+    pytest.fail(f"{job.state} {job.counters}\n{worker.log()}")
+
+
+def test_kill_and_flushall_lose_nothing_and_store_nothing_twice(
+    worker: Worker, tenant: Organization
+) -> None:
+    job = start(tenant, plan_seconds=0.002)
+    worker.start()
+    wait(tenant, job, lambda job: job.state == JobState.RUNNING, worker)
+    worker.kill()  # in the middle of the plan
+    worker.redis.flushall()
+    for part in (1, 2, 3):
+        worker.start()
+        wait(tenant, job, lambda job, part=part: job.done > part * ITEMS // 5, worker)
+        worker.redis.flushall()  # with the worker alive
+        wait(tenant, job, lambda job, done=job.done: job.done > done, worker)
+        worker.kill()
+        worker.redis.flushall()
+    worker.start()
+    job = wait(tenant, job, lambda job: job.has_ended, worker)
+    with enter(tenant.id):
+        assert stored(job) == list(range(ITEMS))
+        assert JobItem.objects.filter(job=job, losses__gt=0).exists()
+    assert (job.state, job.failed, job.done) == ("done", 0, ITEMS)
+    assert job.cost == ITEMS * COST
+    assert job.run >= 5
+
+
+def test_the_sweeper_finds_jobs_of_all_organizations_and_due_retries(
+    worker: Worker, tenant: Organization
+) -> None:
+    other = make_organization("Other")
+    first = start(tenant, items=4, trouble={"1": "error*2"})
+    second = start(other, kind="count", items=4)
+    worker.start()
+    for organization, job in ((tenant, first), (other, second)):
+        ended = wait(organization, job, lambda job: job.has_ended, worker)
+        assert (ended.state, ended.done) == ("done", 4)
+
+
+def test_the_doorbell_starts_a_job_without_the_sweeper(
+    worker: Worker, tenant: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = worker.environment["REDIS_URL"].replace("unix://", "redis+socket://")
+    rung = Celery(broker=broker, set_as_current=False)
+    monkeypatch.setattr(doorbell, "current_app", rung)
+    job = start(tenant, items=4)
+    worker.start(sweep=3600)
+    job = wait(tenant, job, lambda job: job.has_ended, worker)
+    assert (job.state, job.done) == ("done", 4)
+
+
+def test_threads_of_one_job_share_its_items(tenant: Organization) -> None:
+    job = start(tenant, items=40)
+    run_slice(organization_id=tenant.id, job_id=job.id)
+    with enter(tenant.id):
+        job = Job.objects.get(id=job.id)
+        assert stored(job) == list(range(40))
+    assert job.state == JobState.DONE
+    assert job.seconds is not None
+    assert job.seconds < 40 * 0.02
+
+
+def test_one_thread_can_pause_the_job_for_all(tenant: Organization) -> None:
+    job = start(tenant, items=40, trouble={"5": "pause"})
+    assert run_slice(organization_id=tenant.id, job_id=job.id) is False
+    with enter(tenant.id):
+        job = Job.objects.get(id=job.id)
+        assert stored(job) == [seq for seq in range(40) if seq != 5][: job.done]
+    assert job.state == JobState.PAUSED
+    assert job.done < 15
