@@ -24,6 +24,8 @@ from apps.api.http import FirstOffered
 from apps.organizations.models import Membership
 
 MEGABYTE = 1024 * 1024
+# The default of a key that may be left out but not be null.
+LEFT_OUT: Any = None
 _Schema = TypeVar("_Schema", bound=pydantic.BaseModel)
 _id = pydantic.TypeAdapter(UUID)
 

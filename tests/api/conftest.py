@@ -26,11 +26,6 @@ JSON = "application/json"
 OVERHEAD = 6
 
 
-@pytest.fixture(autouse=True)
-def _urls(settings: Any) -> None:
-    settings.ROOT_URLCONF = "tests.api.urls"
-
-
 class Api:
     """Requests below ``/api/v1`` with one key, or with none."""
 

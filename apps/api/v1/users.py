@@ -10,12 +10,12 @@ from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
 from django.urls import path
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 from rest_framework.response import Response as ApiResponse
 
 from apps.api.auth import HEADER
 from apps.api.lookup import find
-from apps.api.views import ApiRequest, ApiView, ApiViewSet, Schema
+from apps.api.views import LEFT_OUT, ApiRequest, ApiView, ApiViewSet, Schema
 from apps.organizations.models import ApiKey, Membership, Role
 from apps.organizations.services import create_api_key, create_member, remove_member, update_member
 from apps.workspaces.permissions import Action, check
@@ -44,12 +44,12 @@ class UserCreate(Schema):
 
 
 class UserUpdate(Schema):
-    first_name: FirstName = Field(default="")
+    first_name: FirstName = LEFT_OUT
     last_name: Name | None = None
-    username: Name = Field(default="")
-    role: WireRole = Field(default="annotator")
-    stoneware_role: Role = Field(default=Role.ANNOTATOR)
-    password: Password = Field(default="")
+    username: Name = LEFT_OUT
+    role: WireRole = LEFT_OUT
+    stoneware_role: Role = LEFT_OUT
+    password: Password = LEFT_OUT
 
     def changes(self, member: Membership) -> dict[str, Any]:
         """The keys that were sent. A reviewer who is saved as read, an annotator, stays one."""
@@ -68,11 +68,15 @@ def wire_role(member: Membership) -> str:
 
 
 def user_document(member: Membership, *, api_key: str) -> dict[str, Any]:
-    """A User object; ``api_key`` is masked unless it was just issued."""
+    """A User object; ``api_key`` is masked unless it was just issued.
+
+    A nameless member is called by the username: clients send back what they read, and an empty
+    name is refused.
+    """
     return {
         "id": member.id,
-        "first_name": member.first_name,
-        "last_name": member.last_name,
+        "first_name": member.first_name or member.username,
+        "last_name": member.last_name or None,
         "username": member.username,
         "role": wire_role(member),
         "stoneware_role": member.role,

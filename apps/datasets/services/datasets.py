@@ -102,11 +102,20 @@ def publish_dataset(*, dataset: Dataset) -> Dataset:
 
 
 @transaction.atomic
+def freeze_dataset(*, dataset: Dataset) -> Dataset:
+    """Wait for writers of the dataset's records and keep others out until the transaction ends.
+
+    What is counted afterwards stays true. Raises ``NotFoundError``.
+    """
+    return lock(dataset, of_key=True)
+
+
+@transaction.atomic
 def delete_dataset(*, dataset: Dataset) -> None:
     """Delete a dataset with all that belongs to it; the database cascades.
 
-    The caller gives the records back to the plan's volume
-    (``organizations.services.count_records``), as the last statement of the transaction.
+    The caller gives the records back to the plan's volume: ``freeze_dataset``, count, delete,
+    and ``organizations.services.count_records`` as the last statement of the transaction.
     """
     dataset = lock(dataset)
     Dataset.objects.filter(pk=dataset.pk).delete()
@@ -114,12 +123,13 @@ def delete_dataset(*, dataset: Dataset) -> None:
     _emit("dataset.deleted", dataset, payload)
 
 
-def lock(dataset: Dataset) -> Dataset:
+def lock(dataset: Dataset, *, of_key: bool = False) -> Dataset:
     """The dataset as it is now, locked. Raises ``NotFoundError`` when it was deleted meanwhile.
 
-    The lock leaves writers of records alone: their foreign keys hold the row's key only.
+    Without ``of_key`` the lock leaves writers of records alone: their foreign keys hold the
+    row's key only.
     """
-    rows = Dataset.objects.select_for_update(of=("self",), no_key=True)
+    rows = Dataset.objects.select_for_update(of=("self",), no_key=not of_key)
     locked = rows.select_related("workspace").filter(pk=dataset.pk).first()
     if locked is None:
         raise NotFoundError(f"Dataset with id `{dataset.pk}` not found")
