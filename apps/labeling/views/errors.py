@@ -1,9 +1,30 @@
-"""Error pages."""
+"""Error pages: static, without the database, so that they work when little else does."""
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.template import loader
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page("400")
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page("403")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The form's token is missing or old: say so, and lose nothing."""
-    return render(request, "errors/403_csrf.html", {"reason": reason}, status=403)
+    return _page("403_csrf")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _page("404")
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _page("500")
+
+
+def _page(name: str) -> HttpResponse:
+    """Rendered without the request: no context processor, no session, no query."""
+    return HttpResponse(loader.render_to_string(f"errors/{name}.html"), status=int(name[:3]))

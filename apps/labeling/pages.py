@@ -1,0 +1,118 @@
+"""What the annotate page shows, gathered from the domain: one object a page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+from django.urls import reverse
+
+from apps.annotation import distribution, progress
+from apps.datasets.models import Dataset
+from apps.datasets.schema import DatasetSchema, load_schema
+from apps.labeling import queue
+from apps.labeling.fields import FieldCard, show_fields, show_metadata
+from apps.labeling.markup import render_markdown
+from apps.labeling.questions import QuestionCard, show_questions
+from apps.organizations.models import Membership, Role
+from apps.records.models import Suggestion
+
+
+@dataclass
+class AnnotatePage:
+    """The record on the table, its questions, and how far the member and the dataset are.
+
+    ``status`` is the queue shown. ``values`` and ``errors`` are those of an answer that could not
+    be saved; without them the stored answer is shown.
+    """
+
+    dataset: Dataset
+    member: Membership
+    status: str = queue.PENDING
+    turn: queue.Turn | None = None
+    values: Mapping[str, Any] | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+    schema: DatasetSchema = field(init=False)
+    request_key: UUID = field(init=False, default_factory=uuid4)
+
+    def __post_init__(self) -> None:
+        self.schema = load_schema(self.dataset)
+
+    @cached_property
+    def questions(self) -> list[QuestionCard]:
+        if self.turn is None:
+            return []
+        rows = Suggestion.objects.filter(record=self.turn.record)
+        suggestions = {row.question_id: row for row in rows}
+        values = self.values
+        if values is None:
+            values = self.turn.response.values if self.turn.response else {}
+        fields = self.turn.record.fields
+        return show_questions(self.schema, suggestions, values, self.errors, fields)
+
+    @cached_property
+    def fields(self) -> list[FieldCard]:
+        if self.turn is None:
+            return []
+        return show_fields(self.schema, self.turn.record.fields, self.questions)
+
+    @cached_property
+    def metadata(self) -> list[tuple[str, str]]:
+        if self.turn is None:
+            return []
+        all_of_it = self.member.role != Role.ANNOTATOR
+        return show_metadata(self.schema, self.turn.record.metadata, all_of_it=all_of_it)
+
+    @cached_property
+    def overview(self) -> progress.Overview:
+        return progress.overview(datasets=[self.dataset], annotator=self.member)[self.dataset.id]
+
+    @cached_property
+    def queue_state(self) -> distribution.QueueState:
+        """Asked for only when there is nothing to show."""
+        return distribution.queue_state(dataset=self.dataset, annotator=self.member)
+
+    @cached_property
+    def place(self) -> queue.Place | None:
+        """Where the record stands among one's own answers; None in the pending queue."""
+        if self.turn is None or self.turn.response is None or self.status == queue.PENDING:
+            return None
+        return queue.find_place(self.dataset, self.member, self.status, self.turn.record.id)
+
+    @property
+    def wrong(self) -> list[QuestionCard]:
+        return [card for card in self.questions if card.error]
+
+    @property
+    def count(self) -> int:
+        """How many records the shown queue has."""
+        return int(getattr(self.overview.mine, self.status))
+
+    @property
+    def status_icon(self) -> str:
+        return f"st-{self.turn.response.status}" if self.turn and self.turn.response else ""
+
+    @property
+    def guidelines(self) -> str:
+        return render_markdown(self.dataset.guidelines) if self.dataset.guidelines else ""
+
+    @property
+    def url(self) -> str:
+        """The page's own address, to which a script sets the browser."""
+        record = self.turn.record.id if self.turn and self.status != queue.PENDING else None
+        return annotate_url(self.dataset.id, self.status, record)
+
+
+def annotate_url(
+    dataset_id: UUID, status: str = queue.PENDING, record_id: UUID | None = None
+) -> str:
+    """Where a queue, or one record in it, is answered."""
+    query: dict[str, str] = {}
+    if status != queue.PENDING:
+        query["status"] = status
+    if record_id is not None:
+        query["record"] = str(record_id)
+    path = reverse("labeling:annotate", args=[dataset_id])
+    return f"{path}?{urlencode(query)}" if query else path

@@ -1,0 +1,106 @@
+"""Which record lies on the annotator's table, and which come before and after it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.annotation import distribution
+from apps.annotation.models import Lease, Response, ResponseQuerySet, ResponseStatus
+from apps.core.errors import NotFoundError
+from apps.datasets.models import Dataset
+from apps.organizations.models import Membership
+from apps.records.models import Record
+from apps.workspaces import permissions
+from apps.workspaces.permissions import Action
+
+PENDING = "pending"
+QUEUES = (PENDING, *ResponseStatus.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A record to answer, with the answer given before and the end of the hold on it."""
+
+    record: Record
+    response: Response | None = None
+    expires_at: datetime | None = None
+
+
+def next_pending(dataset: Dataset, member: Membership) -> Turn | None:
+    """The record the member holds, or the next one to be had."""
+    for lease in distribution.claim(dataset=dataset, annotator=member):
+        return Turn(lease.record, expires_at=lease.expires_at)
+    return None
+
+
+def skip(dataset: Dataset, member: Membership, record_id: UUID) -> None:
+    """Give the record back; another one is taken first, or it would come back at once."""
+    distribution.claim(dataset=dataset, annotator=member, limit=2)
+    distribution.release(record_id=record_id, annotator=member)
+
+
+def open_answer(dataset: Dataset, member: Membership, status: str) -> Turn | None:
+    """Where a list of own answers starts: drafts with the oldest, others with the newest."""
+    answers = _answers(dataset, member, status)
+    order = "record_id" if status == ResponseStatus.DRAFT else "-record_id"
+    response = answers.order_by(order).first()
+    return Turn(response.record, response) if response else None
+
+
+def open_record(dataset: Dataset, member: Membership, record_id: UUID) -> Turn:
+    """A record by its id: one's own, one that is held, or any for those who may list records.
+
+    Raises ``NotFoundError`` otherwise.
+    """
+    answers = Response.objects.filter(user=member, record_id=record_id, dataset=dataset)
+    response = answers.select_related("record").first()
+    if response is not None:
+        return Turn(response.record, response)
+    held = Lease.objects.filter(record_id=record_id, user=member, expires_at__gt=timezone.now())
+    lease = held.filter(dataset=dataset).select_related("record").first()
+    if lease is not None:
+        return Turn(lease.record, expires_at=lease.expires_at)
+    if permissions.may(member, Action.LIST_RECORDS, dataset.workspace_id):
+        record = Record.objects.filter(dataset=dataset, id=record_id).first()
+        if record is not None:
+            return Turn(record)
+    raise NotFoundError("This record is not among yours.")
+
+
+def last_answer(dataset: Dataset, member: Membership) -> Response | None:
+    """What the member answered last, in whatever way."""
+    answers = Response.objects.filter(dataset=dataset, user=member)
+    return answers.order_by("-updated_at").first()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record stands among the member's answers of one status."""
+
+    number: int
+    before: UUID | None
+    after: UUID | None
+
+
+def find_place(dataset: Dataset, member: Membership, status: str, record_id: UUID) -> Place:
+    """The record's place in the list, oldest first. Three index scans."""
+    answers = _answers(dataset, member, status)
+    earlier = answers.filter(record_id__lt=record_id)
+    return Place(
+        number=earlier.count() + 1,
+        before=earlier.order_by("-record_id").values_list("record_id", flat=True).first(),
+        after=following(dataset, member, status, record_id),
+    )
+
+
+def following(dataset: Dataset, member: Membership, status: str, record_id: UUID) -> UUID | None:
+    """The next record in the list of own answers."""
+    later = _answers(dataset, member, status).filter(record_id__gt=record_id)
+    return later.order_by("record_id").values_list("record_id", flat=True).first()
+
+
+def _answers(dataset: Dataset, member: Membership, status: str) -> ResponseQuerySet:
+    answers = Response.objects.filter(dataset=dataset, user=member, status=status)
+    return answers.select_related("record")

@@ -1,0 +1,87 @@
+"""Log in, log out, choose an organization; what allauth does not answer as we want."""
+
+from typing import Any
+
+from allauth.account.views import LoginView as AllauthLoginView
+from allauth.account.views import PasswordResetFromKeyView as AllauthResetFromKeyView
+from allauth.account.views import PasswordResetView as AllauthResetView
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from apps.labeling import http
+from apps.labeling.forms import MemberLoginForm
+from apps.labeling.http import LabelingRequest
+from apps.organizations import directory
+
+
+class InvalidIs422:
+    """A form that is not valid comes back with status 422, as on every other page."""
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        response: HttpResponse = super().form_invalid(form)  # type: ignore[misc]
+        response.status_code = 422
+        return response
+
+
+class LoginView(InvalidIs422, AllauthLoginView):  # type: ignore[misc]
+    """E-mail and password."""
+
+
+class PasswordResetView(InvalidIs422, AllauthResetView):  # type: ignore[misc]
+    """Ask for a link by e-mail; the answer is the same for unknown addresses."""
+
+
+class PasswordResetFromKeyView(InvalidIs422, AllauthResetFromKeyView):  # type: ignore[misc]
+    """Choose a new password."""
+
+
+@never_cache
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "POST"])
+def member_login(request: HttpRequest) -> HttpResponse:
+    """For members without e-mail, who belong to one organization."""
+    if request.user.is_authenticated:
+        return redirect("labeling:home")
+    if request.method == "GET":
+        form = MemberLoginForm(request=request, initial=request.GET.dict())
+        return render(request, "account/member_login.html", {"form": form})
+    form = MemberLoginForm(request.POST, request=request)
+    if not form.is_valid() or form.user is None:
+        return render(request, "account/member_login.html", {"form": form}, status=422)
+    login(request, form.user)
+    for place in directory.find_memberships(form.user.id):
+        if place.slug == form.cleaned_data["organization"].lower():
+            http.enter_organization(request, place.organization_id)
+    return redirect(_safe_next(request))
+
+
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def organizations(request: LabelingRequest) -> HttpResponse:
+    """Which of the account's organizations to work in."""
+    places = directory.find_memberships(request.user.id)
+    if request.method == "POST":
+        for place in places:
+            if str(place.organization_id) == request.POST.get("organization"):
+                http.enter_organization(request, place.organization_id)
+                return redirect(_safe_next(request))
+    if not places:
+        return render(request, "account/no_organization.html", status=403)
+    context = {"places": places, "next": request.GET.get("next", "")}
+    return render(request, "account/organizations.html", context)
+
+
+def _safe_next(request: HttpRequest) -> str:
+    """Where the person wanted to go, if that is here."""
+    wanted = request.POST.get("next", "")
+    here = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return wanted if here else "/"

@@ -1,0 +1,363 @@
+"""The annotate page over plain HTTP: who may, what is shown, what a form saves."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.annotation.models import Lease, Response
+from apps.datasets.models import Dataset, Field, Question
+from apps.events.models import Event
+from apps.organizations.models import Membership
+from apps.records.models import Record, Suggestion
+from apps.workspaces.models import Workspace
+from tests import factories
+
+ALL = ("sentiment", "genre", "quality", "order", "comment", "entities")
+SignIn = Callable[[Membership], Client]
+
+
+@pytest.fixture
+def dataset(workspace: Workspace) -> Dataset:
+    return factories.make_dataset(workspace, questions=ALL, required=("sentiment", "quality"))
+
+
+@pytest.fixture
+def annotator(workspace: Workspace) -> Membership:
+    return factories.make_member(workspace=workspace)
+
+
+@pytest.fixture
+def client(annotator: Membership, sign_in: SignIn) -> Client:
+    return sign_in(annotator)
+
+
+def page(dataset: Dataset, **query: str) -> str:
+    path = reverse("labeling:annotate", args=[dataset.id])
+    return f"{path}?{'&'.join(f'{k}={v}' for k, v in query.items())}" if query else path
+
+
+def address(name: str, record: Record) -> str:
+    return reverse(f"labeling:{name}", args=[record.dataset_id, record.id])
+
+
+ANSWER: dict[str, Any] = {
+    "do": "submit",
+    "q.sentiment": "positive",
+    "q.genre": ["comedy", "drama"],
+    "q.quality": "4",
+    "q.order": ["2:a", "1:b", "2:c"],
+    "q.comment": "line one\r\nline two",
+    "q.entities": [json.dumps({"start": 0, "end": 4, "label": "place"})],
+}
+STORED = {
+    "sentiment": {"value": "positive"},
+    "genre": {"value": ["comedy", "drama"]},
+    "quality": {"value": 4},
+    "order": {
+        "value": [
+            {"value": "b", "rank": 1},
+            {"value": "a", "rank": 2},
+            {"value": "c", "rank": 2},
+        ]
+    },
+    "comment": {"value": "line one\nline two"},
+    "entities": {"value": [{"label": "place", "start": 0, "end": 4}]},
+}
+
+
+def test_a_plain_form_answers_every_question_type(client: Client, dataset: Dataset) -> None:
+    first, second = factories.make_records(dataset, 2)
+    shown = client.get(page(dataset))
+    assert shown.status_code == 200
+    assert f"Record {first.external_id}" in shown.content.decode()
+    saved = client.post(address("save", first), {**ANSWER, "request_key": str(uuid4())})
+    assert saved.status_code == 302
+    assert saved.headers["Location"] == page(dataset)
+    response = Response.objects.get(record=first)
+    assert (response.status, response.values) == ("submitted", STORED)
+    assert f"Record {second.external_id}" in client.get(page(dataset)).content.decode()
+
+
+def test_a_script_gets_the_next_record_as_a_fragment(client: Client, dataset: Dataset) -> None:
+    first, second = factories.make_records(dataset, 2)
+    client.get(page(dataset))
+    saved = client.post(address("save", first), ANSWER, headers={"HX-Request": "true"})
+    text = saved.content.decode()
+    assert saved.status_code == 200
+    assert "<html" not in text
+    assert f"Record {second.external_id}" in text
+
+
+@pytest.mark.parametrize(
+    ("button", "status"), [("draft", "draft"), ("discard", "discarded"), ("submit", "submitted")]
+)
+def test_each_button_saves_its_status(
+    client: Client, dataset: Dataset, button: str, status: str
+) -> None:
+    (record,) = factories.make_records(dataset)
+    client.post(address("save", record), {**ANSWER, "do": button})
+    assert Response.objects.get(record=record).status == status
+
+
+def test_the_same_form_twice_is_one_answer_and_a_changed_one_is_another(
+    client: Client, dataset: Dataset
+) -> None:
+    (record,) = factories.make_records(dataset)
+    form = {**ANSWER, "request_key": str(uuid4())}
+    client.post(address("save", record), form)
+    first = Response.objects.get(record=record)
+    client.post(address("save", record), form)
+    assert Response.objects.get(record=record).updated_at == first.updated_at
+    client.post(address("save", record), {**form, "q.quality": "1"})
+    assert Response.objects.get(record=record).values["quality"] == {"value": 1}
+
+
+def test_a_wrong_answer_comes_back_whole_with_what_is_wrong(
+    client: Client, dataset: Dataset
+) -> None:
+    (record,) = factories.make_records(dataset)
+    form = {**ANSWER, "q.quality": "", "q.order": ["1:a"], "q.comment": "<b>kept & safe</b>"}
+    answer = client.post(address("save", record), form)
+    text = answer.content.decode()
+    assert answer.status_code == 422
+    assert not Response.objects.exists()
+    assert "Not submitted yet." in text
+    assert "2 answers need a look" in text
+    assert "Give a value before you submit." in text
+    assert "Give every option a rank." in text
+    assert 'value="positive" checked' in text
+    assert 'value="comedy" checked' in text
+    assert 'value="1:a" selected' in text
+    assert "&lt;b&gt;kept &amp; safe&lt;/b&gt;</textarea>" in text
+    assert 'href="#q3"' in text
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("q.quality", "99"),
+        ("q.quality", "abc"),
+        ("q.sentiment", "unknown"),
+        ("q.genre", "western"),
+        ("q.order", "x:a"),
+        ("q.entities", "not json"),
+        ("q.entities", '{"start": 0, "end": 10000, "label": "place"}'),
+        ("q.entities", '{"label": "place"}'),
+        ("q.entities", "[1, 2]"),
+    ],
+)
+def test_tampered_values_are_refused_and_never_break_the_page(
+    client: Client, dataset: Dataset, field: str, value: str
+) -> None:
+    (record,) = factories.make_records(dataset)
+    answer = client.post(address("save", record), {**ANSWER, field: value})
+    assert answer.status_code == 422
+    assert not Response.objects.exists()
+
+
+def test_nothing_answered_names_the_required_questions(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    text = client.post(address("save", record), {"do": "submit"}).content.decode()
+    assert "2 answers need a look" in text
+
+
+def test_nothing_to_mark_is_an_answer(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    client.post(address("save", record), {**ANSWER, "q.entities": "[]"})
+    assert Response.objects.get(record=record).values["entities"] == {"value": []}
+
+
+def test_an_empty_draft_can_be_saved(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    assert client.post(address("save", record), {"do": "draft"}).status_code == 302
+    assert Response.objects.get(record=record).values == {}
+
+
+def test_suggestions_are_shown_raw_with_score_and_agent(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    for name, value, score in (
+        ("sentiment", "negative", 0.91),
+        ("genre", ["horror"], [0.5]),
+        ("order", [{"value": "c", "rank": 1}], [0.4]),
+        ("comment", "suggested words", 0.3),
+        ("entities", [{"start": 0, "end": 4, "label": "person"}], [0.7]),
+    ):
+        Suggestion.objects.create(
+            record=record,
+            dataset_id=dataset.id,
+            question=Question.objects.get(dataset=dataset, name=name),
+            value=value,
+            score=score,
+            agent="model-v1",
+            type="model",
+            updated_at=record.updated_at,
+        )
+    text = client.get(page(dataset)).content.decode()
+    assert 'class="opt ai" data-h="1"' in text
+    assert "model-v1" in text
+    assert ".91" in text
+    assert "suggested words" in text
+    assert 'class="sp ai"' in text
+    assert "checked" not in text.split("<dialog")[0]  # a suggestion is no answer
+
+
+def test_own_answers_are_revisited_by_status(client: Client, dataset: Dataset) -> None:
+    first, second = factories.make_records(dataset, 2)
+    for record in (first, second):
+        client.post(address("save", record), ANSWER)
+    newest = client.get(page(dataset, status="submitted")).content.decode()
+    assert f"Record {second.external_id}" in newest
+    assert "2 of 2" in newest
+    assert 'value="positive" checked' in newest
+    older = client.get(page(dataset, record=str(first.id))).content.decode()
+    assert f"Record {first.external_id}" in older
+    assert f"record={second.id}" in older
+    again = client.post(address("save", first), {**ANSWER, "status": "submitted", "q.quality": "1"})
+    assert again.headers["Location"] == page(dataset, status="submitted", record=str(second.id))
+    last = client.post(address("save", second), {**ANSWER, "status": "submitted"})
+    assert last.headers["Location"] == page(dataset)
+
+
+def test_previous_leads_to_the_last_answer(client: Client, dataset: Dataset) -> None:
+    first, _ = factories.make_records(dataset, 2)
+    path = reverse("labeling:previous", args=[dataset.id])
+    assert client.get(path).headers["Location"] == page(dataset)
+    client.post(address("save", first), {**ANSWER, "do": "draft"})
+    assert client.get(path).headers["Location"] == page(
+        dataset, status="draft", record=str(first.id)
+    )
+
+
+def test_an_answer_goes_back_to_pending(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    client.post(address("save", record), ANSWER)
+    assert client.post(address("unanswer", record)).status_code == 302
+    assert not Response.objects.exists()
+    assert f"Record {record.external_id}" in client.get(page(dataset)).content.decode()
+
+
+def test_skipping_shows_another_record_and_gives_this_one_back(
+    client: Client, dataset: Dataset
+) -> None:
+    first, second = factories.make_records(dataset, 2)
+    client.get(page(dataset))
+    client.post(address("skip", first))
+    assert f"Record {second.external_id}" in client.get(page(dataset)).content.decode()
+    assert not Lease.objects.filter(record=first).exists()
+
+
+def test_a_hold_is_renewed_and_given_back(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    client.get(page(dataset))
+    assert client.post(address("renew", record)).status_code == 204
+    assert client.post(address("release", record)).status_code == 204
+    assert not Lease.objects.exists()
+    assert client.post(address("renew", record)).status_code == 410
+
+
+def test_empty_queues_say_why(
+    client: Client, dataset: Dataset, workspace: Workspace, sign_in: SignIn
+) -> None:
+    assert "No records yet" in client.get(page(dataset)).content.decode()
+    (record,) = factories.make_records(dataset)
+    colleague = sign_in(factories.make_member(workspace=workspace))
+    colleague.get(page(dataset))
+    assert "with a colleague now" in client.get(page(dataset)).content.decode()
+    colleague.post(address("save", record), ANSWER)
+    assert "The only record is completed." in client.get(page(dataset)).content.decode()
+    assert "No drafts left" in client.get(page(dataset, status="draft")).content.decode()
+
+
+def test_the_daily_goal_ends_the_day(client: Client, dataset: Dataset) -> None:
+    first, _ = factories.make_records(dataset, 2)
+    Dataset.objects.filter(pk=dataset.pk).update(daily_quota=1)
+    client.get(page(dataset))
+    client.post(address("save", first), ANSWER)
+    assert "That’s all for today" in client.get(page(dataset)).content.decode()
+
+
+def test_a_strangers_dataset_does_not_exist(dataset: Dataset, sign_in: SignIn) -> None:
+    (record,) = factories.make_records(dataset)
+    stranger = sign_in(factories.make_member())
+    assert stranger.get(page(dataset)).status_code == 404
+    for name in ("save", "skip", "unanswer", "renew", "release"):
+        assert stranger.post(address(name, record)).status_code == 404
+    assert not Response.objects.exists()
+
+
+def test_a_record_of_somebody_else_is_not_shown_to_an_annotator(
+    client: Client, dataset: Dataset, workspace: Workspace, sign_in: SignIn
+) -> None:
+    _, second = factories.make_records(dataset, 2)
+    assert client.get(page(dataset, record=str(second.id))).status_code == 404
+    reviewer = sign_in(factories.make_member(role="reviewer", workspace=workspace))
+    assert reviewer.get(page(dataset, record=str(second.id))).status_code == 200
+
+
+def test_a_record_of_another_dataset_is_not_answered_here(
+    client: Client, dataset: Dataset, workspace: Workspace
+) -> None:
+    other = factories.make_dataset(workspace)
+    (record,) = factories.make_records(other)
+    path = reverse("labeling:save", args=[dataset.id, record.id])
+    assert client.post(path, ANSWER).status_code == 404
+
+
+def test_strangers_to_the_site_are_asked_to_sign_in(dataset: Dataset) -> None:
+    answer = Client().get(page(dataset))
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith("/accounts/login/?next=/datasets/")
+    assert Client().get(page(dataset), headers={"HX-Request": "true"}).status_code == 401
+
+
+def test_events_name_the_annotator(client: Client, dataset: Dataset, annotator: Membership) -> None:
+    (record,) = factories.make_records(dataset)
+    client.post(address("save", record), ANSWER)
+    event = Event.objects.get(kind="response.created")
+    assert event.actor_id == annotator.id
+
+
+def test_the_number_of_queries_is_bounded(
+    client: Client, dataset: Dataset, django_assert_max_num_queries: Any
+) -> None:
+    first, _ = factories.make_records(dataset, 2)
+    client.get(page(dataset))
+    with django_assert_max_num_queries(26):
+        client.get(page(dataset))
+    with django_assert_max_num_queries(52):
+        client.post(address("save", first), ANSWER, headers={"HX-Request": "true"})
+
+
+def test_fields_of_every_type_are_shown(client: Client, dataset: Dataset) -> None:
+    for name, settings in (
+        ("notes", {"type": "text", "use_markdown": True}),
+        ("talk", {"type": "chat", "use_markdown": True}),
+        ("picture", {"type": "image"}),
+        ("old", {"type": "image"}),
+        ("state", {"type": "custom", "template": "<script>alert(1)</script>"}),
+    ):
+        Field.objects.create(dataset=dataset, name=name, title=name.title(), settings=settings)
+    (record,) = factories.make_records(dataset)
+    Record.objects.filter(pk=record.pk).update(
+        fields={
+            "text": "<script>alert(1)</script>",
+            "notes": "**bold** <img src=x onerror=alert(1)>",
+            "talk": [{"role": "user", "content": "hello _there_"}],
+            "picture": "https://example.com/a.png",
+            "old": "http://example.com/b.png",
+            "state": {"open": True},
+        }
+    )
+    text = client.get(page(dataset)).content.decode()
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "<strong>bold</strong> &lt;img src=x" in text
+    assert "hello <em>there</em>" in text
+    assert '<img src="https://example.com/a.png" alt="Picture of record' in text
+    assert '<img src="http://example.com' not in text
+    assert "&quot;open&quot;: true" in text
