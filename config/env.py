@@ -1,6 +1,9 @@
 """Typed reads of environment variables, so that a typo fails at start and not at midnight."""
 
 import os
+import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -56,12 +59,15 @@ def database(url: str) -> dict[str, object]:
 
 
 def secret_file(path: Path) -> str:
-    """The random secret kept in ``path`` (mode 0600), made on first use."""
-    import secrets
+    """The random secret kept in ``path`` (mode 0600), made on first use.
 
+    The file appears complete or not at all, and of several processes that make it one wins.
+    """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(64))
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as draft:  # made with mode 0600
+            draft.write(secrets.token_urlsafe(64))
+            draft.flush()
+            with suppress(FileExistsError):
+                os.link(draft.name, path)
     return path.read_text().strip()

@@ -67,19 +67,21 @@ def claim(*, dataset: Dataset, annotator: Membership, limit: int = 1) -> list[Le
     Leases already held come first and are renewed, so that asking again is safe. Fewer come back
     when nothing more is open or the annotator's daily quota is reached.
     """
-    with transaction.atomic():
-        now = timezone.now()
-        place = _lock_place(dataset, annotator)
-        expires = now + lease_time()
-        held = _renew_held(dataset, annotator, now, expires, limit)
-        wanted = min(limit - len(held), remaining_today(dataset, place, now) - len(held))
+    now = timezone.now()
+    expires = now + lease_time()
+    with transaction.atomic(savepoint=False):
+        place, held = _lock_place(dataset, annotator, now)
+        held = held[:limit]
+        if held:
+            _prolong(annotator, held, expires)
+        wanted = min(limit, remaining_today(dataset, place, now)) - len(held)
         taken: list[UUID] = []
         if wanted > 0 and not _is_exhausted(dataset, place, now):
-            taken = _hand_out(dataset, annotator, place, wanted, expires)
+            taken = _hand_out(dataset, place, wanted, expires)
             if not taken and return_expired(dataset=dataset):
-                taken = _hand_out(dataset, annotator, place, wanted, expires)
-            _move_cursor(dataset, place, taken, now)
-        return _load(dataset, annotator, [*held, *taken], expires)
+                taken = _hand_out(dataset, place, wanted, expires)
+            _move_cursor(place, taken, now)
+    return _load(dataset, annotator, [*held, *taken], expires)
 
 
 def lease_time() -> timedelta:
@@ -96,36 +98,42 @@ def remaining_today(dataset: Dataset, place: Annotator, now: datetime) -> int:
     return max(quota - done, 0)
 
 
-def _lock_place(dataset: Dataset, annotator: Membership) -> Annotator:
-    """The annotator's row, locked: one claim of a person at a time."""
-    rows = Annotator.objects.select_for_update().filter(dataset=dataset, user=annotator)
-    place = rows.first()
-    if place is None:
+_LOCK_PLACE = """
+SELECT a.cursor_id, a.exhausted_at, a.day, a.submitted_today, a.daily_quota,
+    (SELECT array_agg(l.record_id ORDER BY l.record_id) FROM lease l
+        WHERE l.organization_id = %(o)s AND l.dataset_id = %(d)s AND l.user_id = %(u)s
+        AND l.expires_at > %(now)s)
+FROM annotator a WHERE a.organization_id = %(o)s AND a.dataset_id = %(d)s AND a.user_id = %(u)s
+FOR NO KEY UPDATE OF a
+"""
+
+
+def _lock_place(
+    dataset: Dataset, annotator: Membership, now: datetime
+) -> tuple[Annotator, list[UUID]]:
+    """The annotator's row, locked, with the records in their hands: one claim at a time."""
+    facts = {"o": current(), "d": dataset.id, "u": annotator.id, "now": now}
+    row = raw_cursor().execute(_LOCK_PLACE, facts).fetchone()
+    if row is None:
         Annotator.objects.bulk_create(
             [Annotator(dataset=dataset, user=annotator)], ignore_conflicts=True
         )
-        place = rows.get()
-    return place
-
-
-def _renew_held(
-    dataset: Dataset, annotator: Membership, now: datetime, expires: datetime, limit: int
-) -> list[UUID]:
-    rows = raw_cursor().execute(
-        "UPDATE lease SET expires_at = %(expires)s WHERE organization_id = %(o)s"
-        " AND user_id = %(u)s AND record_id IN (SELECT record_id FROM lease"
-        " WHERE organization_id = %(o)s AND dataset_id = %(d)s AND user_id = %(u)s"
-        " AND expires_at > %(now)s ORDER BY record_id LIMIT %(n)s) RETURNING record_id",
-        {
-            "o": current(),
-            "d": dataset.id,
-            "u": annotator.id,
-            "now": now,
-            "expires": expires,
-            "n": limit,
-        },
+        return _lock_place(dataset, annotator, now)
+    cursor_id, exhausted_at, day, submitted_today, daily_quota, held = row
+    place = Annotator(
+        dataset=dataset,
+        user=annotator,
+        cursor_id=cursor_id,
+        exhausted_at=exhausted_at,
+        day=day,
+        submitted_today=submitted_today,
+        daily_quota=daily_quota,
     )
-    return sorted(row[0] for row in rows)
+    return place, held or []
+
+
+def _prolong(annotator: Membership, record_ids: list[UUID], expires: datetime) -> None:
+    Lease.objects.filter(user=annotator, record_id__in=record_ids).update(expires_at=expires)
 
 
 def _is_exhausted(dataset: Dataset, place: Annotator, now: datetime) -> bool:
@@ -141,14 +149,11 @@ def _is_exhausted(dataset: Dataset, place: Annotator, now: datetime) -> bool:
     return not Lease.objects.filter(dataset=dataset, expires_at__lte=now).exists()
 
 
-def _hand_out(
-    dataset: Dataset, annotator: Membership, place: Annotator, wanted: int, expires: datetime
-) -> list[UUID]:
+def _hand_out(dataset: Dataset, place: Annotator, wanted: int, expires: datetime) -> list[UUID]:
     facts = {
         "o": current(),
         "d": dataset.id,
-        "u": annotator.id,
-        "n": wanted,
+        "u": place.user_id,
         "expires": expires,
         "cursor": place.cursor_id,
     }
@@ -165,19 +170,26 @@ def _hand_out(
     return taken
 
 
-def _move_cursor(dataset: Dataset, place: Annotator, taken: list[UUID], now: datetime) -> None:
+def _move_cursor(place: Annotator, taken: list[UUID], now: datetime) -> None:
     """Remember where to go on; an empty hand means the queue may be exhausted.
 
     Rows that others held locked for a moment were skipped, so the queue counts as exhausted only
     when no open slot is left to look at.
     """
-    place.exhausted_at = None
     if taken:
-        place.cursor_id = taken[-1]
-    elif not slots.open_for(dataset.id, place.user_id):
+        place.cursor_id, place.exhausted_at = taken[-1], None
+    elif not slots.open_for(place.dataset_id, place.user_id):
         place.exhausted_at = now
-    Annotator.objects.filter(dataset=dataset, user_id=place.user_id).update(
-        cursor_id=place.cursor_id, exhausted_at=place.exhausted_at
+    raw_cursor().execute(
+        "UPDATE annotator SET cursor_id = %(cursor)s, exhausted_at = %(exhausted)s"
+        " WHERE organization_id = %(o)s AND dataset_id = %(d)s AND user_id = %(u)s",
+        {
+            "cursor": place.cursor_id,
+            "exhausted": place.exhausted_at,
+            "o": current(),
+            "d": place.dataset_id,
+            "u": place.user_id,
+        },
     )
 
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from apps.annotation import slots
-from apps.annotation.models import Lease, Response, ResponseStatus
-from apps.core.errors import InvalidError, NotFoundError
+from apps.annotation.models import Response, ResponseStatus
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.ids import uuid7
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
@@ -39,6 +39,7 @@ def save_response(
     status: str,
     values: Mapping[str, Any] | None,
     request_key: UUID | None = None,
+    must_be_new: bool = False,
     schema: DatasetSchema | None = None,
 ) -> SavedResponse:
     """Store the annotator's answer to the record, replacing an earlier one.
@@ -48,18 +49,24 @@ def save_response(
     again changes nothing, so a retried request is safe.
 
     Raises ``InvalidError`` when a value is wrong or a required one is missing, ``NotFoundError``
-    when the record is gone. Cost: 10 statements.
+    when the record is gone, ``ConflictError`` when ``must_be_new`` and there is an earlier answer.
+    Cost: 9 statements.
     """
     schema = schema or load_schema(record.dataset)
     cleaned = clean_response(schema, values, status, record.fields)
-    with transaction.atomic():
-        if not slots.lock([record.id]):
-            raise NotFoundError(f"Record with id `{record.id}` not found")
-        before = Response.objects.filter(record=record, user=annotator).first()
-        if before is not None and request_key and before.request_key == request_key:
-            return SavedResponse(response=before, created=False, completed=False)
+    if not slots.lock([record.id]):
+        raise NotFoundError(f"Record with id `{record.id}` not found")
+    before = Response.objects.filter(record=record, user=annotator).first()
+    if before is not None and request_key and before.request_key == request_key:
+        return SavedResponse(response=before, created=False, completed=False)
+    if before is not None and must_be_new:
+        raise ConflictError(
+            f"Response already exists for record with id `{record.id}`"
+            f" and by user with id `{annotator.id}`"
+        )
+    with transaction.atomic(savepoint=False):
         response = _store(record, annotator, before, status, cleaned, request_key)
-        Lease.objects.filter(record_id=record.id, user=annotator).delete()
+        _end_lease(record.id, annotator.id)
         note_answers(
             dataset_id=record.dataset_id,
             user_ids=[annotator.id],
@@ -72,8 +79,15 @@ def save_response(
             payload={"record": str(record.id), "status": status},
         )
         changes = recount([record.id])
-        completed = any(change.status == RecordStatus.COMPLETED for change in changes)
-        return SavedResponse(response=response, created=before is None, completed=completed)
+    completed = any(change.status == RecordStatus.COMPLETED for change in changes)
+    return SavedResponse(response=response, created=before is None, completed=completed)
+
+
+def _end_lease(record_id: UUID, user_id: UUID) -> None:
+    raw_cursor().execute(
+        "DELETE FROM lease WHERE organization_id = %(o)s AND record_id = %(r)s AND user_id = %(u)s",
+        {"o": current(), "r": record_id, "u": user_id},
+    )
 
 
 def _is_newly_submitted(before: Response | None, response: Response) -> bool:
@@ -132,27 +146,33 @@ def recount(record_ids: Iterable[UUID]) -> list[slots.StatusChange]:
     return changes
 
 
+_NOTE = """
+INSERT INTO annotator AS a
+    (organization_id, dataset_id, user_id, first_response_at, day, submitted_today)
+SELECT %(o)s, %(d)s, user_id, %(now)s, %(day)s, %(n)s::int
+FROM unnest(%(users)s::uuid[]) AS user_id ORDER BY user_id
+ON CONFLICT (organization_id, dataset_id, user_id) DO UPDATE SET
+    first_response_at = coalesce(a.first_response_at, excluded.first_response_at),
+    submitted_today = excluded.submitted_today
+        + CASE WHEN a.day = excluded.day THEN a.submitted_today ELSE 0 END,
+    day = excluded.day
+"""
+
+
 def note_answers(*, dataset_id: UUID, user_ids: Iterable[UUID], submitted: bool) -> None:
     """Register the annotators in the dataset, and count the answer against today's quota."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO annotator AS a (organization_id, dataset_id, user_id,"
-            " first_response_at, day, submitted_today)"
-            " SELECT %(o)s, %(d)s, user_id, %(now)s, %(day)s, %(n)s"
-            " FROM unnest(%(users)s::uuid[]) AS user_id ORDER BY user_id"
-            " ON CONFLICT (organization_id, dataset_id, user_id) DO UPDATE SET"
-            " first_response_at = coalesce(a.first_response_at, excluded.first_response_at),"
-            " submitted_today = %(n)s + CASE WHEN a.day = %(day)s THEN a.submitted_today ELSE 0"
-            " END, day = %(day)s",
-            {
-                "o": current(),
-                "d": dataset_id,
-                "now": timezone.now(),
-                "day": timezone.now().date(),
-                "n": int(submitted),
-                "users": sorted(set(user_ids)),
-            },
-        )
+    now = timezone.now()
+    raw_cursor().execute(
+        _NOTE,
+        {
+            "o": current(),
+            "d": dataset_id,
+            "now": now,
+            "day": now.date(),
+            "n": int(submitted),
+            "users": sorted(set(user_ids)),
+        },
+    )
 
 
 def clean_responses(

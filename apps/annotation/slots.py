@@ -66,8 +66,8 @@ SELECT c.record_id, c.dataset_id, c.reopened, f.status
 FROM counted c LEFT JOIN flipped f ON f.id = c.record_id
 """
 _COUNT = """
-UPDATE dataset_counter SET completed = completed + %(n)s,
-    reopened_at = CASE WHEN %(reopened)s THEN %(now)s ELSE reopened_at END
+UPDATE dataset_counter SET completed = completed + %(n)s::int, last_activity_at = %(now)s,
+    reopened_at = CASE WHEN %(reopened)s::bool THEN %(now)s ELSE reopened_at END
 WHERE organization_id = %(o)s AND dataset_id = %(d)s
 """
 
@@ -76,30 +76,24 @@ def recount(record_ids: Iterable[UUID]) -> list[StatusChange]:
     """Bring the tasks up to date and flip the records' status where it follows.
 
     Returns the records whose status changed: the one moment at which a record completes. The
-    dataset's counter, which everyone shares, is written last and only when it changes.
+    dataset's counter, which everyone shares, is written last.
     """
     now = timezone.now()
-    rows = (
-        raw_cursor()
-        .execute(_RECOUNT, {"o": current(), "ids": list(record_ids), "now": now})
-        .fetchall()
-    )
+    facts = {"o": current(), "ids": list(record_ids), "now": now}
+    rows = raw_cursor().execute(_RECOUNT, facts).fetchall()
     changes = [StatusChange(row[0], row[1], row[3]) for row in rows if row[3]]
     for dataset_id in sorted({row[1] for row in rows}):
         mine = [change for change in changes if change.dataset_id == dataset_id]
-        completed = sum(1 if c.status == RecordStatus.COMPLETED else -1 for c in mine)
-        reopened = any(row[2] for row in rows if row[1] == dataset_id)
-        if completed or reopened:
-            raw_cursor().execute(
-                _COUNT,
-                {
-                    "n": completed,
-                    "reopened": reopened,
-                    "now": now,
-                    "o": current(),
-                    "d": dataset_id,
-                },
-            )
+        raw_cursor().execute(
+            _COUNT,
+            {
+                "n": sum(1 if c.status == RecordStatus.COMPLETED else -1 for c in mine),
+                "reopened": any(row[2] for row in rows if row[1] == dataset_id),
+                "now": now,
+                "o": current(),
+                "d": dataset_id,
+            },
+        )
     return changes
 
 

@@ -1,10 +1,15 @@
 """Writing to the event log."""
 
+import json
 from collections.abc import Mapping
 from contextvars import ContextVar
 from uuid import UUID
 
-from apps.events.models import Event
+from django.db import connection
+from django.utils import timezone
+
+from apps.core.ids import uuid7
+from apps.core.tenancy import current
 
 # Who acts in this request or job; set once by the interface, read by every event.
 _actor: ContextVar[UUID | None] = ContextVar("actor", default=None)
@@ -22,11 +27,20 @@ def emit(
     object_id: UUID | None = None,
     payload: Mapping[str, object] | None = None,
 ) -> None:
-    """Record that something happened, in the caller's transaction."""
-    Event.objects.create(
-        kind=kind,
-        actor_id=_actor.get(),
-        dataset_id=dataset_id,
-        object_id=object_id,
-        payload=dict(payload or {}),
-    )
+    """Record that something happened, in the caller's transaction. One statement."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO event"
+            " (organization_id, id, inserted_at, kind, actor_id, dataset_id, object_id, payload)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
+            [
+                current(),
+                uuid7(),
+                timezone.now(),
+                kind,
+                _actor.get(),
+                dataset_id,
+                object_id,
+                json.dumps(payload or {}),
+            ],
+        )

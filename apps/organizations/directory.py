@@ -10,15 +10,34 @@ from uuid import UUID
 
 from django.db import connection
 
+from apps.organizations.models import Membership
+
+# The columns of ``find_api_key`` after the first three.
+_MEMBER = [
+    "id",
+    "inserted_at",
+    "updated_at",
+    "user_id",
+    "username",
+    "first_name",
+    "last_name",
+    "role",
+    "is_active",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class KeyHolder:
-    """Whose API key it is."""
+    """Whose API key it is; ``member`` as the key found them, without the account."""
 
     organization_id: UUID
     key_id: UUID
-    membership_id: UUID
     last_used_at: datetime | None
+    member: Membership
+
+    @property
+    def membership_id(self) -> UUID:
+        return self.member.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +60,13 @@ def find_api_key(key: str) -> KeyHolder | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM find_api_key(%s)", [digest(key)])
         row = cursor.fetchone()
-    return KeyHolder(*row) if row else None
+    if row is None:
+        return None
+    organization_id, key_id, last_used_at, *values = row
+    member = Membership.from_db(
+        "default", ["organization_id", *_MEMBER], [organization_id, *values]
+    )
+    return KeyHolder(organization_id, key_id, last_used_at, member)
 
 
 def find_organization(slug: str) -> UUID | None:

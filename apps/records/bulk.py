@@ -146,7 +146,7 @@ class _Upsert:
         self.lexeme = DATASET_LEXEME.format(dataset.id.hex)
 
     def run(self) -> list[UpsertedRecord]:
-        known = self._lock_known()
+        self.known = known = self._lock_known()
         taken: set[UUID] = set()
         results: list[UpsertedRecord] = []
         inserts: list[tuple[UpsertedRecord, RecordInput]] = []
@@ -154,7 +154,7 @@ class _Upsert:
         for position, (item, new_id) in enumerate(
             zip(self.items, uuid7s(len(self.items)), strict=True)
         ):
-            match = known.get(item.id) or known.get(item.external_id)
+            match = known.get(item.id) or known.get(item.external_id)  # the id counts first
             if match is None and not item.fields:
                 raise _invalid(position, "fields cannot be empty")
             if match is not None and match[0] in taken:
@@ -200,37 +200,40 @@ class _Upsert:
 
     def _lock_known(self) -> dict[UUID | str | None, tuple[UUID, str, Any]]:
         """Existing records by id and by external id, locked in id order."""
-        ids = [item.id for item in self.items if item.id]
-        names = [item.external_id for item in self.items if item.external_id]
+        found = self._find_known()
         known: dict[UUID | str | None, tuple[UUID, str, Any]] = {}
-        if not ids and not names:
+        if not found:
             return known
         # Spans are checked against the stored text when an update brings none.
         needs_fields = any(item.fields is None and item.suggestions for item in self.items)
         self.cursor.execute(
             f"SELECT id, external_id, {'fields' if needs_fields else 'NULL'} FROM record"
-            " WHERE organization_id = %(o)s AND dataset_id = %(d)s"
-            + (
-                " AND (external_id = ANY(%(names)s) OR id = ANY(%(ids)s))"
-                if ids
-                else " AND external_id = ANY(%(names)s)"
-            )
-            + " ORDER BY id FOR NO KEY UPDATE",
-            {
-                "o": self.organization_id,
-                "d": self.dataset.id,
-                "names": names,
-                **({"ids": ids} if ids else {}),
-            },
+            " WHERE organization_id = %(o)s AND id = ANY(%(ids)s)"
+            " ORDER BY id FOR NO KEY UPDATE",
+            {"o": self.organization_id, "ids": found},
         )
-        wanted = set(ids)
         for row in self.cursor.fetchall():
-            known[row[1]] = row
-            if row[0] in wanted:
-                known[row[0]] = row
-        known.pop(None, None)
-        self.known = known
+            known[row[0]] = known[row[1]] = row
         return known
+
+    def _find_known(self) -> list[UUID]:
+        """One index probe a name, however little PostgreSQL knows of a table that just grew."""
+        names = sorted({item.external_id for item in self.items if item.external_id})
+        ids = [item.id for item in self.items if item.id]
+        probe = (
+            "SELECT r.id FROM unnest(%(wanted)s::{type}[]) AS wanted (key), LATERAL ("
+            "SELECT id FROM record WHERE organization_id = %(o)s AND dataset_id = %(d)s"
+            " AND {column} = wanted.key OFFSET 0) r"
+        )
+        found: list[UUID] = []
+        for wanted, type, column in ((names, "text", "external_id"), (ids, "uuid", "id")):
+            if wanted:
+                self.cursor.execute(
+                    probe.format(type=type, column=column),
+                    {"wanted": wanted, "o": self.organization_id, "d": self.dataset.id},
+                )
+                found += [row[0] for row in self.cursor.fetchall()]
+        return found
 
     def _insert(self, inserts: list[tuple[UpsertedRecord, RecordInput]]) -> None:
         """Stage the new records, then write record, search document and task row from it."""

@@ -217,13 +217,15 @@ class Suggestion(TenantModel):
 class DatasetCounter(TenantRow):
     """How many records a dataset holds, and how many of them are completed.
 
-    ``reopened_at``: when a slot last became free, so that an idle queue is looked at again.
+    ``reopened_at``: when a slot last became free, so that an idle queue is looked at again;
+    ``last_activity_at``: the last answer, kept here because every answer writes this row anyway.
     """
 
     dataset = TenantKey(Dataset, related_name="counter")
     records = models.BigIntegerField(default=0)
     completed = models.BigIntegerField(default=0)
     reopened_at = models.DateTimeField(null=True)
+    last_activity_at = models.DateTimeField(null=True)
 
     objects = TenantManager()
 

@@ -52,13 +52,19 @@ ALLOWED: Final[dict[str, set[Action]]] = {
 
 
 def role_in(member: Membership, workspace_id: UUID) -> str | None:
-    """The member's role in the workspace; None for a stranger. One query, none for an owner."""
+    """The member's role in the workspace; None for a stranger.
+
+    One query, none for an owner; asked again of the same ``member`` object, which lives as long
+    as a request, the answer is remembered.
+    """
     if member.role == Role.OWNER:
         return Role.OWNER
-    places = WorkspaceMembership.objects.filter(workspace_id=workspace_id, membership=member)
-    for override in places.values_list("role", flat=True):
-        return override or member.role
-    return None
+    known: dict[UUID, str | None] = member.__dict__.setdefault("_roles", {})
+    if workspace_id not in known:
+        places = WorkspaceMembership.objects.filter(workspace_id=workspace_id, membership=member)
+        overrides = list(places.values_list("role", flat=True))
+        known[workspace_id] = (overrides[0] or member.role) if overrides else None
+    return known[workspace_id]
 
 
 def may(member: Membership, action: Action, workspace_id: UUID | None = None) -> bool:

@@ -212,7 +212,9 @@ def end_on_signals() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run an instance until it is stopped; the exit code is 1 when it could not go on."""
-    parser = argparse.ArgumentParser(prog="python -m apps.core.embedded.supervisor")
+    parser = argparse.ArgumentParser(
+        prog="manage.py up", description="Runs a whole Stoneware here."
+    )
     parser.add_argument("--host", default=DEFAULT_HOST)
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     parser.add_argument("--data-dir", type=Path)

@@ -1,0 +1,112 @@
+"""Responses: one's own, in bulk, and by id."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.urls import path
+from pydantic import Field
+from rest_framework.response import Response as ApiResponse
+
+from apps.annotation.models import Response
+from apps.annotation.services import delete_response, save_response
+from apps.api.lookup import find
+from apps.api.v1.lookups import find_record
+from apps.api.v1.record_json import response_json
+from apps.api.v1.values import ResponseBody
+from apps.api.views import ApiRequest, ApiView, Schema
+from apps.core.errors import DomainError, NotAllowedError
+from apps.workspaces.permissions import Action, check
+
+MAX_BULK = 100
+
+
+class MyResponseBody(ResponseBody):
+    record_id: UUID
+
+
+class MyResponsesBody(Schema):
+    items: list[MyResponseBody] = Field(min_length=1, max_length=MAX_BULK)
+
+
+def _idempotency_key(request: ApiRequest) -> UUID | None:
+    """The header ``Idempotency-Key`` when it is a UUID; other keys are ignored."""
+    try:
+        return UUID(request.headers.get("Idempotency-Key", ""))
+    except ValueError:
+        return None
+
+
+class RecordResponses(ApiView):
+    def post(self, request: ApiRequest, record_id: UUID) -> ApiResponse:
+        """The caller's first answer to the record."""
+        body = self.read_body(ResponseBody)
+        record = find_record(self.member, record_id, Action.ANSWER)
+        saved = save_response(
+            record=record,
+            annotator=self.member,
+            status=body.status,
+            values=body.plain_values(),
+            request_key=_idempotency_key(request),
+            must_be_new=True,
+        )
+        return ApiResponse(response_json(saved.response), status=201)
+
+
+class ResponseDetail(ApiView):
+    def put(self, request: ApiRequest, response_id: UUID) -> ApiResponse:
+        """Replace the values and the status."""
+        body = self.read_body(ResponseBody)
+        response = self._find(response_id)
+        saved = save_response(
+            record=response.record,
+            annotator=response.user,
+            status=body.status,
+            values=body.plain_values(),
+            request_key=_idempotency_key(request),
+        )
+        return ApiResponse(response_json(saved.response))
+
+    def delete(self, request: ApiRequest, response_id: UUID) -> ApiResponse:
+        """Delete the answer; its record may go back to pending."""
+        response = self._find(response_id)
+        delete_response(response=response)
+        return ApiResponse(response_json(response))
+
+    def _find(self, response_id: UUID) -> Response:
+        """The author's own, or any for those who manage records."""
+        response = find(Response.objects.select_related("record__dataset", "user"), response_id)
+        workspace_id = response.record.dataset.workspace_id
+        own = response.user_id == self.member.id
+        check(self.member, Action.ANSWER if own else Action.MANAGE_RECORDS, workspace_id)
+        return response
+
+
+class MyResponses(ApiView):
+    def post(self, request: ApiRequest) -> ApiResponse:
+        """Upsert up to 100 answers of the caller's; each succeeds or fails on its own."""
+        body = self.read_body(MyResponsesBody)
+        return ApiResponse({"items": [self._save(item) for item in body.items]})
+
+    def _save(self, item: MyResponseBody) -> dict[str, Any]:
+        try:
+            with transaction.atomic():
+                saved = save_response(
+                    record=find_record(self.member, item.record_id, Action.ANSWER),
+                    annotator=self.member,
+                    status=item.status,
+                    values=item.plain_values(),
+                )
+        except NotAllowedError as error:
+            detail = f"argilla.api.errors::ForbiddenOperationError(detail={error.message})"
+            return {"item": None, "error": {"detail": detail}}
+        except DomainError as error:
+            return {"item": None, "error": {"detail": error.message}}
+        return {"item": response_json(saved.response), "error": None}
+
+
+urlpatterns = [
+    path("records/<record_id>/responses", RecordResponses.as_view()),
+    path("responses/<response_id>", ResponseDetail.as_view()),
+    path("me/responses/bulk", MyResponses.as_view()),
+]
