@@ -74,7 +74,7 @@ def plan(run: runs.Run, job: Job, kind: Kind[Any, Any]) -> None:
         runs.hold(run, total=0)
         JobItem.objects.filter(job=job).delete()
     seq = 0
-    for page in _pages(job, kind):
+    for page in _pages(run, job, kind):
         with enter(run.organization_id):
             JobItem.objects.bulk_create(
                 JobItem(job=job, seq=seq + n, payload=planned.payload, size=planned.size)
@@ -87,10 +87,10 @@ def plan(run: runs.Run, job: Job, kind: Kind[Any, Any]) -> None:
         runs.hold(run, planned_at=timezone.now())
 
 
-def _pages(job: Job, kind: Kind[Any, Any]) -> Iterator[list[Planned]]:
+def _pages(run: runs.Run, job: Job, kind: Kind[Any, Any]) -> Iterator[list[Planned]]:
     job.total = 0
     try:
-        planned = iter(kind.plan(job))
+        planned = iter(kind.plan(job, organization_id=run.organization_id))
         while page := list(islice(planned, PAGE)):
             yield page
     except (DomainError, AbandonJobError, PauseJobError, OperationalError):

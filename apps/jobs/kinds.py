@@ -61,8 +61,8 @@ class Kind(ABC, Generic[_Material, _Result]):
     max_attempts: ClassVar[int] = 3
 
     @abstractmethod
-    def plan(self, job: Job) -> Iterator[Planned]:
-        """Yield the items. Runs outside the organization: enter it for each page that is read.
+    def plan(self, job: Job, *, organization_id: UUID) -> Iterator[Planned]:
+        """Yield the items. Runs outside the organization: enter it for each page, then yield.
 
         Repeated from the start when the worker dies meanwhile. A ``DomainError`` fails the job.
         """

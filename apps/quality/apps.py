@@ -3,3 +3,8 @@ from django.apps import AppConfig
 
 class QualityConfig(AppConfig):
     name = "apps.quality"
+
+    def ready(self) -> None:
+        from apps.jobs.kinds import offer
+
+        offer("suggest_few_shot", "apps.quality.few_shot.FewShotSuggestions")

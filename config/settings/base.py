@@ -121,6 +121,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "ring-waiting-jobs": {"task": "jobs.ring_waiting", "schedule": 5.0},
     "return-expired-leases": {"task": "annotation.return_expired_leases", "schedule": 30.0},
+    "retrain-suggesters": {"task": "quality.retrain", "schedule": 10.0},
 }
 
 # --- People -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 from apps.quality.embeddings import embed
 from apps.quality.head import fit, predict
 
-pytestmark = pytest.mark.benchmark
+pytestmark = [pytest.mark.benchmark, pytest.mark.filterwarnings("ignore:The number of unique")]
 
 
 @pytest.fixture(scope="module")

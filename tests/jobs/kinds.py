@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from apps.core.errors import InvalidError
 from apps.events.log import emit
@@ -23,7 +24,7 @@ class Count(Kind[int, int]):
     ``trouble`` names what an item raises: always, or with a count as in ``error*2`` that often.
     """
 
-    def plan(self, job: Job) -> Iterator[Planned]:
+    def plan(self, job: Job, *, organization_id: UUID) -> Iterator[Planned]:
         if job.params.get("plan_trouble"):
             _raise(job.params["plan_trouble"])
         for number in range(job.params["items"]):

@@ -1,0 +1,107 @@
+"""Storing a model's proposals as suggestions."""
+
+import json
+from collections.abc import Sequence
+from typing import Final
+from uuid import UUID
+
+from django.utils import timezone
+
+from apps.core.ids import uuid7s
+from apps.core.tenancy import current
+from apps.datasets.models import Question
+from apps.jobs.errors import RetryLaterError
+from apps.quality.head import Proposal
+from apps.records.models import RecordStatus, SuggestionType
+from apps.records.staging import raw_cursor
+
+AGENT: Final = "few-shot-head"
+BUSY_SECONDS: Final = 0.5
+
+# Records somebody is just writing are skipped: waiting for them in our order could end in a
+# deadlock with a bulk upsert, which has its own.
+_LOCK = """
+SELECT id FROM record WHERE organization_id = %(o)s AND id = ANY(%(ids)s) AND status = %(pending)s
+ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+"""
+_COUNT = """
+SELECT count(*) FROM record
+WHERE organization_id = %(o)s AND id = ANY(%(ids)s) AND status = %(pending)s
+"""
+_UPSERT = """
+INSERT INTO suggestion AS old (organization_id, id, record_id, question_id, dataset_id, value,
+    value_key, score, certainty, agent, type, inserted_at, updated_at)
+SELECT %(o)s, new.id, new.record_id, %(q)s, %(d)s, new.value::jsonb, new.value_key,
+    new.score::jsonb, new.certainty, %(agent)s, %(type)s, %(now)s, %(now)s
+FROM unnest(%(new_ids)s::uuid[], %(ids)s::uuid[], %(values)s::text[], %(keys)s::text[],
+    %(scores)s::text[], %(certainties)s::float8[])
+    AS new (id, record_id, value, value_key, score, certainty)
+ON CONFLICT (organization_id, record_id, question_id) DO UPDATE SET
+    value = excluded.value, value_key = excluded.value_key, score = excluded.score,
+    certainty = excluded.certainty, agent = excluded.agent, type = excluded.type,
+    updated_at = excluded.updated_at
+WHERE (old.agent = %(agent)s AND (old.value, old.score) IS DISTINCT FROM
+        (excluded.value, excluded.score))
+    OR (%(overwrite)s AND old.agent IS DISTINCT FROM %(agent)s)
+"""
+_CERTAINTY = """
+WITH lowest AS (
+    SELECT s.record_id, coalesce(min(s.certainty), 0) AS certainty FROM suggestion s
+    WHERE s.organization_id = %(o)s AND s.record_id = ANY(%(ids)s) GROUP BY s.record_id
+)
+UPDATE record_task k SET certainty = lowest.certainty FROM lowest
+WHERE k.organization_id = %(o)s AND k.record_id = lowest.record_id
+    AND k.certainty <> lowest.certainty
+"""
+
+
+def write_suggestions(
+    *,
+    question: Question,
+    record_ids: Sequence[UUID],
+    proposals: Sequence[Proposal],
+    overwrite: bool,
+) -> None:
+    """Upsert one suggestion a pending record and note how certain the records are now.
+
+    Suggestions of other agents, people's among them, stay unless ``overwrite``. Doing it again
+    changes nothing. Raises ``RetryLaterError`` while somebody else is writing one of the records.
+    """
+    by_record = dict(zip(record_ids, proposals, strict=True))
+    ids = _lock_pending(record_ids)
+    if not ids:
+        return
+    chosen = [by_record[id] for id in ids]
+    facts = {
+        "o": current(),
+        "q": question.id,
+        "d": question.dataset_id,
+        "agent": AGENT,
+        "type": SuggestionType.MODEL.value,
+        "now": timezone.now(),
+        "overwrite": overwrite,
+        "new_ids": uuid7s(len(ids)),
+        "ids": ids,
+        "values": [json.dumps(proposal.value, ensure_ascii=False) for proposal in chosen],
+        "keys": [_key(proposal) for proposal in chosen],
+        "scores": [json.dumps(proposal.score) for proposal in chosen],
+        "certainties": [proposal.certainty for proposal in chosen],
+    }
+    raw_cursor().execute(_UPSERT, facts)
+    # Last: the queue skips tasks that are locked.
+    raw_cursor().execute(_CERTAINTY, facts)
+
+
+def _lock_pending(record_ids: Sequence[UUID]) -> list[UUID]:
+    """Lock the records that are still pending, in id order."""
+    facts = {"o": current(), "ids": list(record_ids), "pending": RecordStatus.PENDING.value}
+    locked = [row[0] for row in raw_cursor().execute(_LOCK, facts)]
+    pending = raw_cursor().execute(_COUNT, facts).fetchone()
+    if pending and pending[0] > len(locked):
+        raise RetryLaterError("Somebody is writing these records.", seconds=BUSY_SECONDS)
+    return locked
+
+
+def _key(proposal: Proposal) -> str | None:
+    """The filterable form: labels and ratings as text, lists have none."""
+    return None if isinstance(proposal.value, list) else str(proposal.value)
