@@ -55,7 +55,10 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
 
 
 class Dataset(TenantModel):
-    """A collection of records of one shape, with the questions asked of each."""
+    """A collection of records of one shape, with the questions asked of each.
+
+    ``schema_version`` moves with every change of a field, question, property or vector setting.
+    """
 
     workspace = TenantLink(Workspace, related_name="datasets")
     name = models.CharField(max_length=200)
@@ -69,6 +72,7 @@ class Dataset(TenantModel):
     )
     daily_quota = models.PositiveIntegerField(null=True, blank=True)
     metadata = models.JSONField(null=True, blank=True)
+    schema_version = models.PositiveIntegerField(default=0)
     last_property_number = models.PositiveSmallIntegerField(default=0)
     last_activity_at = models.DateTimeField(default=timezone.now)
 

@@ -5,6 +5,7 @@ in which it is stored.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from math import isfinite
 from typing import Any, Final
 
@@ -123,7 +124,7 @@ def _clean_span(rule: QuestionRule, item: Mapping[str, Any], length: int) -> dic
 
 def _refuse_overlap(spans: Sequence[Mapping[str, Any]]) -> None:
     ordered = sorted(spans, key=lambda span: (span["start"], span["end"]))
-    for before, after in zip(ordered, ordered[1:], strict=False):
+    for before, after in pairwise(ordered):
         if after["start"] < before["end"]:
             raise InvalidError(
                 "overlapping values found between spans at "
