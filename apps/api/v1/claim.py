@@ -26,7 +26,7 @@ class Claim(ApiView):
         query = self.read_query(ClaimQuery)
         dataset = find_dataset(self.member, dataset_id, Action.ANSWER)
         leases = distribution.claim(dataset=dataset, annotator=self.member, limit=query.limit)
-        viewer = Viewer.of(self.member, dataset_id=dataset.id, workspace_id=dataset.workspace_id)
+        viewer = Viewer.of(self.member, dataset)
         records = records_json(
             [lease.record for lease in leases], Include(suggestions=True), viewer
         )

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from apps.annotation.models import Response
 from apps.core.errors import InvalidError
-from apps.datasets.models import MetadataProperty
+from apps.datasets.models import Dataset
+from apps.datasets.schema import load_schema
 from apps.organizations.models import Membership, Role
 from apps.records.bulk import UpsertedRecord
 from apps.records.models import Record, RecordStatus, RecordVector, Suggestion
@@ -62,12 +63,12 @@ class Viewer:
     shown_metadata: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, member: Membership, *, dataset_id: UUID, workspace_id: UUID) -> "Viewer":
-        if role_in(member, workspace_id) != Role.ANNOTATOR:
+    def of(cls, member: Membership, dataset: Dataset) -> "Viewer":
+        if role_in(member, dataset.workspace_id) != Role.ANNOTATOR:
             return cls(member, sees_everything=True)
-        shown = MetadataProperty.objects.filter(dataset_id=dataset_id).shown()
-        names = frozenset(shown.values_list("name", flat=True))
-        return cls(member, sees_everything=False, shown_metadata=names)
+        properties = load_schema(dataset).properties.values()
+        shown = frozenset(p.name for p in properties if p.visible_for_annotators)
+        return cls(member, sees_everything=False, shown_metadata=shown)
 
     def metadata(self, metadata: Any) -> Any:
         if self.sees_everything or not isinstance(metadata, dict):

@@ -205,11 +205,7 @@ class RecordDetail(ApiView):
         return ApiResponse(record_json(record))
 
     def _full(self, record: Record) -> dict[str, Any]:
-        viewer = Viewer.of(
-            self.member,
-            dataset_id=record.dataset_id,
-            workspace_id=record.dataset.workspace_id,
-        )
+        viewer = Viewer.of(self.member, record.dataset)
         return records_json([record], EVERYTHING, viewer)[0]
 
 
