@@ -8,3 +8,4 @@ class QualityConfig(AppConfig):
         from apps.jobs.kinds import offer
 
         offer("suggest_few_shot", "apps.quality.few_shot.FewShotSuggestions")
+        offer("pick_records", "apps.quality.picks.Picks")

@@ -55,7 +55,7 @@ class FewShotSuggestions(Kind[Batch, Proposals]):
 
     def plan(self, job: Job, *, organization_id: UUID) -> Iterator[Planned]:
         with enter(organization_id):
-            question = _question(job)
+            question = find_question(job)
             examples = load_examples(question)
         head = train(question, examples)
         with enter(organization_id):
@@ -66,7 +66,7 @@ class FewShotSuggestions(Kind[Batch, Proposals]):
                 yield Planned({"records": [str(id) for id in batch]}, size=len(batch))
 
     def read(self, work: Work) -> Batch:
-        question = _question(work.job)
+        question = find_question(work.job)
         trained = TrainedHead.objects.filter(question=question, job_id=work.job.id).first()
         if trained is None:
             raise AbandonJobError("A newer training has replaced this one.")
@@ -76,7 +76,7 @@ class FewShotSuggestions(Kind[Batch, Proposals]):
         ).in_order()
         rows = list(pending.values_list("id", "fields"))
         texts = [plain_text(record, fields) for _, record in rows]
-        return Batch(_restore(trained), [id for id, _ in rows], texts)
+        return Batch(restore(trained), [id for id, _ in rows], texts)
 
     def compute(self, work: Work, material: Batch) -> Proposals:
         proposals = heads.propose(material.head, embed(material.texts))
@@ -84,7 +84,7 @@ class FewShotSuggestions(Kind[Batch, Proposals]):
 
     def write(self, work: Work, result: Proposals) -> Decimal:
         write_suggestions(
-            question=_question(work.job),
+            question=find_question(work.job),
             record_ids=result.record_ids,
             proposals=result.proposals,
             overwrite=work.job.params["overwrite"],
@@ -102,7 +102,8 @@ def train(question: Question, examples: Examples) -> Head:
     return heads.fit(embeddings, examples.targets)
 
 
-def _question(job: Job) -> Question:
+def find_question(job: Job) -> Question:
+    """The question the job is about. Raises ``AbandonJobError`` when it is gone."""
     found = Question.objects.select_related("dataset").filter(id=job.params["question_id"])
     question: Question | None = found.first()
     if question is None:
@@ -132,7 +133,8 @@ def _keep(job: Job, question: Question, head: Head, examples: Examples) -> None:
     )
 
 
-def _restore(trained: TrainedHead) -> Head:
+def restore(trained: TrainedHead) -> Head:
+    """The head as it was trained."""
     classes = tuple(trained.classes)
     coefficients = np.frombuffer(trained.coefficients, dtype="<f4")
     intercepts = np.frombuffer(trained.intercepts, dtype="<f4")

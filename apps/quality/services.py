@@ -20,6 +20,7 @@ from apps.quality.answers import LEARNABLE, has_two_kinds, submitted_count
 from apps.quality.models import SuggesterSettings
 
 KIND: Final = "suggest_few_shot"
+PICK: Final = "pick_records"
 
 _logger = logging.getLogger(__name__)
 
@@ -59,6 +60,29 @@ def start_suggestions(
     known = SuggesterSettings.objects.filter(question=question)
     known.update(answers=submitted_count(question.dataset_id))
     return job
+
+
+@transaction.atomic
+def start_picking(
+    *, question: Question, count: int = 100, created_by: Membership | None = None
+) -> Job:
+    """Move the ``count`` records that teach most about the question to the front, as a job.
+
+    It shows in datasets whose queue is least certain first. Before the first training these are
+    typical records, later those that the head cannot decide. Raises ``InvalidError`` when the
+    question cannot be learnt, ``ConflictError`` while such a job runs.
+    """
+    _require_learnable(question)
+    if count < 1:
+        raise InvalidError("The number of records is at least 1.")
+    return enqueue(
+        kind=PICK,
+        params={"question_id": str(question.id), "count": count},
+        workspace=question.dataset.workspace,
+        dataset_id=question.dataset_id,
+        subject=str(question.id),
+        created_by=created_by,
+    )
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from apps.quality.active import pick_typical, pick_uncertain
 from apps.quality.embeddings import embed
 from apps.quality.head import fit, predict
 
@@ -76,3 +77,24 @@ def test_retraining_on_5000_answers_takes_less_than_two_seconds(clinc: dict[str,
     score, seconds = accuracy(clinc, rows)
     print(f"5000 answers: accuracy {score:.3f}, fit {seconds:.2f} s")
     assert seconds <= 2
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_picking_records_saves_a_third_of_the_labels(clinc: dict[str, Any], seed: int) -> None:
+    """Labels until the head is right in 80 of 100 cases, 150 at a time."""
+    vectors, names = clinc["train"]
+    rows = pick_typical(vectors, 150, seed=seed)
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    random_labels = next(
+        n for n in range(150, 3000, 150) if accuracy(clinc, shuffled[:n])[0] >= 0.8
+    )
+    slowest = 0.0
+    while accuracy(clinc, rows)[0] < 0.8:
+        began = time.perf_counter()
+        head = fit(vectors[rows], names[rows].tolist())
+        pool = np.setdiff1d(np.arange(len(names)), rows)
+        picked = pick_uncertain(vectors[pool], predict(head, vectors[pool]), 150, seed=seed)
+        rows = np.concatenate([rows, pool[picked]])
+        slowest = max(slowest, time.perf_counter() - began)
+    print(f"80 % after {len(rows)} labels, random {random_labels}; slowest step {slowest:.2f} s")
+    assert len(rows) <= 900 < random_labels
