@@ -65,7 +65,7 @@ def test_events_name_who_acted(cast: Cast) -> None:
         assert event.actor_id == cast.id("owner")
 
 
-def test_a_request_costs_three_queries_beside_its_own(
+def test_a_request_costs_two_queries_beside_its_own(
     cast: Cast, django_assert_num_queries: Any
 ) -> None:
     cast["owner"].get("/me")  # notes the key's use, for five minutes
