@@ -9,7 +9,8 @@ async function renew() {
   if (!form?.dataset.renew || document.hidden) return;
   try {
     const answer = await post(form.dataset.renew);
-    if (answer.status === 410 && form === answerForm()) showLost();
+    if (answer.ok) form.dataset.until = await answer.text();
+    else if (answer.status === 410 && form === answerForm()) showLost();
   } catch { /* no connection: the next time will do */ }
 }
 
@@ -18,17 +19,17 @@ function showLost() {
   one("[data-hold-lost]").hidden = false;
 }
 
+/** The page names the hold it had: a reload has taken a newer one by now, which must stay. */
+function giveBack() {
+  const form = answerForm();
+  if (!form?.dataset.release) return;
+  const until = new URLSearchParams({ until: form.dataset.until });
+  post(form.dataset.release, until, { keepalive: true }).catch(() => {});
+}
+
 export function start() {
   setInterval(renew, EVERY);
   document.addEventListener("visibilitychange", renew);
-  // A reload must not give the record away; only some browsers tell a reload from a departure.
-  let reloading = true;
-  window.navigation?.addEventListener("navigate", (event) => {
-    reloading = event.navigationType === "reload" || !event.destination;
-  });
-  if (window.navigation) reloading = false;
-  addEventListener("pagehide", () => {
-    const url = answerForm()?.dataset.release;
-    if (url && !reloading) post(url, undefined, { keepalive: true }).catch(() => {});
-  });
+  addEventListener("pagehide", giveBack);
+  addEventListener("pageshow", (event) => { if (event.persisted) renew(); });
 }

@@ -10,7 +10,8 @@ let stored = ""; // the answer as the server has it
 let sending = false;
 let retry = 0;
 let pause = FIRST_PAUSE;
-let again = null; // what a retry would send
+let again = null; // sends the last answer again
+let tried = ""; // the answer that could not be saved
 let onSwap = () => {};
 
 function content(form) {
@@ -42,11 +43,13 @@ function stop() {
   clearTimeout(retry);
   pause = FIRST_PAUSE;
   again = null;
+  tried = "";
 }
 
 function onEdit(event) {
   if (!event.target.name && !event.target.matches(".q")) return;
-  if (sending) return;
+  if (sending || content(answerForm()) === tried) return;
+  tried = "";
   clearTimeout(retry); // half of an edit must not be sent
   showState(isDirty() ? "unsaved" : "saved");
 }
@@ -114,6 +117,7 @@ function swap(next, status, word) {
 /** Keep the form, say what happened, offer to try again. */
 function fail(why) {
   showState("failed");
+  tried = content(answerForm());
   const box = one("#errors");
   const words = one("#failures").content;
   const text = one(`[data-for="${why}"]`, words) ?? one("[data-for=server]", words);
@@ -133,7 +137,7 @@ function busy(on) {
   if (on) showState("saving");
 }
 
-addEventListener("online", () => { if (again && one("#errors") && !one("#errors").hidden) again(); });
+addEventListener("online", () => { if (tried) again?.(); });
 addEventListener("beforeunload", (event) => {
   if (sending || isDirty()) event.preventDefault();
 });

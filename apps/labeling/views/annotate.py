@@ -106,18 +106,20 @@ def previous(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
 @require_POST
 @for_members
 def renew(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpResponse:
-    """Keep the record for as long as the page is open (204); 410 when it was given away."""
+    """Keep the record for as long as the page is open, until when; 410 when it was given away."""
     _find_dataset(request, dataset_id)
     expires_at = distribution.renew(record_id=record_id, annotator=request.member)
-    return HttpResponse(status=204 if expires_at else 410)
+    if expires_at is None:
+        return HttpResponse(status=410)
+    return HttpResponse(expires_at.isoformat(), content_type="text/plain")
 
 
 @require_POST
 @for_members
 def release(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpResponse:
     """Give the record back when the page closes."""
-    _find_dataset(request, dataset_id)
-    distribution.release(record_id=record_id, annotator=request.member)
+    dataset = _find_dataset(request, dataset_id)
+    queue.give_back(dataset, request.member, record_id, request.POST.get("until", ""))
     return HttpResponse(status=204)
 
 
