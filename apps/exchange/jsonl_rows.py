@@ -1,0 +1,36 @@
+"""JSON Lines: one object a line; empty lines are no rows."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from apps.core.errors import InvalidError
+from apps.exchange.rows import MAX_ROW, Line, Lines, Row, Table
+from apps.exchange.strict_json import read_json
+
+
+def read_jsonl(source: BinaryIO) -> Table:
+    """The rows of a JSON Lines file in UTF-8."""
+    return Table(columns=None, rows=_rows(Lines(source)), from_text=False)
+
+
+def _rows(lines: Lines) -> Iterator[Row]:
+    while (line := lines.read()) is not None:
+        if line.raw.strip():
+            yield _row(line)
+
+
+def _row(line: Line) -> Row:
+    row = Row(line.number, line.raw, {})
+    if line.is_cut:
+        row.problem = f"longer than {MAX_ROW} bytes"
+        return row
+    try:
+        values = read_json(line.raw)
+    except InvalidError as error:
+        row.problem = error.message
+        return row
+    if isinstance(values, dict):
+        row.values = values
+    else:
+        row.problem = "not a JSON object"
+    return row

@@ -1,0 +1,104 @@
+"""The form of our JSONL export, which is read back without any mapping.
+
+One object a line::
+
+    {"id": "film-001", "fields": {"text": "…"}, "metadata": {"year": 2011}, "status": "pending",
+     "suggestions": [{"question": "sentiment", "value": "mixed", "score": 0.7, "agent": "few-shot",
+                      "type": "model"}],
+     "responses": [{"user": "anna", "status": "submitted",
+                    "values": {"sentiment": {"value": "mixed"}}, "inserted_at": "…"}],
+     "vectors": {"text": [0.1, …]}}
+
+``status`` and ``inserted_at`` are told, not read: the status follows from the answers.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from apps.core.errors import InvalidError
+from apps.datasets.schema import DatasetSchema
+from apps.exchange.compose import (
+    People,
+    answer,
+    check_about,
+    checked_status,
+    digest_id,
+    external_id,
+)
+from apps.records.inputs import RecordInput, ResponseInput, SuggestionInput
+
+_KEYS: Final = {"id", "fields", "metadata", "status", "suggestions", "responses", "vectors"}
+
+
+def is_own_form(values: Mapping[str, Any], schema: DatasetSchema) -> bool:
+    """Whether a row is in this form, rather than one of columns."""
+    return (
+        ("fields" in values or {"id", "suggestions"} <= values.keys())
+        and "fields" not in schema.fields
+        and values.keys() <= _KEYS
+    )
+
+
+def read_own_form(
+    values: Mapping[str, Any], *, schema: DatasetSchema, people: People
+) -> RecordInput:
+    """The record. Raises ``InvalidError`` with the reason."""
+    given_id = values.get("id")
+    fields = _object(values, "fields")
+    return RecordInput(
+        external_id=(None if given_id is None else external_id(given_id)) or digest_id(values),
+        fields=fields,
+        metadata=_object(values, "metadata") if "metadata" in values else {},
+        sets_metadata="metadata" in values,
+        suggestions=[_suggestion(one, schema) for one in _objects(values, "suggestions")],
+        responses=[_response(one, schema, people) for one in _objects(values, "responses")],
+        vectors=_object(values, "vectors") or {},
+    )
+
+
+def _suggestion(given: Mapping[str, Any], schema: DatasetSchema) -> SuggestionInput:
+    name = given.get("question")
+    rule = schema.questions.get(name) if isinstance(name, str) else None
+    if rule is None:
+        raise InvalidError(f"a suggestion for the unknown question {name!r}")
+    check_about(given)
+    return SuggestionInput(
+        question_id=rule.id,
+        value=answer(schema, rule.name, given.get("value")),
+        score=given.get("score"),
+        agent=given.get("agent"),
+        type=given.get("type"),
+    )
+
+
+def _response(given: Mapping[str, Any], schema: DatasetSchema, people: People) -> ResponseInput:
+    user = given.get("user")
+    if not isinstance(user, str):
+        raise InvalidError("a response without the username of its author")
+    values = _object(given, "values") or {}
+    return ResponseInput(
+        user_id=people.id_of(user),
+        status=checked_status(given.get("status", "submitted")),
+        values={
+            name: {"value": answer(schema, name, _bare(value))} for name, value in values.items()
+        },
+    )
+
+
+def _bare(value: Any) -> Any:
+    """An answer without its wrapping ``{"value": …}``."""
+    return value["value"] if isinstance(value, dict) and value.keys() == {"value"} else value
+
+
+def _object(values: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+    value = values.get(key)
+    if value is not None and not isinstance(value, dict):
+        raise InvalidError(f"{key} must be an object")
+    return value
+
+
+def _objects(values: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    value = values.get(key) or []
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise InvalidError(f"{key} must be a list of objects")
+    return value

@@ -1,0 +1,66 @@
+"""JSON from strangers: what PostgreSQL could not hold is refused while reading."""
+
+import json
+import re
+from math import isfinite
+from typing import Any, Final, NoReturn
+
+from apps.core.errors import InvalidError
+
+MAX_DEPTH: Final = 64
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def read_json(raw: bytes | str) -> Any:
+    """The document. Raises ``InvalidError`` with the reason.
+
+    Refused: depth beyond 64, NUL, lone surrogates, NaN and infinities, integers beyond 64 bits.
+    """
+    try:
+        text = raw.decode() if isinstance(raw, bytes) else raw
+        document = json.loads(text, parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise InvalidError(f"not valid UTF-8 at byte {error.start + 1} of the row") from error
+    except json.JSONDecodeError as error:
+        raise InvalidError(f"not valid JSON: {error.msg} at character {error.pos + 1}") from error
+    except RecursionError as error:
+        raise InvalidError(f"nested deeper than {MAX_DEPTH} levels") from error
+    except ValueError as error:  # more digits than Python is willing to read
+        raise InvalidError("an integer needs more than 64 bits") from error
+    _check(document, MAX_DEPTH)
+    return document
+
+
+def check_text(text: str) -> None:
+    """Raise ``InvalidError`` when PostgreSQL cannot hold the text."""
+    if _UNSTORABLE.search(text):
+        raise InvalidError("a NUL character or half of a surrogate pair cannot be stored")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidError(f"{name} is not a number that can be stored")
+
+
+def _check(value: Any, levels: int) -> None:
+    if isinstance(value, str):
+        check_text(value)
+    elif isinstance(value, int | float):
+        _check_number(value)
+    elif isinstance(value, dict | list):
+        if levels == 0:
+            raise InvalidError(f"nested deeper than {MAX_DEPTH} levels")
+        if isinstance(value, dict):
+            for key in value:
+                check_text(key)
+            value = value.values()
+        for item in value:
+            _check(item, levels - 1)
+
+
+def _check_number(number: int | float) -> None:
+    if isinstance(number, float):
+        if not isfinite(number):  # such as 1e999, which is no constant
+            raise InvalidError("a number is out of range")
+    elif not _SMALLEST <= number <= _LARGEST:
+        raise InvalidError("an integer needs more than 64 bits")

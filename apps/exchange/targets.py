@@ -1,0 +1,188 @@
+"""Where a column of a file goes.
+
+Written forms, which are also the column names of our CSV files::
+
+    id                     the record's external id
+    field:NAME             a field
+    metadata:NAME          a metadata value; plain ``metadata``: an object of several
+    suggestion:QUESTION    a suggested answer; with ``.score``, ``.agent``, ``.type`` about it
+    response:QUESTION      an answer, of the row's user; with ``@USERNAME``, of that member
+    response-user          the username whose answers the row holds
+    response-status        draft, submitted (the default) or discarded; also with ``@USERNAME``
+    vector:NAME            a vector
+    ignore                 nothing
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from apps.core.errors import InvalidError
+from apps.datasets.schema import DatasetSchema
+
+
+class Kind(StrEnum):
+    ID = "id"
+    FIELD = "field"
+    METADATA = "metadata"
+    ALL_METADATA = "all metadata"
+    SUGGESTION = "suggestion"
+    SCORE = "score"
+    AGENT = "agent"
+    TYPE = "type"
+    RESPONSE = "response"
+    RESPONSE_USER = "response-user"
+    RESPONSE_STATUS = "response-status"
+    VECTOR = "vector"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """``name`` is that of the field, question, property or vector; ``user`` a username."""
+
+    kind: Kind
+    name: str = ""
+    user: str = ""
+
+
+_ABOUT: Final = {".score": Kind.SCORE, ".agent": Kind.AGENT, ".type": Kind.TYPE}
+_ALONE: Final = {
+    "id": Kind.ID,
+    "metadata": Kind.ALL_METADATA,
+    "response-user": Kind.RESPONSE_USER,
+    "response-status": Kind.RESPONSE_STATUS,
+    "ignore": Kind.IGNORE,
+}
+# Columns of our own files that the import derives from other things.
+_DERIVED: Final = {"status"}
+_OTHER_IDS: Final = {"external_id"}
+
+
+def parse_target(schema: DatasetSchema, text: str) -> Target:
+    """The target of this written form. Raises ``InvalidError`` when the dataset has none such."""
+    if text in _ALONE:
+        return Target(_ALONE[text])
+    prefix, _, name = text.partition(":")
+    if prefix == "metadata" and name:
+        return Target(Kind.METADATA, name)
+    if prefix == "field":
+        return Target(Kind.FIELD, _known("field", name, schema.fields))
+    if prefix == "vector":
+        return Target(Kind.VECTOR, _known("vector", name, schema.vectors))
+    if prefix == "suggestion":
+        return _suggestion(schema, name)
+    if prefix == "response":
+        question, _, user = name.partition("@")
+        return Target(Kind.RESPONSE, _known("question", question, schema.questions), user)
+    if text.startswith("response-status@"):
+        return Target(Kind.RESPONSE_STATUS, user=text.partition("@")[2])
+    raise InvalidError(f"{text!r} is no target: {_FORMS}.")
+
+
+_FORMS: Final = (
+    "use id, field:…, metadata:…, suggestion:…, response:…, response-user, response-status,"
+    " vector:… or ignore"
+)
+
+
+def _suggestion(schema: DatasetSchema, name: str) -> Target:
+    for ending, kind in _ABOUT.items():
+        if name.endswith(ending) and name not in schema.questions:
+            return Target(kind, _known("question", name.removesuffix(ending), schema.questions))
+    return Target(Kind.SUGGESTION, _known("question", name, schema.questions))
+
+
+def _known(kind: str, name: str, known: Mapping[str, object]) -> str:
+    if name not in known:
+        there = ", ".join(known) or "none"
+        raise InvalidError(f"The dataset has no {kind} {name!r}; there are: {there}.")
+    return name
+
+
+def guess_target(schema: DatasetSchema, column: str, *, as_response: bool) -> Target | None:
+    """Where a column goes by its name alone, or None.
+
+    A written form means itself; else the name of a field, a question (a suggestion, or with
+    ``as_response`` an answer), a metadata property or a vector, in this order.
+    """
+    if column in schema.fields:
+        return Target(Kind.FIELD, column)
+    if column in schema.questions:
+        return Target(Kind.RESPONSE if as_response else Kind.SUGGESTION, column)
+    if column in schema.properties:
+        return Target(Kind.METADATA, column)
+    if column in schema.vectors:
+        return Target(Kind.VECTOR, column)
+    if column in _DERIVED:
+        return Target(Kind.IGNORE)
+    if column in _OTHER_IDS:
+        return Target(Kind.ID)
+    try:
+        return parse_target(schema, column)
+    except InvalidError:
+        pass
+    try:
+        return _suggestion(schema, column)
+    except InvalidError:
+        return None
+
+
+_MOST_REMEMBERED: Final = 1_000  # columns of a JSONL file, where every row may bring new ones
+
+
+class ColumnMapping:
+    """Where each column goes: as told, else by its name, else nowhere.
+
+    ``told`` maps columns to one or more written forms. ``responder`` is the username whose
+    answers the file holds where it does not say. Made inside the organization. Raises
+    ``InvalidError`` for an unknown target.
+    """
+
+    def __init__(
+        self,
+        schema: DatasetSchema,
+        told: Mapping[str, Sequence[str]] | None = None,
+        *,
+        responder: str = "",
+    ) -> None:
+        # All parts are read now: columns come up later, outside the organization too.
+        _ = schema.fields, schema.questions, schema.properties, schema.vectors
+        self.is_told = bool(told)
+        self.responder = responder
+        self._schema = schema
+        self._targets = {
+            column: [parse_target(schema, text) for text in texts]
+            for column, texts in (told or {}).items()
+        }
+        self._told = list(self._targets)
+        self._unmapped: set[str] = set()
+
+    @property
+    def ignored(self) -> list[str]:
+        """The columns seen so far that go nowhere, in order."""
+        return sorted(self._unmapped)
+
+    def targets(self, column: str) -> Sequence[Target]:
+        """Where the values of the column go."""
+        if column in self._targets:
+            return self._targets[column]
+        target = guess_target(self._schema, column, as_response=bool(self.responder))
+        targets = [target] if target else []
+        if len(self._targets) < _MOST_REMEMBERED:
+            self._targets[column] = targets
+            if not targets:
+                self._unmapped.add(column)
+        return targets
+
+    def check_columns(self, columns: Sequence[str]) -> None:
+        """Raise ``InvalidError`` when a told column is not there, or nothing useful is."""
+        for column in self._told:
+            if column not in columns:
+                there = ", ".join(columns)
+                raise InvalidError(f"The file has no column {column!r}; there are: {there}.")
+        kinds = {target.kind for column in columns for target in self.targets(column)}
+        if not kinds & {Kind.FIELD, Kind.ID}:
+            wanted = ", ".join(self._schema.fields)
+            raise InvalidError(f"No column goes to a field; the dataset has: {wanted}.")
