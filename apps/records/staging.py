@@ -1,6 +1,5 @@
 """COPY into temporary stages: the quickest way into tables behind row-level security."""
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
@@ -9,6 +8,7 @@ import numpy as np
 import psycopg
 from django.db import connection
 
+from apps.core.documents import encode
 from apps.core.errors import InvalidError
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"})
@@ -30,7 +30,7 @@ def as_json(value: Any) -> str:
     """A JSON document as COPY wants it; JSON has no raw control characters to escape."""
     if value is None:
         return NULL
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("\\", "\\\\")
+    return encode(value).decode().replace("\\", "\\\\")
 
 
 def fill(

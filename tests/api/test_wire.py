@@ -29,8 +29,12 @@ def test_documents_are_compact_and_keep_their_letters() -> None:
 
 
 def test_no_infinity_is_ever_written() -> None:
-    with pytest.raises(ValueError, match="JSON compliant"):
-        wire.write({"score": float("inf")})
+    assert wire.write({"score": float("inf")}) == b'{"score":null}'
+
+
+def test_an_integer_beyond_64_bits_is_read_as_a_double_and_any_can_be_written() -> None:
+    assert wire.read(b"[9223372036854775807999]") == [9223372036854775807999.0]
+    assert wire.write({"n": 10**30}) == b'{"n":1000000000000000000000000000000}'
 
 
 @pytest.mark.parametrize(
@@ -57,8 +61,6 @@ def test_what_can_be_stored_is_read_as_it_is(document: object) -> None:
         b"[1, 1e999]",
         b'{"a": 1e999}',
         b"1e999",
-        b"[9223372036854775807999]",
-        b"-9223372036854775809",
         b"9" * 5000,
         b'"\\u0000"',
         b'["a", "\\u0000"]',
