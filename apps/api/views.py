@@ -106,7 +106,7 @@ class ApiMixin(APIView):
         length = request.headers.get("Content-Length")
         if has_body and length is None and "Transfer-Encoding" in request.headers:
             raise LengthRequiredError
-        small = not str(length or 0).isdigit() or int(length or 0) <= self.unknown_body_limit
+        small = not str(length or 0).isdecimal() or int(length or 0) <= self.unknown_body_limit
         if has_body and small:
             _ = request.data
         super().initial(request, *args, **kwargs)

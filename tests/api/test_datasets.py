@@ -1,8 +1,10 @@
 """Datasets on the wire."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from apps.annotation.services import save_response
 from apps.datasets.models import Dataset, GuidelinesVersion
@@ -274,3 +276,32 @@ def test_every_change_is_an_event_of_the_one_who_made_it(cast: Cast) -> None:
             "dataset.deleted",
         ]
         assert {event.actor_id for event in events} == {cast.id("admin_in")}
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"])
+def test_overlaps_changed_at_once_leave_statuses_in_line(cast: Cast) -> None:
+    with cast.inside():
+        dataset = factories.make_dataset(cast.workspace)
+        (record,) = factories.make_records(dataset)
+        save_response(
+            record=record,
+            annotator=cast.people["annotator_in"],
+            values={"sentiment": {"value": "positive"}},
+            status="submitted",
+        )
+
+    def change(number: int) -> int:
+        distribution = {"strategy": "overlap", "min_submitted": 1 + number % 2}
+        try:
+            path = f"/datasets/{dataset.id}"
+            answer = cast["owner"].patch(path, {"distribution": distribution})
+            return int(answer.status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(change, range(12))) == {200}
+    with cast.inside():
+        needed = Dataset.objects.get(pk=dataset.pk).min_submitted
+        expected = "completed" if needed == 1 else "pending"
+        assert Record.objects.get(pk=record.pk).status == expected

@@ -15,7 +15,7 @@ from apps.datasets.models import Dataset, DatasetStatus, QueueOrder
 from apps.datasets.services import (
     create_dataset,
     delete_dataset,
-    freeze_dataset,
+    lock_dataset,
     publish_dataset,
     update_dataset,
 )
@@ -125,7 +125,7 @@ class Datasets(ApiViewSet):
         """The changed dataset, its records' statuses in line with a new ``min_submitted``."""
         body = self.read_body(DatasetUpdate)
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_DATASET)
-        needed = dataset.min_submitted
+        needed = lock_dataset(dataset).min_submitted
         dataset = update_dataset(
             dataset=dataset, changes=columns(body, unset=False), author=self.member
         )
@@ -140,7 +140,7 @@ class Datasets(ApiViewSet):
     def destroy(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
         """The dataset as it was; its records no longer count against the plan."""
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_DATASET)
-        freeze_dataset(dataset=dataset)
+        dataset = lock_dataset(dataset, against_records=True)
         counter = DatasetCounter.objects.filter(dataset=dataset).first()
         delete_dataset(dataset=dataset)
         if counter and counter.records:

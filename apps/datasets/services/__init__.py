@@ -7,7 +7,7 @@ are never used twice.
 from apps.datasets.services.datasets import (
     create_dataset,
     delete_dataset,
-    freeze_dataset,
+    lock_dataset,
     publish_dataset,
     update_dataset,
 )
@@ -37,7 +37,7 @@ __all__ = [
     "delete_property",
     "delete_question",
     "delete_vector_settings",
-    "freeze_dataset",
+    "lock_dataset",
     "publish_dataset",
     "update_dataset",
     "update_field",

@@ -64,10 +64,11 @@ def update_dataset(
     """Change the columns named in ``changes``; every update counts as activity.
 
     Changed guidelines become a new version, with ``author``. After a changed ``min_submitted``
-    the caller brings the records in line (``annotation.services.recompute_dataset``).
+    (compared under ``lock_dataset``) the caller brings the records in line
+    (``annotation.services.recompute_dataset``).
     Raises ``ConflictError`` when the workspace has another dataset of the new name.
     """
-    dataset = lock(dataset)
+    dataset = lock_dataset(dataset)
     before = dataset.guidelines
     for name, value in changes.items():
         setattr(dataset, name, value)
@@ -87,7 +88,7 @@ def publish_dataset(*, dataset: Dataset) -> Dataset:
 
     Raises ``InvalidError`` when it is published already, has no field, or no required question.
     """
-    dataset = lock(dataset)
+    dataset = lock_dataset(dataset)
     if dataset.status == DatasetStatus.READY:
         raise InvalidError("Dataset is already published")
     if not Field.objects.filter(dataset=dataset).exists():
@@ -102,34 +103,27 @@ def publish_dataset(*, dataset: Dataset) -> Dataset:
 
 
 @transaction.atomic
-def freeze_dataset(*, dataset: Dataset) -> Dataset:
-    """Wait for writers of the dataset's records and keep others out until the transaction ends.
-
-    What is counted afterwards stays true. Raises ``NotFoundError``.
-    """
-    return lock(dataset, of_key=True)
-
-
-@transaction.atomic
 def delete_dataset(*, dataset: Dataset) -> None:
     """Delete a dataset with all that belongs to it; the database cascades.
 
-    The caller gives the records back to the plan's volume: ``freeze_dataset``, count, delete,
-    and ``organizations.services.count_records`` as the last statement of the transaction.
+    The caller gives the records back to the plan's volume: ``lock_dataset`` against records,
+    count, delete, and ``organizations.services.count_records`` as the transaction's last statement.
     """
-    dataset = lock(dataset)
+    dataset = lock_dataset(dataset)
     Dataset.objects.filter(pk=dataset.pk).delete()
     payload = {"name": dataset.name, "workspace_id": str(dataset.workspace_id)}
     _emit("dataset.deleted", dataset, payload)
 
 
-def lock(dataset: Dataset, *, of_key: bool = False) -> Dataset:
-    """The dataset as it is now, locked. Raises ``NotFoundError`` when it was deleted meanwhile.
+def lock_dataset(dataset: Dataset, *, against_records: bool = False) -> Dataset:
+    """The dataset as it is now, locked until the transaction ends.
 
-    Without ``of_key`` the lock leaves writers of records alone: their foreign keys hold the
-    row's key only.
+    Others who change the dataset or its parts wait. Writers of its records do so only
+    ``against_records``: what is counted then stays true. Raises ``NotFoundError`` when the dataset
+    was deleted meanwhile.
     """
-    rows = Dataset.objects.select_for_update(of=("self",), no_key=not of_key)
+    # Records hold their dataset's key by foreign key: only a lock of the key concerns them.
+    rows = Dataset.objects.select_for_update(of=("self",), no_key=not against_records)
     locked = rows.select_related("workspace").filter(pk=dataset.pk).first()
     if locked is None:
         raise NotFoundError(f"Dataset with id `{dataset.pk}` not found")

@@ -17,7 +17,7 @@ from apps.datasets.models import (
     Question,
     VectorSettings,
 )
-from apps.datasets.services.datasets import lock
+from apps.datasets.services.datasets import lock_dataset
 from apps.datasets.settings import SpanQuestion, changed
 from apps.events.log import emit
 
@@ -155,7 +155,7 @@ def create_property(
 
     Raises ``ConflictError`` for a used name.
     """
-    dataset = lock(dataset)
+    dataset = lock_dataset(dataset)
     number = dataset.last_property_number + 1
     if number > MAX_PROPERTY_NUMBER:
         raise InvalidError("A dataset cannot declare more metadata properties in its life.")
@@ -210,7 +210,7 @@ def create_vector_settings(
 
     Raises ``InvalidError`` for a sixth one, ``ConflictError`` for a used name.
     """
-    dataset = lock(dataset)
+    dataset = lock_dataset(dataset)
     if VectorSettings.objects.filter(dataset=dataset).count() >= MAX_VECTORS:
         raise InvalidError(f"The maximum number of vector settings ({MAX_VECTORS}) is reached")
     with _unique_part_name("Vector settings", name, dataset):
@@ -241,7 +241,7 @@ def delete_vector_settings(*, settings: VectorSettings) -> None:
 # --- Shared -----------------------------------------------------------------------------------
 def _lock_part(part: _PartType) -> _PartType:
     """The part as it is now, its dataset locked."""
-    lock(part.dataset)
+    lock_dataset(part.dataset)
     locked = type(part).objects.filter(pk=part.pk).first()
     if locked is None:
         raise NotFoundError(f"{type(part).__name__} with id `{part.pk}` not found")
@@ -249,7 +249,7 @@ def _lock_part(part: _PartType) -> _PartType:
 
 
 def _lock_draft(dataset: Dataset, refusal: str) -> Dataset:
-    locked = lock(dataset)
+    locked = lock_dataset(dataset)
     if locked.status != DatasetStatus.DRAFT:
         raise InvalidError(refusal)
     return locked
