@@ -16,11 +16,11 @@ from django.utils import timezone
 
 from apps.annotation import slots
 from apps.annotation.models import Annotator, Lease
+from apps.core.prepared import fetch, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset, QueueOrder
 from apps.organizations.models import Membership
 from apps.records.models import DatasetCounter, Record, RecordTask
-from apps.records.staging import raw_cursor
 
 _NOT_MINE = """
     AND NOT EXISTS (SELECT 1 FROM response x WHERE x.organization_id = k.organization_id
@@ -196,7 +196,9 @@ def _move_cursor(place: Annotator, taken: list[UUID], now: datetime) -> None:
 def _load(
     dataset: Dataset, annotator: Membership, record_ids: list[UUID], expires: datetime
 ) -> list[Lease]:
-    records = Record.objects.in_bulk(record_ids) if record_ids else {}
+    if not record_ids:
+        return []
+    records = {record.id: record for record in fetch(Record, "id = ANY(%(ids)s)", ids=record_ids)}
     return [
         Lease(record=records[record_id], user=annotator, dataset=dataset, expires_at=expires)
         for record_id in record_ids

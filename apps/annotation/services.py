@@ -10,8 +10,10 @@ from django.utils import timezone
 
 from apps.annotation import slots
 from apps.annotation.models import Response, ResponseStatus
+from apps.core.documents import encode
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.ids import uuid7
+from apps.core.prepared import fetch_one, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
@@ -20,7 +22,6 @@ from apps.events.log import emit
 from apps.organizations.models import Membership
 from apps.records.inputs import ResponseInput
 from apps.records.models import Record, RecordStatus
-from apps.records.staging import raw_cursor
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,9 @@ def save_response(
     cleaned = clean_response(schema, values, status, record.fields)
     if not slots.lock([record.id]):
         raise NotFoundError(f"Record with id `{record.id}` not found")
-    before = Response.objects.filter(record=record, user=annotator).first()
+    before = fetch_one(
+        Response, "record_id = %(r)s AND user_id = %(u)s", r=record.id, u=annotator.id
+    )
     if before is not None and request_key and before.request_key == request_key:
         return SavedResponse(response=before, created=False, completed=False)
     if before is not None and must_be_new:
@@ -95,6 +98,16 @@ def _is_newly_submitted(before: Response | None, response: Response) -> bool:
     return response.status == ResponseStatus.SUBMITTED != was
 
 
+_STORE = """
+INSERT INTO response (organization_id, id, record_id, user_id, dataset_id, status, values,
+    request_key, inserted_at, updated_at)
+VALUES (%(o)s, %(id)s, %(record)s, %(user)s, %(d)s, %(status)s, %(values)s::jsonb, %(key)s,
+    %(now)s, %(now)s)
+ON CONFLICT (organization_id, record_id, user_id) DO UPDATE SET status = excluded.status,
+    values = excluded.values, request_key = excluded.request_key, updated_at = excluded.updated_at
+"""
+
+
 def _store(
     record: Record,
     annotator: Membership,
@@ -115,7 +128,18 @@ def _store(
         values=values,
         request_key=request_key,
     )
-    response.save(force_insert=before is None, force_update=before is not None)
+    facts = {"o": current(), "record": record.id, "user": annotator.id, "d": record.dataset_id}
+    raw_cursor().execute(
+        _STORE,
+        {
+            **facts,
+            "id": response.id,
+            "status": status,
+            "values": encode(values).decode(),
+            "key": request_key,
+            "now": now,
+        },
+    )
     return response
 
 

@@ -11,9 +11,9 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.records.models import RecordStatus
-from apps.records.staging import raw_cursor
 
 
 @dataclass(frozen=True, slots=True)

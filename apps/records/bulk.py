@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.core.ids import uuid7s
+from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets import content, values
 from apps.datasets.models import Dataset, DatasetStatus
@@ -142,7 +143,7 @@ class _Upsert:
         self.items = items
         self.organization_id = current()
         self.now = timezone.now()
-        self.cursor: psycopg.Cursor[Any] = staging.raw_cursor()
+        self.cursor: psycopg.Cursor[Any] = raw_cursor()
         self.lexeme = DATASET_LEXEME.format(dataset.id.hex)
 
     def run(self) -> list[UpsertedRecord]:

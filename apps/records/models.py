@@ -136,7 +136,10 @@ class RecordMetadata(TenantRow):
 
 
 class RecordVector(TenantRow):
-    """A record's vector; (dimensions,) float32."""
+    """A record's vector; (dimensions,) float32.
+
+    By record alone the key is read by skip scan, since an organization has few settings.
+    """
 
     pk = models.CompositePrimaryKey("organization_id", "settings_id", "record_id")
     settings = TenantLink(VectorSettings, related_name="+")
@@ -148,9 +151,6 @@ class RecordVector(TenantRow):
     class Meta:
         db_table = "record_vector"
         base_manager_name = "objects"
-        indexes = [
-            models.Index(fields=["organization", "record"], name="record_vector_record"),
-        ]
 
 
 class SearchDocument(TenantRow):

@@ -8,11 +8,11 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from apps.core.prepared import raw_cursor
 from apps.datasets.models import Dataset
 from apps.datasets.schema import load_schema
 from apps.events.log import emit
 from apps.organizations.services import count_records
-from apps.records import staging
 from apps.records.bulk import DATASET_LEXEME, clean_record, clean_suggestion
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import (
@@ -69,7 +69,7 @@ def update_record(
     record.fields, record.metadata = dict(item.fields or {}), item.metadata
     record.updated_at = timezone.now()
     record.save(update_fields=["fields", "metadata", "updated_at"])
-    side_rows = SideRows(staging.raw_cursor(), record.dataset, schema, record.updated_at)
+    side_rows = SideRows(raw_cursor(), record.dataset, schema, record.updated_at)
     if suggestions is not None:
         Suggestion.objects.filter(record=record).delete()
     side_rows.write([], [(record.id, item)])
@@ -82,7 +82,7 @@ def update_record(
 
 
 def _write_search_document(record: Record, text: str) -> None:
-    staging.raw_cursor().execute(
+    raw_cursor().execute(
         "UPDATE record_search SET document = to_tsvector('simple', %(text)s)"
         " || array_to_tsvector(ARRAY[%(lexeme)s])"
         " WHERE organization_id = %(o)s AND record_id = %(r)s",
@@ -98,7 +98,7 @@ def _write_search_document(record: Record, text: str) -> None:
 @transaction.atomic
 def delete_records(*, dataset: Dataset, ids: Iterable[UUID]) -> int:
     """Delete the records with everything about them; unknown ids are skipped. Returns how many."""
-    rows = staging.raw_cursor().execute(
+    rows = raw_cursor().execute(
         "DELETE FROM record WHERE organization_id = %(o)s AND dataset_id = %(d)s"
         " AND id = ANY(%(ids)s) RETURNING id, status",
         {"o": dataset.organization_id, "d": dataset.id, "ids": list(ids)},
@@ -133,7 +133,7 @@ def upsert_suggestion(*, record: Record, given: SuggestionInput) -> tuple[Sugges
     clean_suggestion(schema, given, record.fields, strict=True)
     item = RecordInput(fields=None, sets_metadata=False, suggestions=[given])
     before = Suggestion.objects.filter(record=record, question_id=given.question_id).exists()
-    side_rows = SideRows(staging.raw_cursor(), record.dataset, schema, timezone.now())
+    side_rows = SideRows(raw_cursor(), record.dataset, schema, timezone.now())
     side_rows.write([], [(record.id, item)])
     emit("record.updated", dataset_id=record.dataset_id, payload={"records": [str(record.id)]})
     suggestion = Suggestion.objects.get(record_id=record.id, question_id=given.question_id)
@@ -146,7 +146,7 @@ def delete_suggestions(*, record: Record, ids: Iterable[UUID]) -> int:
     count, _ = Suggestion.objects.filter(record=record, id__in=list(ids)).delete()
     if count:
         schema = load_schema(record.dataset)
-        side_rows = SideRows(staging.raw_cursor(), record.dataset, schema, timezone.now())
+        side_rows = SideRows(raw_cursor(), record.dataset, schema, timezone.now())
         side_rows.refresh_certainty([record.id])
         emit("record.updated", dataset_id=record.dataset_id, payload={"records": [str(record.id)]})
     return count

@@ -6,19 +6,12 @@ from uuid import UUID
 
 import numpy as np
 import psycopg
-from django.db import connection
 
 from apps.core.documents import encode
 from apps.core.errors import InvalidError
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 NULL = "\\N"
-
-
-def raw_cursor() -> psycopg.Cursor[Any]:
-    """A cursor that binds on the server, in Django's current transaction."""
-    connection.ensure_connection()
-    return psycopg.Cursor(connection.connection)
 
 
 def as_text(value: str | None) -> str:

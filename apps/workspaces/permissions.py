@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import models
 
 from apps.core.errors import NotAllowedError
+from apps.core.prepared import fetch_one
 from apps.organizations.models import Membership, Role
 from apps.workspaces.models import WorkspaceMembership
 
@@ -61,9 +62,13 @@ def role_in(member: Membership, workspace_id: UUID) -> str | None:
         return Role.OWNER
     known: dict[UUID, str | None] = member.__dict__.setdefault("_roles", {})
     if workspace_id not in known:
-        places = WorkspaceMembership.objects.filter(workspace_id=workspace_id, membership=member)
-        overrides = list(places.values_list("role", flat=True))
-        known[workspace_id] = (overrides[0] or member.role) if overrides else None
+        place = fetch_one(
+            WorkspaceMembership,
+            "workspace_id = %(workspace)s AND membership_id = %(member)s",
+            workspace=workspace_id,
+            member=member.id,
+        )
+        known[workspace_id] = (place.role or member.role) if place else None
     return known[workspace_id]
 
 

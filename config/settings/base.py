@@ -95,7 +95,7 @@ DATABASES = {
         OPTIONS={
             "pool": {"min_size": 1, "max_size": CONNECTION_POOL_SIZE},
             "prepare_threshold": 1,
-            "server_side_binding": False,
+            "server_side_binding": True,  # PostgreSQL keeps the plans of what is asked again
         },
         TEST={"MIRROR": "owner"},
     ),

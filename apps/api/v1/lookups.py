@@ -2,8 +2,8 @@
 
 from uuid import UUID
 
-from apps.api.lookup import find
-from apps.core.errors import InvalidError
+from apps.core.errors import InvalidError, NotFoundError
+from apps.core.prepared import fetch_one
 from apps.datasets.models import Dataset
 from apps.organizations.models import Membership
 from apps.records.models import Record
@@ -11,16 +11,20 @@ from apps.workspaces.permissions import Action, check
 
 
 def find_dataset(member: Membership, dataset_id: UUID, action: Action) -> Dataset:
-    """The dataset, if the member may do ``action`` in its workspace. Two queries."""
-    dataset = find(Dataset.objects.all(), dataset_id)
+    """The dataset, if the member may do ``action`` in its workspace. Two prepared statements."""
+    dataset = fetch_one(Dataset, "id = %(id)s", id=dataset_id)
+    if dataset is None:
+        raise NotFoundError(f"Dataset with id `{dataset_id}` not found")
     check(member, action, dataset.workspace_id)
     return dataset
 
 
 def find_record(member: Membership, record_id: UUID, action: Action) -> Record:
-    """The record with its dataset, if the member may do ``action`` there. Two queries."""
-    record = find(Record.objects.select_related("dataset"), record_id)
-    check(member, action, record.dataset.workspace_id)
+    """The record with its dataset, if the member may do ``action``. Three prepared statements."""
+    record = fetch_one(Record, "id = %(id)s", id=record_id)
+    if record is None:
+        raise NotFoundError(f"Record with id `{record_id}` not found")
+    record.dataset = find_dataset(member, record.dataset_id, action)
     return record
 
 

@@ -8,8 +8,9 @@ from uuid import UUID
 
 from apps.annotation.models import Response
 from apps.core.errors import InvalidError
+from apps.core.prepared import fetch
 from apps.datasets.models import Dataset
-from apps.datasets.schema import load_schema
+from apps.datasets.schema import DatasetSchema, load_schema
 from apps.organizations.models import Membership, Role
 from apps.records.bulk import UpsertedRecord
 from apps.records.models import Record, RecordStatus, RecordVector, Suggestion
@@ -59,16 +60,17 @@ class Viewer:
     that is shown to annotators."""
 
     member: Membership
+    dataset: Dataset
     sees_everything: bool
     shown_metadata: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, member: Membership, dataset: Dataset) -> "Viewer":
         if role_in(member, dataset.workspace_id) != Role.ANNOTATOR:
-            return cls(member, sees_everything=True)
+            return cls(member, dataset, sees_everything=True)
         properties = load_schema(dataset).properties.values()
         shown = frozenset(p.name for p in properties if p.visible_for_annotators)
-        return cls(member, sees_everything=False, shown_metadata=shown)
+        return cls(member, dataset, sees_everything=False, shown_metadata=shown)
 
     def metadata(self, metadata: Any) -> Any:
         if self.sees_everything or not isinstance(metadata, dict):
@@ -103,7 +105,7 @@ def records_json(
     if include.suggestions:
         _attach(result, "suggestions", _suggestions(ids))
     if include.vectors is not None:
-        vectors = _vectors(ids, include.vectors)
+        vectors = _vectors(ids, include.vectors, load_schema(viewer.dataset))
         for item in result:
             item["vectors"] = vectors.get(item["id"], {})
     return result
@@ -151,18 +153,21 @@ def suggestion_json(suggestion: Suggestion) -> dict[str, Any]:
 
 def _suggestions(ids: list[UUID]) -> Mapping[UUID, list[Any]]:
     grouped = defaultdict(list)
-    for suggestion in Suggestion.objects.filter(record_id__in=ids).order_by("id"):
+    for suggestion in fetch(Suggestion, "record_id = ANY(%(ids)s) ORDER BY id", ids=ids):
         grouped[suggestion.record_id].append(suggestion_json(suggestion))
     return grouped
 
 
-def _vectors(ids: list[UUID], names: frozenset[str]) -> dict[UUID, dict[str, list[float]]]:
-    rows = RecordVector.objects.filter(record_id__in=ids)
-    if names:
-        rows = rows.filter(settings__name__in=names)
+def _vectors(
+    ids: list[UUID], names: frozenset[str], schema: DatasetSchema
+) -> dict[UUID, dict[str, list[float]]]:
+    wanted = {v.id: name for name, v in schema.vectors.items() if not names or name in names}
     grouped: dict[UUID, dict[str, list[float]]] = defaultdict(dict)
-    for record_id, name, embedding in rows.values_list("record_id", "settings__name", "embedding"):
-        grouped[record_id][name] = [float(number) for number in embedding]
+    rows = RecordVector.objects.filter(settings_id__in=wanted, record_id__in=ids)
+    for record_id, settings_id, embedding in rows.values_list(
+        "record_id", "settings_id", "embedding"
+    ):
+        grouped[record_id][wanted[settings_id]] = [float(number) for number in embedding]
     return grouped
 
 

@@ -110,8 +110,7 @@ class RecordList(ApiView):
         rows = Record.objects.filter(dataset=dataset).in_order()
         records = list(rows[page.offset : page.offset + page.limit])
         counter = DatasetCounter.objects.filter(dataset=dataset).first()
-        viewer = Viewer(self.member, sees_everything=True)
-        items = records_json(records, include, viewer)
+        items = records_json(records, include, Viewer.of(self.member, dataset))
         return ApiResponse({"items": items, "total": counter.records if counter else 0})
 
     def delete(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
@@ -168,7 +167,7 @@ class RecordBulk(ApiView):
         stored = {}
         if again:
             records = list(Record.objects.filter(id__in=again))
-            viewer = Viewer(self.member, sees_everything=True)
+            viewer = Viewer.of(self.member, dataset)
             stored = {item["id"]: item for item in records_json(records, EVERYTHING, viewer)}
         dataset_id, now = str(dataset.id), wire.timestamp(rows[0].at)
         return [stored.get(row.id) or inserted_json(row, dataset_id, now) for row in rows]
