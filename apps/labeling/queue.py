@@ -69,6 +69,13 @@ def open_record(dataset: Dataset, member: Membership, record_id: UUID) -> Turn:
     raise NotFoundError("This record is not among yours.")
 
 
+def at_hand(member: Membership, record: Record) -> Turn:
+    """The record of a page that is open already, with the member's answer and hold."""
+    own = Response.objects.filter(record=record, user=member).first()
+    held = Lease.objects.filter(record=record, user=member, expires_at__gt=timezone.now()).first()
+    return Turn(record, own, held.expires_at if held else None)
+
+
 def last_answer(dataset: Dataset, member: Membership) -> Response | None:
     """What the member answered last, in whatever way."""
     answers = Response.objects.filter(dataset=dataset, user=member)

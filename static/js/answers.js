@@ -23,7 +23,9 @@ export function go(question, { focus = true } = {}) {
   for (const link of all(".qnav a")) {
     const here = link.hash === `#${question.id}`;
     link.toggleAttribute("aria-current", here);
-    if (here) link.setAttribute("aria-current", "true");
+    if (!here) continue;
+    link.setAttribute("aria-current", "true");
+    link.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
   if (question.dataset.type === "ranking") ranking.pointAtNext(question);
   if (focus) {

@@ -172,6 +172,7 @@ def visit(chromium: Any, site: Site) -> Iterator[Callable[..., Any]]:
         if signed_in:
             context.add_cookies([site.session()])
         page = context.new_page()
+        page.on("dialog", lambda dialog: dialog.accept())  # leaving with unsaved answers
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
         if url:

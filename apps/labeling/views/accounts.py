@@ -48,12 +48,14 @@ def member_login(request: HttpRequest) -> HttpResponse:
     """For members without e-mail, who belong to one organization."""
     if request.user.is_authenticated:
         return redirect("labeling:home")
+    template = "account/member_login.html"
     if request.method == "GET":
         form = MemberLoginForm(request=request, initial=request.GET.dict())
-        return render(request, "account/member_login.html", {"form": form})
+        return render(request, template, {"form": form, "next": request.GET.get("next", "")})
     form = MemberLoginForm(request.POST, request=request)
     if not form.is_valid() or form.user is None:
-        return render(request, "account/member_login.html", {"form": form}, status=422)
+        context = {"form": form, "next": request.POST.get("next", "")}
+        return render(request, template, context, status=422)
     login(request, form.user)
     for place in directory.find_memberships(form.user.id):
         if place.slug == form.cleaned_data["organization"].lower():

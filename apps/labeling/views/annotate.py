@@ -158,8 +158,7 @@ def _show_again(
     code: int,
 ) -> HttpResponse:
     """The same record with everything kept; the summary of errors says what to do."""
-    own = Response.objects.filter(record=record, user=request.member)
-    page.turn = queue.Turn(record, own.first())
+    page.turn = queue.at_hand(request.member, record)
     page.values, page.errors = answer.values, errors
     return _show(request, page, code)
 
