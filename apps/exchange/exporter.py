@@ -13,8 +13,8 @@ from uuid import UUID
 
 import psycopg
 
+from apps.core.prepared import raw_cursor
 from apps.core.tenancy import enter
-from apps.records.staging import raw_cursor
 
 PAGE: Final = 2_000  # records
 PAGE_BYTES: Final = 4 * 1024 * 1024  # of fields and metadata, compressed as they are stored

@@ -8,12 +8,12 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.core.ids import uuid7s
+from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Question
 from apps.jobs.errors import RetryLaterError
 from apps.quality.head import Proposal
 from apps.records.models import RecordStatus, SuggestionType
-from apps.records.staging import raw_cursor
 
 AGENT: Final = "few-shot-head"
 BUSY_SECONDS: Final = 0.5
