@@ -26,6 +26,12 @@ SLICE: Final = 60.0  # seconds until a job makes room for others
 PAGE: Final = 500  # items planned in one transaction
 
 _logger = logging.getLogger(__name__)
+_closing = threading.Event()
+
+
+def close() -> None:
+    """End this process's slices after the items in work: the worker is about to stop."""
+    _closing.set()
 
 
 def run_slice(*, organization_id: UUID, job_id: UUID, seconds: float = SLICE) -> bool:
@@ -121,7 +127,7 @@ def _work_off(
 ) -> None:
     """One thread's share; what it raises stops the others after their items too."""
     try:
-        while time.monotonic() < deadline and not stopped.is_set():
+        while time.monotonic() < deadline and not stopped.is_set() and not _closing.is_set():
             work = leases.take(run, job)
             if work is None:
                 return

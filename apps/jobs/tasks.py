@@ -3,16 +3,16 @@
 from uuid import UUID
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
 
-from apps.jobs import doorbell
-from apps.jobs.engine import run_slice
+from apps.jobs import doorbell, engine
 
 
 @shared_task(name="jobs.run")
 def run(organization_id: str, job_id: str) -> None:
     """Run a slice of a job, then queue up again behind the others if there is more to do."""
     organization, job = UUID(organization_id), UUID(job_id)
-    if run_slice(organization_id=organization, job_id=job):
+    if engine.run_slice(organization_id=organization, job_id=job):
         doorbell.ring(organization_id=organization, job_id=job)
 
 
@@ -20,3 +20,9 @@ def run(organization_id: str, job_id: str) -> None:
 def ring_waiting() -> None:
     """Ring for the jobs that wait: Redis was emptied, a worker died, a retry is due."""
     doorbell.ring_waiting()
+
+
+@worker_shutting_down.connect
+def _close(**_: object) -> None:
+    """A worker told to stop must not sit out its slices."""
+    engine.close()
