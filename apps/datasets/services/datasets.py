@@ -17,6 +17,7 @@ from apps.datasets.models import (
     QueueOrder,
 )
 from apps.events.log import emit
+from apps.jobs.services import delete_dataset_jobs
 from apps.organizations.models import Membership
 from apps.workspaces.models import Workspace
 
@@ -110,6 +111,7 @@ def delete_dataset(*, dataset: Dataset) -> None:
     count, delete, and ``organizations.services.count_records`` as the transaction's last statement.
     """
     dataset = lock_dataset(dataset)
+    delete_dataset_jobs(dataset_id=dataset.id)
     Dataset.objects.filter(pk=dataset.pk).delete()
     payload = {"name": dataset.name, "workspace_id": str(dataset.workspace_id)}
     _emit("dataset.deleted", dataset, payload)
