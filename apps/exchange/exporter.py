@@ -8,12 +8,12 @@ they are stored.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import psycopg
+from django.db import connection
 
-from apps.core.prepared import raw_cursor
 from apps.core.tenancy import enter
 
 PAGE: Final = 2_000  # records
@@ -93,7 +93,8 @@ def export_pages(
     last = UUID(int=0)
     while True:
         with enter(organization_id):
-            cursor = raw_cursor()
+            # Django's own cursors know no binary answers.
+            cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
             ids = _next_ids(cursor, organization_id, dataset_id, statuses, last)
             page = _page(cursor, organization_id, ids, with_vectors) if ids else None
         if page is None:
@@ -103,7 +104,7 @@ def export_pages(
 
 
 def _next_ids(
-    cursor: psycopg.Cursor[tuple[UUID]],
+    cursor: psycopg.Cursor[Any],
     organization_id: UUID,
     dataset_id: UUID,
     statuses: Sequence[str],
@@ -121,7 +122,7 @@ def _next_ids(
 
 
 def _page(
-    cursor: psycopg.Cursor[tuple[bytes]],
+    cursor: psycopg.Cursor[Any],
     organization_id: UUID,
     ids: list[UUID],
     with_vectors: bool,

@@ -79,7 +79,8 @@ FILM_REVIEWS: Final = DemoDataset(
         "sentiment": ["ignore"],
         "genre": ["ignore"],
     },
-    learns=["sentiment", "genre"],
+    # Not sentiment: its words are too subtle for 60 examples, and a poor suggestion misleads.
+    learns=["genre"],
 )
 
 RAG_ANSWERS: Final = DemoDataset(
