@@ -38,7 +38,7 @@ check: $(INSTALLED_DEV) ## style, types, layers, migrations, templates
 	$(BIN)/djlint templates --lint --quiet
 
 bench: $(INSTALLED_DEV) ## the benchmark figures
-	@$(BIN)/python -m pytest tests/benchmarks --quiet --capture=no $(ARGS)
+	@$(BIN)/python -m tests.benchmarks
 
 lock: ## pin what pyproject.toml asks for (needs uv; ARGS=--upgrade takes the newest)
 	$(COMPILE) $(ARGS) --output-file deploy/requirements.lock

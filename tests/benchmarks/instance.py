@@ -18,11 +18,15 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A running instance; ``pid`` is the supervisor's."""
+    """A running instance; ``process`` is the supervisor."""
 
     url: str
-    pid: int
+    process: subprocess.Popen[bytes]
     data_dir: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
     def processes(self) -> list[int]:
         """The supervisor and everything below it."""
@@ -70,22 +74,23 @@ def running(data_dir: Path | None = None, *extra: str) -> Iterator[Instance]:
         command = [sys.executable, "manage.py", "up", "--port", "0", "--data-dir", str(directory)]
         process = subprocess.Popen([*command, *extra], cwd=ROOT, stdout=subprocess.DEVNULL)
         try:
-            yield Instance(_wait_for_url(process, directory), process.pid, directory)
+            yield Instance(wait_for_url(process, directory), process, directory)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(timeout=60)
 
 
-def _wait_for_url(process: subprocess.Popen[bytes], directory: Path) -> str:
+def wait_for_url(process: subprocess.Popen[bytes], directory: Path, *, step: float = 0.1) -> str:
+    """The address, once the instance answers there."""
     state = directory / "run" / "supervisor.json"
-    for _ in range(600):
+    for _ in range(int(60 / step)):
         if process.poll() is not None:
             raise RuntimeError("The instance did not start.")
         if state.exists():
             facts = json.loads(state.read_text())
             if facts.get("pid") == process.pid and _answers(facts["url"]):
                 return str(facts["url"])
-        time.sleep(0.1)
+        time.sleep(step)
     raise RuntimeError("The instance was not ready within a minute.")
 
 
