@@ -4,8 +4,9 @@
   (``targets``); a row becomes a record (``compose``, ``own_form``); chunks of records are stored
   (``importer``). Nothing here knows HTTP or a command line.
 - A bad row is reported with its line and reason, and never stops the rows around it.
-- An id column makes a repeated import an update. Without one the id is a digest of the row, never
-  its number: another file must not overwrite the first one's records.
+- An id column makes a repeated import an update. Without one the id is a digest of fields and
+  metadata, so answers of several people to one text meet in one record. It is never the row's
+  number: another file must not overwrite the first one's records.
 - JSON Lines carries everything and is written by PostgreSQL (``exporter``). CSV is made from it
   (``csv_export``), has all answers of all members, and neither vectors, times, nor the difference
   between an empty text and none.

@@ -68,8 +68,9 @@ def compose(
 ) -> RecordInput:
     """The record that a row describes.
 
-    A row without an id gets one from a digest of all its values: the same row again is the same
-    record. Without any field it updates the record with its id. Raises ``InvalidError``.
+    A row without an id gets one from a digest of its fields and metadata: so the same row again,
+    or somebody else's answer to the same text, is the same record. Without any field it updates
+    the record with its id. Raises ``InvalidError``.
     """
     parts = _Parts(responder=mapping.responder)
     for column, value in values.items():
@@ -80,7 +81,7 @@ def compose(
     if Kind.FIELD not in parts.seen and parts.external_id is None:
         raise InvalidError("no value for any field")
     return RecordInput(
-        external_id=parts.external_id or digest_id(values),
+        external_id=parts.external_id or digest_id(parts.fields, parts.metadata),
         fields=parts.fields if Kind.FIELD in parts.seen else None,
         metadata=parts.metadata,
         sets_metadata=bool(parts.seen & {Kind.METADATA, Kind.ALL_METADATA}),
@@ -90,10 +91,9 @@ def compose(
     )
 
 
-def digest_id(values: Mapping[str, Any]) -> str:
-    """An id that depends on the row's values alone, e.g. ``row-1f0c…`` (36 characters)."""
-    given = {column: value for column, value in values.items() if value is not None}
-    text = json.dumps(given, sort_keys=True, separators=(",", ":"))
+def digest_id(fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
+    """An id that depends on the record's content alone, e.g. ``row-1f0c…`` (36 characters)."""
+    text = json.dumps([fields, metadata], sort_keys=True, separators=(",", ":"))
     return "row-" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

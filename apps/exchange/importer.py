@@ -1,7 +1,7 @@
 """Files become records: chunk by chunk, each good row stored, each bad one named.
 
 - A row with the id of a stored record updates it, so importing a file again changes nothing.
-  Without an id column the id is a digest of the row: equal rows are one record.
+  Without an id column the id is a digest of fields and metadata: equal ones are one record.
 - A chunk is one transaction. A row that cannot be stored is left out of it and reported with its
   reason; the rest of the chunk is stored.
 - Rows are held until their chunk is full (500 rows or 16 MB), so memory does not grow with the

@@ -44,11 +44,12 @@ def read_own_form(
 ) -> RecordInput:
     """The record. Raises ``InvalidError`` with the reason."""
     given_id = values.get("id")
-    fields = _object(values, "fields")
+    fields, metadata = _object(values, "fields"), _object(values, "metadata")
+    id = None if given_id is None else external_id(given_id)
     return RecordInput(
-        external_id=(None if given_id is None else external_id(given_id)) or digest_id(values),
+        external_id=id or digest_id(fields or {}, metadata or {}),
         fields=fields,
-        metadata=_object(values, "metadata") if "metadata" in values else {},
+        metadata=metadata if "metadata" in values else {},
         sets_metadata="metadata" in values,
         suggestions=[_suggestion(one, schema) for one in _objects(values, "suggestions")],
         responses=[_response(one, schema, people) for one in _objects(values, "responses")],

@@ -104,11 +104,19 @@ def test_an_unknown_target_is_refused_before_anything_is_read(dataset, target, r
 
 
 def test_importing_again_changes_nothing_and_repeats_nothing(dataset):
-    rows = [{"text": "a", "sentiment": "mixed"}, {"text": "b"}, {"text": "a"}, {"text": "b"}]
+    rows = [{"text": "a", "year": 1}, {"text": "b"}, {"text": "a", "year": 2}, {"text": "b"}]
     assert import_lines(dataset, *rows).counts == (4, 3, 1, 0)
     first = export_bytes(dataset)
     assert import_lines(dataset, *reversed(rows)).counts == (4, 0, 4, 0)
     assert export_bytes(dataset) == first
+
+
+def test_answers_of_several_people_to_one_text_meet_in_one_record(dataset, make_member):
+    make_member(username="anna"), make_member(username="ben")
+    file = b"text,sentiment,worker\nx,mixed,anna\ny,mixed,anna\nx,positive,ben\n"
+    told = {"worker": ["response-user"], "sentiment": ["response:sentiment"]}
+    assert import_bytes(dataset, file, "csv", told=told).counts == (3, 2, 1, 0)
+    assert Response.objects.filter(record__fields={"text": "x"}).count() == 2
 
 
 def test_the_last_row_with_an_id_wins(dataset, monkeypatch):

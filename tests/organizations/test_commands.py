@@ -2,11 +2,15 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 from django.contrib.auth import authenticate
 from django.core.management import CommandError, call_command
 
+from apps.core.embedded.paths import PROJECT_ROOT
 from apps.core.tenancy import enter
 from apps.organizations.directory import find_api_key, find_organization
 from apps.organizations.models import Membership, RecordVolume
@@ -132,3 +136,24 @@ def test_without_json_the_answer_is_lines():
     arguments = ["--name", "Acme", "--slug", "acme", "--owner-email", "o@acme.example"]
     call_command("create_organization", *arguments, stdout=out)
     assert "owner username: o\n" in out.getvalue()
+
+
+def test_a_database_that_does_not_run_is_said_at_once(tmp_path):
+    command = ["manage.py", "create_workspace", "--organization", "acme", "--name", "lab", "--json"]
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.endswith("_URL")},
+        "STONEWARE_DATA_DIR": str(tmp_path),
+        "DJANGO_SETTINGS_MODULE": "config.settings.development",
+    }
+    result = subprocess.run(
+        [sys.executable, *command],
+        cwd=PROJECT_ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    [line] = result.stderr.splitlines()
+    assert "manage.py up" in line

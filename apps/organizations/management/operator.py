@@ -7,12 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError
+from django.db import OperationalError, connections
 
 from apps.core.errors import DomainError, NotFoundError
 from apps.organizations import directory
 
 PASSWORD_BYTES = 12  # 16 characters
+NO_DATABASE = "(An embedded database runs while `manage.py up` does.)"
 
 
 class OperatorCommand(BaseCommand):
@@ -26,13 +27,19 @@ class OperatorCommand(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        # A pool would try for half a minute; one connection says at once that nobody listens.
+        for connection in connections.all():
+            connection.settings_dict["OPTIONS"].pop("pool", None)
+        super().run_from_argv(argv)
+
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
             return super().execute(*args, **options)
         except DomainError as error:
             raise CommandError(one_line(error.message)) from error
         except OperationalError as error:
-            raise CommandError(f"The database does not answer: {one_line(error)}") from error
+            raise CommandError(f"{one_line(error)} {NO_DATABASE}") from error
         except OSError as error:
             raise CommandError(one_line(error)) from error
 

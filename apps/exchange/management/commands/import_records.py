@@ -34,9 +34,9 @@ class Command(DatasetCommand):
     @USERNAME), response-user, response-status, metadata:NAME, vector:NAME and ignore. Files of
     export_records need no --map.
 
-    A record with a known id is updated; without an id column the id comes from the row's content,
-    so importing a file twice changes nothing. A row that cannot be stored is rejected with its
-    line number and the reason, and the other rows are stored: the exit code is then 3.
+    A record with a known id is updated; without an id column the id comes from fields and
+    metadata, so importing a file twice changes nothing. A row that cannot be stored is rejected
+    with its line number and the reason, and the other rows are stored: the exit code is then 3.
     """
 
     help = __doc__ or ""
