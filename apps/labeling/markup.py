@@ -64,7 +64,7 @@ class Segment:
 
 
 def cut(text: str, marks: Iterable[Mark]) -> list[Segment]:
-    """The text cut at every border of a mark; where marks overlap, the shortest is shown."""
+    """The text cut at every border of a mark; where several cover it, the shortest answer shows."""
     waiting = sorted(
         (m for m in marks if 0 <= m.start < m.end <= len(text)), key=lambda m: -m.start
     )
@@ -75,7 +75,7 @@ def cut(text: str, marks: Iterable[Mark]) -> list[Segment]:
         while waiting and waiting[-1].start <= start:
             over.append(waiting.pop())
         over = [mark for mark in over if mark.end > start]
-        mark = min(over, key=lambda m: (m.end - m.start, m.suggested), default=None)
+        mark = min(over, key=lambda m: (m.suggested, m.end - m.start), default=None)
         segments.append(Segment(text[start:end], mark, bool(mark and mark.end == end)))
     return segments
 

@@ -46,6 +46,7 @@ class QuestionCard:
     score: str
     text: str = ""
     marked_field: str = ""
+    overlapping: bool = False
     marks: list[Mark] = field(default_factory=list)
     is_empty: bool = False
     answered: bool = False
@@ -111,6 +112,7 @@ def _show(
         score=show_score(_lowest(suggestion.score)) if suggestion else "",
         text=answer if question.type == QuestionType.TEXT and isinstance(answer, str) else "",
         marked_field=question.settings.get("field", ""),
+        overlapping=bool(question.settings.get("allow_overlapping")),
         marks=_show_marks(question, suggestion, answer, fields) if is_span else [],
         is_empty=answer == [],
         answered=answer is not None,

@@ -2,6 +2,7 @@
 
 import { all, answerForm, one } from "./page.js";
 import * as ranking from "./ranking.js";
+import * as spans from "./spans.js";
 
 const PAUSE = 350; // ms in which a second digit still belongs to the first
 const CHOICES = new Set(["label_selection", "multi_label_selection", "rating", "span"]);
@@ -25,13 +26,21 @@ export function go(question, { focus = true } = {}) {
     link.toggleAttribute("aria-current", here);
     if (!here) continue;
     link.setAttribute("aria-current", "true");
-    link.scrollIntoView({ block: "nearest", inline: "nearest" });
+    showLink(link);
   }
   if (question.dataset.type === "ranking") ranking.pointAtNext(question);
   if (focus) {
     question.focus({ preventScroll: true });
     question.scrollIntoView({ block: "nearest" });
   }
+}
+
+/** Scroll the index sideways only: the page itself must stay where it is. */
+function showLink(link) {
+  const index = link.parentElement;
+  const [here, all] = [link.getBoundingClientRect(), index.getBoundingClientRect()];
+  if (here.left < all.left) index.scrollLeft -= all.left - here.left;
+  else if (here.right > all.right) index.scrollLeft += here.right - all.right;
 }
 
 /** The question before or after the current one; there is no wrapping round. */
@@ -77,6 +86,7 @@ function finishTyping() {
   if (!text || !question) return;
   delete question.dataset.typed;
   if (question.dataset.type === "ranking") rankTyped(question, Number(text));
+  else if (question.dataset.type === "span" && text !== "0") spans.tag(question, Number(text) - 1);
   else pick(question, find(question, text));
 }
 
@@ -84,7 +94,8 @@ function mayGoOn(question, text) {
   const list = inputs(question);
   if (question.dataset.type === "rating")
     return list.some((input) => input.value !== text && input.value.startsWith(text));
-  const count = question.dataset.type === "ranking" ? ranking.size(question) : list.length;
+  const counters = { ranking: ranking.size, span: spans.count };
+  const count = counters[question.dataset.type]?.(question) ?? list.length;
   return count > 10 && Number(text) > 0 && Number(text) * 10 <= count;
 }
 
@@ -142,8 +153,12 @@ function write(question, text) {
   area.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-/** Into the current question's text; false when it has none. */
+/** Into the current question's text, to write or to mark it; false when it has none. */
 export function enterText() {
+  if (current().dataset.type === "span") {
+    spans.enter(current());
+    return true;
+  }
   const area = one("textarea", current());
   area?.focus();
   return Boolean(area);
@@ -166,18 +181,7 @@ function isAnswered(question) {
 function refresh(question) {
   const link = one(`.qnav a[href="#${question.id}"]`);
   link.classList.toggle("done", isAnswered(question) && !question.classList.contains("bad"));
-  if (question.dataset.type === "span") showMarks(question);
-}
-
-function showMarks(question) {
-  for (const input of inputs(question)) {
-    const raw = input.closest(".opt").classList.contains("ai");
-    for (const mark of all("mark[data-span]")) {
-      if (mark.dataset.span !== input.value) continue;
-      mark.classList.toggle("ai", raw && !input.checked);
-      mark.classList.toggle("off", !raw && !input.checked);
-    }
-  }
+  if (question.dataset.type === "span") spans.paint(question);
 }
 
 function agreeOnNothing(question, input) {
@@ -208,6 +212,8 @@ export function start() {
   const form = answerForm();
   const list = questions();
   list.filter((q) => q.dataset.type === "ranking").forEach(ranking.start);
+  for (const question of list.filter((q) => q.dataset.type === "span"))
+    spans.start(question, (used) => go(used, { focus: false }));
   form.addEventListener("focusin", (event) => {
     const question = event.target.closest(".q[data-type]");
     if (question && question !== current()) go(question, { focus: false });

@@ -2,6 +2,7 @@
 
 import * as answers from "./answers.js";
 import * as ranking from "./ranking.js";
+import * as spans from "./spans.js";
 import { all, one } from "./page.js";
 
 const SWITCH = "stoneware.single-keys"; // "off" in localStorage: only Ctrl, Enter, Esc and arrows
@@ -101,6 +102,8 @@ function act(event) {
   if (event.isComposing || event.defaultPrevented || event.getModifierState("AltGraph")) return false;
   if (one("dialog[open], [popover]:popover-open") || !answers.current()) return false;
   if (event.ctrlKey || event.metaKey) return !event.altKey && onControl(event);
+  const marking = spans.questionOf(target);
+  if (marking && spans.press(event, marking)) return true;
   if (event.altKey) return onAlt(event);
   if (isText(target)) return onText(event, target);
   if (event.key === "Enter") return onEnter(event, target);

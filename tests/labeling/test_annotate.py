@@ -330,9 +330,9 @@ def test_the_number_of_queries_is_bounded(
 ) -> None:
     first, _ = factories.make_records(dataset, 2)
     client.get(page(dataset))
-    with django_assert_max_num_queries(18):
+    with django_assert_max_num_queries(16):
         client.get(page(dataset))
-    with django_assert_max_num_queries(22):
+    with django_assert_max_num_queries(26):
         client.post(address("save", first), ANSWER, headers={"HX-Request": "true"})
 
 

@@ -12,7 +12,7 @@ from apps.annotation.models import Lease, Response
 from apps.datasets.models import Dataset, Question
 from apps.events.models import Event
 from tests import factories
-from tests.labeling.conftest import Site
+from tests.labeling.conftest import TEXT, Site
 
 pytestmark = pytest.mark.browser
 
@@ -63,7 +63,9 @@ def test_the_keyboard_alone_answers_several_records(site: Site, visit: Visit) ->
         page.keyboard.press("Escape")
         page.keyboard.press("j")
         page.keyboard.press("y")  # take both suggested spans
-        page.keyboard.press("2")  # but not the second
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Space")  # but not the second
         page.keyboard.press("Enter")
     heading(page, 4)
     answers = stored(site)
@@ -140,6 +142,69 @@ def test_ranking_by_keys(site: Site, visit: Visit) -> None:
     assert ranks[:2] == ["1 =", "1 ="]
     page.keyboard.press("j")
     assert page.evaluate("() => document.querySelector('.q.now').dataset.type") == "text"
+
+
+def test_spans_are_marked_by_keyboard_in_code_points(site: Site, visit: Visit) -> None:
+    page = visit(site.annotate)
+    heading(page, 1)
+    page.get_by_role("link", name="Entities").click()
+    page.keyboard.press("Shift+Enter")  # into the text: "Ada" is selected
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("1")  # Ada Lovelace, person: the suggested span, now a person's own
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")  # went, to, Turin, in (past the hat)
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("() => String(getSelection())") == "1840"
+    page.keyboard.press("2")
+    page.keyboard.press(",")
+    assert page.evaluate("() => String(getSelection())") == "Turin"
+    page.keyboard.press("1")  # not a place but a person, which takes its room
+    page.keyboard.press("Escape")
+    assert page.locator("mark.sp:not(.ai)").count() == 3
+    page.keyboard.press("Control+s")
+    heading(page, 2)
+    (answer,) = stored(site)
+    spans = answer.values["entities"]["value"]
+    assert [(TEXT[s["start"] : s["end"]], s["label"]) for s in spans] == [
+        ("Ada Lovelace", "person"),
+        ("Turin", "person"),
+        ("1840", "place"),
+    ]
+
+
+def test_spans_are_marked_by_mouse_and_removed(site: Site, visit: Visit) -> None:
+    page = visit(site.annotate)
+    heading(page, 1)
+    page.keyboard.press("1")
+    page.keyboard.press("j")
+    page.keyboard.press("5")
+    word = page.get_by_text("theatre")
+    box = word.evaluate(
+        """(element) => {
+            const range = document.createRange(), node = element.lastChild;
+            range.setStart(node, node.data.indexOf("theatre"));
+            range.setEnd(node, node.data.indexOf("theatre") + 7);
+            return range.getBoundingClientRect().toJSON();
+        }"""
+    )
+    page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator("[data-label=place]").click()
+    assert page.locator("mark.sp:not(.ai)").inner_text() == "theatrePlace"
+    assert page.evaluate("() => document.querySelector('.q.now').dataset.type") == "span"
+    page.keyboard.press("Enter")
+    heading(page, 2)
+    (answer,) = stored(site)
+    (span,) = answer.values["entities"]["value"]
+    assert TEXT[span["start"] : span["end"]] == "theatre"
+    page.keyboard.press("p")
+    heading(page, 1)
+    page.get_by_role("link", name="Entities").click()
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.press(".")
+    page.keyboard.press(".")
+    page.keyboard.press(".")
+    page.keyboard.press("Delete")
+    assert page.locator("mark.sp:not(.ai)").count() == 0
 
 
 def test_single_keys_can_be_switched_off(site: Site, visit: Visit) -> None:

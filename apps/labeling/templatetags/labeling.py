@@ -62,4 +62,4 @@ def ago(time: datetime) -> str:
 @register.filter
 def as_json(value: Any) -> str:
     """For attributes; the template escapes it."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
