@@ -68,10 +68,22 @@ def pause_job(*, job: Job) -> Job:
 
 @transaction.atomic
 def resume_job(*, job: Job) -> Job:
-    """Go on with a paused job where it stopped. Raises ``ConflictError``."""
-    paused = Job.objects.filter(id=job.id, state=JobState.PAUSED)
-    if not paused.update(state=JobState.QUEUED, updated_at=timezone.now()):
+    """Go on with a paused or cancelled job where it stopped; what is done stays done.
+
+    Raises ``ConflictError`` in other states, or while another job works on the same subject.
+    """
+    stopped = Job.objects.filter(id=job.id, state__in=[JobState.PAUSED, JobState.CANCELLED])
+    try:
+        with transaction.atomic():
+            resumed = stopped.update(
+                state=JobState.QUEUED, finished_at=None, updated_at=timezone.now()
+            )
+    except IntegrityError as error:
+        raise ConflictError("Such a job is running already.") from error
+    if not resumed:
         raise _refusal(job, "resumed")
+    items = JobItem.objects.filter(job=job, state=ItemState.CANCELLED)
+    items.update(state=ItemState.PENDING, available_at=None)
     _emit("job.resumed", job)
     _ring_on_commit(job)
     return _again(job)
