@@ -101,6 +101,7 @@ function act(event) {
   const target = event.target;
   if (event.isComposing || event.defaultPrevented || event.getModifierState("AltGraph")) return false;
   if (one("dialog[open], [popover]:popover-open") || !answers.current()) return false;
+  if (one("#work[aria-busy=true]")) return true; // meant for the next record, which is not here yet
   if (event.ctrlKey || event.metaKey) return !event.altKey && onControl(event);
   const marking = spans.questionOf(target);
   if (marking && spans.press(event, marking)) return true;

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
+from apps.annotation.ingest import log_records
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset, MetadataProperty, Question
 from apps.organizations.models import Membership, Organization
@@ -99,8 +100,6 @@ def site(transactional_db: None, live_server: Any, settings: Any) -> Site:
 
 
 def _log(dataset: Dataset, count: int) -> list[Any]:
-    from apps.annotation.ingest import log_records
-
     questions = {question.name: question.id for question in Question.objects.all()}
     suggestions = [
         SuggestionInput(questions["sentiment"], "positive", 0.91, "tone-v4", "model"),

@@ -360,6 +360,26 @@ def test_a_wrong_answer_is_said_first_and_kept(site: Site, visit: Visit) -> None
     page.locator("#say", has_text="Submitted. Record note-2").wait_for(state="attached")
 
 
+def test_keys_pressed_while_an_answer_is_on_its_way_change_nothing(
+    site: Site, visit: Visit
+) -> None:
+    page = visit(site.annotate)
+
+    def slowly(route: Any) -> None:
+        page.wait_for_timeout(400)
+        route.continue_()
+
+    page.route("**/response/", slowly)
+    answer_and_submit(page)
+    page.keyboard.type("22 too late")
+    heading(page, 2)
+    assert page.locator("#answer input:checked").count() == 0
+    assert page.input_value("textarea") == ""
+    (answer,) = stored(site)
+    assert answer.values["sentiment"] == {"value": "positive"}
+    assert answer.values["comment"] == {"value": "precious words"}
+
+
 def test_a_page_that_closes_gives_its_record_back(site: Site, visit: Visit) -> None:
     page = visit(site.annotate)
     heading(page, 1)
