@@ -4,6 +4,7 @@
   needed, never the same person twice.
 - ``services.py`` takes answers; a record completes exactly once, however many submit at a time.
 - A late answer (lease lost, record completed meanwhile) is always kept.
-- Lock order, everywhere: ``record_task`` rows by id, then responses and leases, then the
-  annotator's row, then ``dataset_counter`` last.
+- Lock order, everywhere: the annotator's row, then records with their ``record_task`` by id, then
+  responses and leases, ``dataset_counter`` last. Once a transaction has the counter it waits for
+  no record: who saves several answers in one calls ``hold_answers`` first.
 """

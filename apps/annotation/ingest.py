@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from apps.annotation import slots
 from apps.annotation.services import clean_responses, import_responses
 from apps.core.errors import DomainError, InvalidError
 from apps.datasets.models import Dataset
@@ -28,18 +29,30 @@ def log_records(
     position.
     """
     schema = schema or load_schema(dataset)
+    users = {given.user_id for item in items for given in item.responses}
+    known = _members(users)
+    if known:  # places come before records, and the upsert ends with the dataset's counter
+        slots.lock_places(dataset.id, known)
     rows = upsert_records(dataset=dataset, items=items, schema=schema)
-    if any(item.responses for item in items):
-        import_responses(dataset=dataset, responses=_cleaned(schema, items, rows))
+    if users:
+        responses = _cleaned(schema, items, rows, known_users=known)
+        import_responses(dataset=dataset, responses=responses)
     return rows
 
 
+def _members(ids: set[UUID]) -> set[UUID]:
+    found = Membership.objects.filter(id__in=ids) if ids else Membership.objects.none()
+    return set(found.values_list("id", flat=True))
+
+
 def _cleaned(
-    schema: DatasetSchema, items: Sequence[RecordInput], rows: Sequence[UpsertedRecord]
+    schema: DatasetSchema,
+    items: Sequence[RecordInput],
+    rows: Sequence[UpsertedRecord],
+    *,
+    known_users: set[UUID],
 ) -> list[tuple[UUID, ResponseInput]]:
     """The responses in stored form; an update without fields is checked against the stored."""
-    users = {given.user_id for item in items for given in item.responses}
-    known = set(Membership.objects.filter(id__in=users).values_list("id", flat=True))
     absent = [row.id for item, row in zip(items, rows, strict=True) if item.fields is None]
     rows_of_absent = Record.objects.filter(id__in=absent).values_list("id", "fields")
     stored = dict(rows_of_absent) if absent else {}
@@ -50,7 +63,7 @@ def _cleaned(
                 schema=schema,
                 responses=item.responses,
                 fields=item.fields if item.fields is not None else stored[row.id],
-                known_users=known,
+                known_users=known_users,
             )
         except DomainError as error:
             raise InvalidError(

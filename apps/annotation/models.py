@@ -87,9 +87,10 @@ class Lease(TenantRow):
 class Annotator(TenantRow):
     """A member's place in a dataset: queue cursor, today's count, first answer.
 
-    ``cursor_id`` is the last record handed out; ``exhausted_at`` when the queue was last found
-    empty; ``day`` and ``submitted_today`` count against the daily quota, which ``daily_quota``
-    overrides for this person. The row stays when their answers are deleted.
+    ``cursor_id`` is the last record handed out; ``exhausted_at`` is the dataset's ``reopened_at``
+    behind which the queue was found empty; ``day`` and ``submitted_today`` count against the daily
+    quota, which ``daily_quota`` overrides for this person. The row stays when their answers are
+    deleted.
     """
 
     pk = models.CompositePrimaryKey("organization_id", "dataset_id", "user_id")

@@ -85,13 +85,18 @@ def overview(*, datasets: Iterable[Dataset], annotator: Membership) -> dict[UUID
             mine=MyProgress(
                 total=total,
                 submitted_today=place.submitted_today if place and place.day == today else 0,
-                daily_quota=(place.daily_quota if place else None) or dataset.daily_quota,
+                daily_quota=_quota(dataset, place),
                 submitted=counts.get("submitted", 0),
                 draft=counts.get("draft", 0),
                 discarded=counts.get("discarded", 0),
             ),
         )
     return result
+
+
+def _quota(dataset: Dataset, place: Annotator | None) -> int | None:
+    own = place.daily_quota if place else None
+    return dataset.daily_quota if own is None else own
 
 
 def annotators(*, dataset: Dataset) -> list[str]:

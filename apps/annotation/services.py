@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.annotation import slots
-from apps.annotation.models import Response, ResponseStatus
+from apps.annotation.models import Annotator, Response, ResponseStatus
 from apps.core.documents import encode
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.ids import uuid7
@@ -55,7 +55,7 @@ def save_response(
     """
     schema = schema or load_schema(record.dataset)
     cleaned = clean_response(schema, values, status, record.fields)
-    if not slots.lock([record.id]):
+    if not slots.lock_answer(record.id, annotator.id):
         raise NotFoundError(f"Record with id `{record.id}` not found")
     before = fetch_one(
         Response, "record_id = %(r)s AND user_id = %(u)s", r=record.id, u=annotator.id
@@ -146,9 +146,12 @@ def _store(
 @transaction.atomic
 def delete_response(*, response: Response) -> None:
     """Delete an answer; its record may go back to pending and be handed out again."""
-    slots.lock([response.record_id])
+    slots.lock_answer(response.record_id, response.user_id)
     deleted, _ = Response.objects.filter(pk=response.pk).delete()
     if deleted:
+        # The record is theirs to be had again, even if no slot became free for others.
+        places = Annotator.objects.filter(dataset=response.dataset_id, user=response.user_id)
+        places.update(exhausted_at=None)
         emit(
             "response.deleted",
             dataset_id=response.dataset_id,
@@ -161,13 +164,17 @@ def delete_response(*, response: Response) -> None:
 def recount(record_ids: Iterable[UUID]) -> list[slots.StatusChange]:
     """Bring tasks and statuses up to date after answers changed; announces completed records.
 
-    The records must be locked by ``slots.lock``. Writes the shared counter, so it comes last.
+    The records must be locked (``slots``). Writes the shared counter, so it comes last.
     """
     changes = slots.recount(record_ids)
+    _announce(changes)
+    return changes
+
+
+def _announce(changes: Iterable[slots.StatusChange]) -> None:
     for change in changes:
         if change.status == RecordStatus.COMPLETED:
             emit("record.completed", dataset_id=change.dataset_id, object_id=change.record_id)
-    return changes
 
 
 _NOTE = """
@@ -225,6 +232,7 @@ def import_responses(*, dataset: Dataset, responses: Sequence[tuple[UUID, Respon
     if not responses:
         return
     record_ids = sorted({record_id for record_id, _ in responses})
+    slots.lock_places(dataset.id, {given.user_id for _, given in responses})
     slots.lock(record_ids)
     now = timezone.now()
     Response.objects.bulk_create(
@@ -252,19 +260,42 @@ def import_responses(*, dataset: Dataset, responses: Sequence[tuple[UUID, Respon
     recount(record_ids)
 
 
+def hold_answers(*, annotator: Membership, record_ids: Iterable[UUID]) -> None:
+    """Take the locks of several answers of one person; unknown records are passed over.
+
+    Whoever saves more than one answer in a transaction calls it first: after the first answer the
+    dataset's counter is taken, and nobody waits for a record then.
+    """
+    records = Record.objects.filter(id__in=list(record_ids))
+    pairs = sorted(records.values_list("dataset_id", "id"))
+    for dataset_id in dict.fromkeys(dataset_id for dataset_id, _ in pairs):
+        slots.lock_places(dataset_id, [annotator.id])
+    slots.lock([record_id for _, record_id in pairs])
+
+
 @transaction.atomic
 def recompute_dataset(*, dataset: Dataset) -> None:
-    """Bring every record in line with a changed ``min_submitted``. Cost grows with the dataset."""
+    """Bring every record in line with a changed ``min_submitted``. Cost grows with the dataset.
+
+    The counter comes after the last record: people who answer hold a record and wait for it.
+    """
     last = UUID(int=0)
-    while True:
-        rows = raw_cursor().execute(
-            "SELECT record_id FROM record_task WHERE organization_id = %(o)s"
-            " AND dataset_id = %(d)s AND record_id > %(last)s ORDER BY record_id LIMIT 5000",
-            {"o": current(), "d": dataset.id, "last": last},
-        )
-        record_ids = [row[0] for row in rows]
-        if not record_ids:
-            return
+    changes: list[slots.StatusChange] = []
+    is_reopened = False
+    while record_ids := _task_ids(dataset, after=last):
         slots.lock(record_ids)
-        recount(record_ids)
+        changed, reopened = slots.refresh(record_ids)
+        changes += changed
+        is_reopened = is_reopened or any(reopened.values())
         last = record_ids[-1]
+    slots.write_counters(changes, {dataset.id: is_reopened})
+    _announce(changes)
+
+
+def _task_ids(dataset: Dataset, *, after: UUID) -> list[UUID]:
+    rows = raw_cursor().execute(
+        "SELECT record_id FROM record_task WHERE organization_id = %(o)s"
+        " AND dataset_id = %(d)s AND record_id > %(after)s ORDER BY record_id LIMIT 5000",
+        {"o": current(), "d": dataset.id, "after": after},
+    )
+    return [row[0] for row in rows]

@@ -5,7 +5,7 @@ they cannot drift; a record has a handful of responses and leases, found through
 Lock first (``lock``): the counts must be read after the last claim has ended.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -39,6 +39,49 @@ def lock(record_ids: Iterable[UUID], *, skip_busy: bool = False) -> list[UUID]:
         {"o": current(), "ids": list(record_ids)},
     )
     return [row[0] for row in rows]
+
+
+_LOCK_ANSWER = """
+SELECT r.id FROM record_task k
+JOIN record r ON r.organization_id = k.organization_id AND r.id = k.record_id
+JOIN annotator a ON a.organization_id = k.organization_id AND a.dataset_id = k.dataset_id
+    AND a.user_id = %(u)s
+WHERE k.organization_id = %(o)s AND k.record_id = %(r)s
+FOR NO KEY UPDATE OF a FOR NO KEY UPDATE OF r FOR NO KEY UPDATE OF k
+"""
+_MAKE_PLACE = """
+INSERT INTO annotator (organization_id, dataset_id, user_id, submitted_today)
+SELECT k.organization_id, k.dataset_id, %(u)s, 0 FROM record_task k
+WHERE k.organization_id = %(o)s AND k.record_id = %(r)s ON CONFLICT DO NOTHING
+"""
+
+
+def lock_answer(record_id: UUID, user_id: UUID) -> bool:
+    """Take one person's place in the dataset, then the record and its task; False if it is gone.
+
+    The place comes first, as in a claim: it makes all that one person does there take turns.
+    """
+    facts = {"o": current(), "r": record_id, "u": user_id}
+    if raw_cursor().execute(_LOCK_ANSWER, facts).fetchone():
+        return True
+    raw_cursor().execute(_MAKE_PLACE, facts)
+    return raw_cursor().execute(_LOCK_ANSWER, facts).fetchone() is not None
+
+
+def lock_places(dataset_id: UUID, user_ids: Iterable[UUID]) -> None:
+    """Take the places of several people in the dataset; before any of its records."""
+    facts = {"o": current(), "d": dataset_id, "users": sorted(set(user_ids))}
+    raw_cursor().execute(
+        "INSERT INTO annotator (organization_id, dataset_id, user_id, submitted_today)"
+        " SELECT %(o)s, %(d)s, user_id, 0 FROM unnest(%(users)s::uuid[]) AS user_id"
+        " ORDER BY user_id ON CONFLICT DO NOTHING",
+        facts,
+    )
+    raw_cursor().execute(
+        "SELECT user_id FROM annotator WHERE organization_id = %(o)s AND dataset_id = %(d)s"
+        " AND user_id = ANY(%(users)s) ORDER BY user_id FOR NO KEY UPDATE",
+        facts,
+    )
 
 
 _RECOUNT = """
@@ -78,23 +121,37 @@ def recount(record_ids: Iterable[UUID]) -> list[StatusChange]:
     Returns the records whose status changed: the one moment at which a record completes. The
     dataset's counter, which everyone shares, is written last.
     """
-    now = timezone.now()
-    facts = {"o": current(), "ids": list(record_ids), "now": now}
+    changes, reopened = refresh(record_ids)
+    write_counters(changes, reopened)
+    return changes
+
+
+def refresh(record_ids: Iterable[UUID]) -> tuple[list[StatusChange], dict[UUID, bool]]:
+    """``recount`` without the counters: the changes, and whether each dataset got a free slot."""
+    facts = {"o": current(), "ids": list(record_ids), "now": timezone.now()}
     rows = raw_cursor().execute(_RECOUNT, facts).fetchall()
-    changes = [StatusChange(row[0], row[1], row[3]) for row in rows if row[3]]
-    for dataset_id in sorted({row[1] for row in rows}):
-        mine = [change for change in changes if change.dataset_id == dataset_id]
+    reopened: dict[UUID, bool] = {}
+    for _, dataset_id, is_reopened, _ in rows:
+        reopened[dataset_id] = reopened.get(dataset_id, False) or is_reopened
+    return [StatusChange(row[0], row[1], row[3]) for row in rows if row[3]], reopened
+
+
+def write_counters(changes: Iterable[StatusChange], reopened: Mapping[UUID, bool]) -> None:
+    """Add the changes to the counters of the datasets that were looked at."""
+    completed = dict.fromkeys(sorted(reopened), 0)
+    for change in changes:
+        completed[change.dataset_id] += 1 if change.status == RecordStatus.COMPLETED else -1
+    for dataset_id, count in completed.items():
         raw_cursor().execute(
             _COUNT,
             {
-                "n": sum(1 if c.status == RecordStatus.COMPLETED else -1 for c in mine),
-                "reopened": any(row[2] for row in rows if row[1] == dataset_id),
-                "now": now,
+                "n": count,
+                "reopened": reopened[dataset_id],
+                "now": timezone.now(),
                 "o": current(),
                 "d": dataset_id,
             },
         )
-    return changes
 
 
 def open_for(dataset_id: UUID, user_id: UUID) -> bool:
