@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import connections, transaction
 
 _current: ContextVar[UUID | None] = ContextVar("organization", default=None)
+_aliases: ContextVar[frozenset[str]] = ContextVar("aliases", default=frozenset())
 
 
 class OutsideOrganizationError(RuntimeError):
@@ -47,18 +48,19 @@ def enter(organization_id: UUID, *, using: str = "default") -> Iterator[None]:
         raise WrongOrganizationError("Another organization is entered already.")
     connection = connections[using]
     nested = connection.in_atomic_block
+    outermost = using not in _aliases.get()
     with transaction.atomic(using=using):
-        _set_tenant(using, str(organization_id))
-        token = _current.set(organization_id)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('app.organization_id', %s, true)", [str(organization_id)]
+            )
+        token, entered_on = _current.set(organization_id), _aliases.set(_aliases.get() | {using})
         try:
             yield
         finally:
             _current.reset(token)
-            # Releasing a savepoint keeps the setting, so an outermost block takes it back.
-            if nested and outer is None and not connection.needs_rollback:
-                _set_tenant(using, "")
-
-
-def _set_tenant(using: str, value: str) -> None:
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT set_config('app.organization_id', %s, true)", [value])
+            _aliases.reset(entered_on)
+        # Rolling back to a savepoint takes the setting back, releasing one keeps it.
+        if nested and outermost and not connection.needs_rollback:
+            with connection.cursor() as cursor:
+                cursor.execute("SET LOCAL app.organization_id TO DEFAULT")
