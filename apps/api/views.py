@@ -65,7 +65,11 @@ class ApiMixin(APIView):
 
     @property
     def default_response_headers(self) -> dict[str, str]:
-        return {"Allow": ", ".join(self.allowed_methods), "Cache-Control": "no-store"}
+        return {
+            "Allow": ", ".join(self.allowed_methods),
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        }
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         return ApiRequest(

@@ -2,8 +2,7 @@
 
 A document that PostgreSQL or a client could not hold is refused where it enters: depth beyond 64,
 NUL, lone surrogates, NaN and infinities. An integer beyond 64 bits is read as the nearest double,
-as JSON leaves it open. A clean body costs one pass over its containers; its strings are looked at
-only when the text has an escaped NUL.
+as JSON leaves it open. A parsed body is walked through only when its text gives reason to.
 """
 
 import re
@@ -50,8 +49,27 @@ def read(raw: bytes) -> Any:
         document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise UnreadableError(f"JSON decode error: {error.msg}") from error
-    _check(document, MAX_DEPTH, strings=b"\\u0000" in raw)
+    has_escaped_nul = b"\\u0000" in raw
+    if has_escaped_nul or _may_be_deep(raw):
+        _check(document, MAX_DEPTH, strings=has_escaped_nul)
     return document
+
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+def _may_be_deep(raw: bytes) -> bool:
+    """False when the text cannot be nested deeper than ``MAX_DEPTH``; quicker than looking.
+
+    Innermost pairs of brackets are taken away until none is left; brackets inside strings may
+    keep some, and then the document itself is looked at.
+    """
+    brackets = raw.translate(None, _NO_BRACKETS)
+    for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    return bool(brackets)
 
 
 def is_storable(text: str) -> bool:
@@ -74,7 +92,7 @@ def _check(value: Any, levels: int, *, strings: bool) -> None:
     if strings and isinstance(value, dict):
         _check_texts(value)
     kinds = set(map(type, inside))
-    if strings or not kinds.isdisjoint((dict, list)):  # a vector needs no loop
+    if strings or not kinds.isdisjoint((dict, list)):
         for item in inside:
             _check(item, levels - 1, strings=strings)
 

@@ -13,10 +13,20 @@ class TenantLink(models.ForeignKey[_ST, _GT]):
 
     Django knows the relation; the database enforces it through the composite key that
     ``core.isolation.Isolate`` adds, whose ``database_delete`` rule is the one that counts.
+    ``constrained=False`` is for a copy of what another key of the row implies already, as a
+    record's dataset on the rows beside the record: checking it again would cost each insert.
     """
 
-    def __init__(self, to: Any, *, database_delete: str = "CASCADE", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        to: Any,
+        *,
+        database_delete: str = "CASCADE",
+        constrained: bool = True,
+        **kwargs: Any,
+    ) -> None:
         self.database_delete = database_delete
+        self.constrained = constrained
         super().__init__(to, **_without_constraint(kwargs), db_index=False)
 
     def deconstruct(self) -> Any:
@@ -24,6 +34,8 @@ class TenantLink(models.ForeignKey[_ST, _GT]):
         kwargs = {key: kwargs[key] for key in kwargs if key not in _IMPLIED}
         if self.database_delete != "CASCADE":
             kwargs["database_delete"] = self.database_delete
+        if not self.constrained:
+            kwargs["constrained"] = False
         return name, path, args, kwargs
 
 
@@ -31,6 +43,7 @@ class TenantKey(models.OneToOneField[_ST, _GT]):
     """The key of a row that lies beside exactly one parent row and goes with it."""
 
     database_delete = "CASCADE"
+    constrained = True
 
     def __init__(self, to: Any, **kwargs: Any) -> None:
         super().__init__(to, **_without_constraint(kwargs), primary_key=True)

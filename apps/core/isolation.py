@@ -78,7 +78,8 @@ class Isolate(Operation):
                 f'ALTER TABLE "{table}" ADD PRIMARY KEY (organization_id, "{key}")',
             ]
         for field in model._meta.local_fields:
-            if isinstance(field, TenantLink | TenantKey) and field.column != "organization_id":
+            linked = isinstance(field, TenantLink | TenantKey) and field.constrained
+            if linked and field.column != "organization_id":
                 statements += _composite_key(table, field)
         if self.top:
             statements += _organization_key(table)

@@ -14,6 +14,7 @@ from apps.datasets.models import QuestionType
 from apps.datasets.schema import DatasetSchema, QuestionRule
 
 MAX_SPANS: Final = 10_000
+_NUMBERS: Final = {int, float}  # and not bool
 
 
 def clean_value(
@@ -175,7 +176,7 @@ def check_score(value: Any, score: Any) -> None:
     else:
         numbers = [score]
     for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int | float):
+        if type(number) not in _NUMBERS:
             raise InvalidError(f"{number!r} is not a score")
         if not 0 <= number <= 1:
             raise InvalidError("a score lies between 0 and 1")

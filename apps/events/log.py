@@ -1,14 +1,15 @@
 """Writing to the event log."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection
 from django.utils import timezone
 
-from apps.core.ids import uuid7
+from apps.core.ids import uuid7s
+from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 
 # Who acts in this request or job; set once by the interface, read by every event.
@@ -20,6 +21,16 @@ def act_as(membership_id: UUID | None) -> None:
     _actor.set(membership_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event to be recorded: what, to which object of which dataset, and what else to know."""
+
+    kind: str
+    dataset_id: UUID | None = None
+    object_id: UUID | None = None
+    payload: Mapping[str, object] | None = None
+
+
 def emit(
     kind: str,
     *,
@@ -28,19 +39,32 @@ def emit(
     payload: Mapping[str, object] | None = None,
 ) -> None:
     """Record that something happened, in the caller's transaction. One statement."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO event"
-            " (organization_id, id, inserted_at, kind, actor_id, dataset_id, object_id, payload)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s)",
-            [
-                current(),
-                uuid7(),
-                timezone.now(),
-                kind,
-                _actor.get(),
-                dataset_id,
-                object_id,
-                json.dumps(payload or {}),
-            ],
-        )
+    emit_all([Happening(kind, dataset_id, object_id, payload)])
+
+
+_INSERT = """
+INSERT INTO event
+    (organization_id, id, inserted_at, kind, actor_id, dataset_id, object_id, payload)
+SELECT %(o)s, id, %(now)s, kind, %(actor)s, dataset_id, object_id, payload::jsonb
+FROM unnest(%(ids)s::uuid[], %(kinds)s::text[], %(datasets)s::uuid[], %(objects)s::uuid[],
+    %(payloads)s::text[]) AS happened (id, kind, dataset_id, object_id, payload)
+"""
+
+
+def emit_all(happenings: Sequence[Happening]) -> None:
+    """Record several events in their order. One statement, none for none."""
+    if not happenings:
+        return
+    raw_cursor().execute(
+        _INSERT,
+        {
+            "o": current(),
+            "now": timezone.now(),
+            "actor": _actor.get(),
+            "ids": uuid7s(len(happenings)),
+            "kinds": [one.kind for one in happenings],
+            "datasets": [one.dataset_id for one in happenings],
+            "objects": [one.object_id for one in happenings],
+            "payloads": [json.dumps(one.payload or {}) for one in happenings],
+        },
+    )

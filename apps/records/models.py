@@ -76,7 +76,7 @@ class RecordTask(TenantRow):
     """
 
     record = TenantKey(Record, related_name="task")
-    dataset = TenantLink(Dataset, related_name="+")
+    dataset = TenantLink(Dataset, related_name="+", constrained=False)
     submitted = models.PositiveSmallIntegerField(default=0)
     open_slots = models.PositiveSmallIntegerField()
     certainty = models.FloatField(default=0)

@@ -83,11 +83,12 @@ class SideRows:
     def _values(
         self, record_id: UUID, metadata: Mapping[str, Any] | None
     ) -> Iterator[tuple[str, str, str, str, str]]:
+        record = str(record_id)
         for name, value in (metadata or {}).items():
             property = self.schema.properties.get(name)
             if property is None or value is None:
                 continue
-            key = (str(record_id), str(property.number))
+            key = (record, str(property.number))
             if property.type != PropertyType.TERMS:
                 yield (*key, "0", staging.NULL, repr(float(value)))
                 continue

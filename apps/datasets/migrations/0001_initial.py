@@ -31,6 +31,7 @@ class Migration(migrations.Migration):
                 ('queue_order', models.CharField(choices=[('oldest_first', 'Oldest First'), ('least_certain_first', 'Least Certain First')], default='oldest_first', max_length=20)),
                 ('daily_quota', models.PositiveIntegerField(blank=True, null=True)),
                 ('metadata', models.JSONField(blank=True, null=True)),
+                ('schema_version', models.PositiveIntegerField(default=0)),
                 ('last_property_number', models.PositiveSmallIntegerField(default=0)),
                 ('last_activity_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),

@@ -10,12 +10,17 @@ from django.db import migrations, models
 
 
 # What must be known before the tenant is: whose key this is, which organization answers to this
-# name, and where an account is a member. Each function answers that one question and no other.
+# name, and where an account is a member. Each function answers that one question and no other,
+# and only for the application. Without pg_temp at the end of the path a temporary table of the
+# caller's would come before the real one, and be read with the operator's rights.
 LOOKUPS = """
 CREATE FUNCTION find_api_key(key_digest text)
-RETURNS TABLE (organization_id uuid, key_id uuid, membership_id uuid, last_used_at timestamptz)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-    SELECT k.organization_id, k.id, k.membership_id, k.last_used_at
+RETURNS TABLE (organization_id uuid, key_id uuid, last_used_at timestamptz, id uuid,
+    inserted_at timestamptz, updated_at timestamptz, user_id uuid, username text,
+    first_name text, last_name text, role text, is_active boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT k.organization_id, k.id, k.last_used_at, m.id, m.inserted_at, m.updated_at, m.user_id,
+        m.username::text, m.first_name::text, m.last_name::text, m.role::text, m.is_active
     FROM api_key k
     JOIN membership m ON m.organization_id = k.organization_id AND m.id = k.membership_id
     WHERE k.digest = key_digest AND k.revoked_at IS NULL AND m.is_active
@@ -23,12 +28,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 $$;
 CREATE FUNCTION find_organization(wanted_slug text)
 RETURNS TABLE (organization_id uuid, organization_name text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT id, name::text FROM organization WHERE slug = wanted_slug
 $$;
 CREATE FUNCTION find_memberships(account uuid)
 RETURNS TABLE (organization_id uuid, slug text, organization_name text, membership_id uuid)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT o.id, o.slug::text, o.name::text, m.id
     FROM membership m JOIN organization o ON o.id = m.organization_id
     WHERE m.user_id = account AND m.is_active ORDER BY o.slug
@@ -36,6 +41,14 @@ $$;
 ALTER FUNCTION find_api_key(text) OWNER TO stoneware_operator;
 ALTER FUNCTION find_organization(text) OWNER TO stoneware_operator;
 ALTER FUNCTION find_memberships(uuid) OWNER TO stoneware_operator;
+SET LOCAL ROLE stoneware_operator;
+REVOKE ALL ON FUNCTION find_api_key(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION find_organization(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION find_memberships(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION find_api_key(text) TO stoneware_app;
+GRANT EXECUTE ON FUNCTION find_organization(text) TO stoneware_app;
+GRANT EXECUTE ON FUNCTION find_memberships(uuid) TO stoneware_app;
+RESET ROLE;
 """
 DROP_LOOKUPS = """
 DROP FUNCTION find_api_key(text);

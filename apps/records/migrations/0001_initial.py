@@ -104,6 +104,7 @@ class Migration(migrations.Migration):
                 ('records', models.BigIntegerField(default=0)),
                 ('completed', models.BigIntegerField(default=0)),
                 ('reopened_at', models.DateTimeField(null=True)),
+                ('last_activity_at', models.DateTimeField(null=True)),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
             ],
             options={
@@ -119,7 +120,7 @@ class Migration(migrations.Migration):
                 ('submitted', models.PositiveSmallIntegerField(default=0)),
                 ('open_slots', models.PositiveSmallIntegerField()),
                 ('certainty', models.FloatField(default=0)),
-                ('dataset', apps.core.fields.TenantLink(related_name='+', to='datasets.dataset')),
+                ('dataset', apps.core.fields.TenantLink(constrained=False, related_name='+', to='datasets.dataset')),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
             ],
             options={
@@ -167,10 +168,6 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='recordmetadata',
             constraint=models.CheckConstraint(condition=models.Q(('term__isnull', False), ('value__isnull', False), _connector='XOR'), name='record_metadata_term_or_value'),
-        ),
-        migrations.AddIndex(
-            model_name='recordvector',
-            index=models.Index(fields=['organization', 'record'], name='record_vector_record'),
         ),
         migrations.AddIndex(
             model_name='suggestion',
