@@ -5,6 +5,7 @@ answer it. Here the text is made once and the server keeps its plan. Same transa
 """
 
 import json
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar, cast
 
@@ -30,12 +31,10 @@ def fetch(model: type[_M], condition: str, **values: Any) -> list[_M]:
     ``condition`` is constant SQL with named placeholders, such as ``id = %(id)s``, and may end in
     an ORDER BY. One statement.
     """
-    statement, documents = _select(model)
     rows = raw_cursor().execute(
-        f"{statement} AND {condition}",
-        {"organization_id": current(), **values},
+        f"{_select(model)} AND {condition}", {"organization_id": current(), **values}
     )
-    return [_instance(model, row, documents) for row in rows]
+    return [build(model, row) for row in rows]
 
 
 def fetch_one(model: type[_M], condition: str, **values: Any) -> _M | None:
@@ -45,22 +44,33 @@ def fetch_one(model: type[_M], condition: str, **values: Any) -> _M | None:
 
 
 @cache
-def _select(model: type[models.Model]) -> tuple[str, tuple[int, ...]]:
-    """The SELECT without its condition, and which columns hold JSON."""
-    fields = model._meta.concrete_fields
-    columns = ", ".join(f'"{field.column}"' for field in fields)
-    documents = tuple(n for n, field in enumerate(fields) if isinstance(field, models.JSONField))
+def columns(model: type[models.Model], alias: str) -> str:
+    """The model's columns as a SELECT names them, in the order in which ``build`` takes them."""
+    return ", ".join(f'{alias}."{field.column}"' for field in model._meta.concrete_fields)
+
+
+@cache
+def _select(model: type[models.Model]) -> str:
     table = model._meta.db_table
     return (
-        f'SELECT {columns} FROM "{table}" WHERE organization_id = %(organization_id)s',  # noqa: S608
-        documents,
+        f'SELECT {columns(model, "t")} FROM "{table}" t'  # noqa: S608  (constant text)
+        " WHERE t.organization_id = %(organization_id)s"
     )
 
 
-def _instance(model: type[_M], row: tuple[Any, ...], documents: tuple[int, ...]) -> _M:
+@cache
+def _names(model: type[models.Model]) -> tuple[list[str], list[int]]:
+    """The attributes of a row in order, and the positions of those that hold JSON."""
+    fields = model._meta.concrete_fields
+    documents = [n for n, field in enumerate(fields) if isinstance(field, models.JSONField)]
+    return [field.attname for field in fields], documents
+
+
+def build(model: type[_M], row: Sequence[Any]) -> _M:
+    """The model instance of a row of ``columns``."""
+    names, documents = _names(model)
     values = list(row)
     for position in documents:  # Django's connections leave JSON as text
         if values[position] is not None:
             values[position] = json.loads(values[position])
-    names = [field.attname for field in model._meta.concrete_fields]
     return model.from_db("default", names, values)

@@ -30,7 +30,8 @@ class MemberBackend(ModelBackend):
         if user is None:
             make_password(password)
             return None
-        return user if user.check_password(password) else None
+        known = user.check_password(password)
+        return user if known and self.user_can_authenticate(user) else None
 
 
 def _find_account(slug: str, username: str) -> User | None:

@@ -1,5 +1,6 @@
 """Writes to organizations, their members and their API keys."""
 
+import re
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -16,7 +17,15 @@ from apps.core.ids import uuid7
 from apps.core.tenancy import current, enter
 from apps.events.log import emit
 from apps.organizations import directory
-from apps.organizations.models import ApiKey, Membership, Organization, Plan, RecordVolume, Role
+from apps.organizations.models import (
+    SLUG_PATTERN,
+    ApiKey,
+    Membership,
+    Organization,
+    Plan,
+    RecordVolume,
+    Role,
+)
 from apps.users.models import User
 
 KEY_PREFIX = "sw_"
@@ -40,12 +49,20 @@ def create_organization(*, name: str, slug: str, plan: str = Plan.SELF_HOSTED) -
         organization.clean_fields()
     except ValidationError as error:
         raise InvalidError("; ".join(error.messages)) from error
+    if not re.fullmatch(SLUG_PATTERN, slug):  # the validator lets a line end pass
+        raise InvalidError("A slug has lower-case letters, digits and dashes.")
     if slug in RESERVED_SLUGS:
         raise InvalidError(f"The slug {slug!r} is reserved.")
     if directory.find_organization(slug):
         raise ConflictError(f"An organization with the slug {slug!r} exists already.")
     with enter(organization.id):
-        organization.save(force_insert=True)
+        try:
+            with transaction.atomic():
+                organization.save(force_insert=True)
+        except IntegrityError as error:  # somebody was quicker
+            raise ConflictError(
+                f"An organization with the slug {slug!r} exists already."
+            ) from error
         RecordVolume.objects.create(record_limit=RECORD_LIMITS[plan])
         emit("organization.created", object_id=organization.id, payload={"slug": slug})
     return organization
@@ -105,9 +122,14 @@ def _account(email: str | None, password: str | None) -> User:
 def update_member(*, member: Membership, changes: Mapping[str, Any]) -> Membership:
     """Change names, role or password; keys that are absent stay as they are.
 
-    Raises ``InvalidError`` when the username is taken or the last owner would lose the role.
+    Raises ``InvalidError`` when the username is taken or empty, the role is unknown, or the last
+    owner would lose the role.
     """
     username = changes.get("username", member.username)
+    if not username.strip():
+        raise InvalidError("A username is needed.")
+    if changes.get("role", member.role) not in Role.values:
+        raise InvalidError(f"Unknown role: {changes['role']}.")
     taken = Membership.objects.filter(username=username).exclude(pk=member.pk)
     if taken.exists():
         raise InvalidError(f"User with username `{username}` is not unique")
@@ -117,7 +139,11 @@ def update_member(*, member: Membership, changes: Mapping[str, Any]) -> Membersh
     for name in ("username", "first_name", "last_name", "role"):
         if name in changes:
             setattr(member, name, changes[name])
-    member.save()
+    try:
+        with transaction.atomic():
+            member.save()
+    except IntegrityError as error:  # somebody was quicker
+        raise InvalidError(f"User with username `{username}` is not unique") from error
     if changes.get("password"):
         set_password(member=member, password=changes["password"])
     emit(

@@ -17,6 +17,15 @@ class WorkspaceQuerySet(models.QuerySet["Workspace"]):
             return self.all()
         return self.filter(memberships__membership=member)
 
+    def reviewed_by(self, member: Membership) -> "WorkspaceQuerySet":
+        """Where the member's role, the workspace's own word first, is more than annotator."""
+        if member.role == Role.OWNER:
+            return self.all()
+        reviews = Q(memberships__role__in=[Role.ADMIN, Role.REVIEWER])
+        if member.role != Role.ANNOTATOR:
+            reviews |= Q(memberships__role__isnull=True)
+        return self.filter(reviews, memberships__membership=member)
+
 
 class Workspace(TenantModel):
     """A group of datasets with its people."""

@@ -60,7 +60,7 @@ def role_in(member: Membership, workspace_id: UUID) -> str | None:
     """
     if member.role == Role.OWNER:
         return Role.OWNER
-    known: dict[UUID, str | None] = member.__dict__.setdefault("_roles", {})
+    known = _known_roles(member)
     if workspace_id not in known:
         place = fetch_one(
             WorkspaceMembership,
@@ -68,8 +68,24 @@ def role_in(member: Membership, workspace_id: UUID) -> str | None:
             workspace=workspace_id,
             member=member.id,
         )
-        known[workspace_id] = (place.role or member.role) if place else None
+        override = place.role if place else None
+        remember_role(member, workspace_id, belongs=place is not None, role=override)
     return known[workspace_id]
+
+
+def remember_role(
+    member: Membership, workspace_id: UUID, *, belongs: bool, role: str | None
+) -> None:
+    """Spare ``role_in`` its query: a statement of the caller's has read the membership already.
+
+    ``role`` is the workspace's override, if any.
+    """
+    _known_roles(member)[workspace_id] = (role or member.role) if belongs else None
+
+
+def _known_roles(member: Membership) -> dict[UUID, str | None]:
+    roles: dict[UUID, str | None] = member.__dict__.setdefault("_roles", {})
+    return roles
 
 
 def may(member: Membership, action: Action, workspace_id: UUID | None = None) -> bool:

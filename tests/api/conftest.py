@@ -21,9 +21,9 @@ from tests import factories
 
 BASE = "/api/v1"
 JSON = "application/json"
-# Queries of any request: key with member, BEGIN, set_config. A test's own transaction makes that a
+# Queries of any request: BEGIN, key with member and organization. A test's own transaction makes that a
 # savepoint, so there are two more: its release, and leaving the organization.
-OVERHEAD = 5
+OVERHEAD = 4
 
 
 class Api:

@@ -54,7 +54,7 @@ def test_nothing_is_entered_after_a_request(cast: Cast) -> None:
     assert entered() is None
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('app.organization_id')")
-        assert cursor.fetchone() == ("",)
+        assert cursor.fetchone() == ("no organization entered",)
 
 
 def test_events_name_who_acted(cast: Cast) -> None:
