@@ -9,6 +9,7 @@ from apps.core.models import TenantManager, TenantModel, TenantRow
 from apps.datasets.models import Dataset
 from apps.organizations.models import Membership, Role
 from apps.records.models import Record
+from apps.workspaces.models import Workspace
 
 
 class ResponseStatus(models.TextChoices):
@@ -19,9 +20,12 @@ class ResponseStatus(models.TextChoices):
 
 class ResponseQuerySet(models.QuerySet["Response"]):
     def visible_to(self, member: Membership) -> "ResponseQuerySet":
-        """An annotator sees their own answers, everybody else all of their workspaces."""
+        """One's own, and everybody's in the workspaces where one is more than an annotator."""
         visible = self.filter(record__in=Record.objects.visible_to(member))
-        return visible.filter(user=member) if member.role == Role.ANNOTATOR else visible
+        if member.role == Role.OWNER:
+            return visible
+        reviewed = Workspace.objects.reviewed_by(member)
+        return visible.filter(Q(user=member) | Q(dataset__workspace__in=reviewed))
 
     def submitted(self) -> "ResponseQuerySet":
         return self.filter(status=ResponseStatus.SUBMITTED)

@@ -18,7 +18,7 @@ from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
 from apps.datasets.values import clean_response
-from apps.events.log import Happening, emit, emit_all
+from apps.events.log import Happening, emit_all
 from apps.organizations.models import Membership
 from apps.records.inputs import ResponseInput
 from apps.records.models import Record, RecordStatus
@@ -63,23 +63,31 @@ def save_response(
     if before is not None and request_key and before.request_key == request_key:
         return SavedResponse(response=before, created=False, completed=False)
     if before is not None and must_be_new:
-        raise ConflictError(
-            f"Response already exists for record with id `{record.id}`"
-            f" and by user with id `{annotator.id}`"
-        )
+        raise _exists_already(before)
     with transaction.atomic(savepoint=False):
         response = _store(record, annotator, before, status, cleaned, request_key)
         changes, reopened = slots.refresh([record.id])
-        written = Happening(
-            "response.created" if before is None else "response.updated",
-            dataset_id=record.dataset_id,
-            object_id=response.id,
-            payload={"record": str(record.id), "status": status},
-        )
-        emit_all([written, *_completions(changes)])
+        kind = "response.created" if before is None else "response.updated"
+        emit_all([_happening(kind, response), *_completions(changes)])
         slots.write_counters(changes, reopened)
     completed = any(change.status == RecordStatus.COMPLETED for change in changes)
     return SavedResponse(response=response, created=before is None, completed=completed)
+
+
+def _exists_already(response: Response) -> ConflictError:
+    return ConflictError(
+        f"Response already exists for record with id `{response.record_id}`"
+        f" and by user with id `{response.user_id}`"
+    )
+
+
+def _happening(kind: str, response: Response) -> Happening:
+    return Happening(
+        kind,
+        dataset_id=response.dataset_id,
+        object_id=response.id,
+        payload={"record": str(response.record_id), "status": response.status},
+    )
 
 
 def _is_newly_submitted(before: Response | None, response: Response) -> bool:
@@ -175,12 +183,7 @@ def delete_response(*, response: Response) -> None:
         # The record is theirs to be had again, even if no slot became free for others.
         places = Annotator.objects.filter(dataset=response.dataset_id, user=response.user_id)
         places.update(exhausted_at=None)
-        emit(
-            "response.deleted",
-            dataset_id=response.dataset_id,
-            object_id=response.id,
-            payload={"record": str(response.record_id), "status": response.status},
-        )
+        emit_all([_happening("response.deleted", response)])
         recount([response.record_id])
 
 
