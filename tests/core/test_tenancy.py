@@ -21,6 +21,7 @@ from apps.core.tenancy import (
     WrongOrganizationError,
     current,
     enter,
+    enter_found,
     entered,
 )
 from apps.organizations.models import Membership, Organization
@@ -137,6 +138,49 @@ def test_the_owner_of_the_tables_is_walled_in_too() -> None:
     for organization_id in (first, second):
         with enter(organization_id, using="owner"):
             assert Organization.objects.using("owner").count() == 0  # not committed yet
+
+
+# --- Entering what a look-up finds ---------------------------------------------------------------
+
+
+class Finding:
+    """As a key's look-up does: sets the organization in the statement that finds it."""
+
+    def __init__(self, organization_id: UUID) -> None:
+        self.organization_id = organization_id
+
+    def __call__(self) -> "Finding":
+        with connection.cursor() as cursor:
+            text = str(self.organization_id)
+            cursor.execute("SELECT set_config('app.organization_id', %s, true)", [text])
+        return self
+
+
+def test_what_a_look_up_finds_is_entered_and_left(two: tuple[UUID, UUID]) -> None:
+    with enter_found(Finding(two[0])) as found:
+        assert found is not None
+        assert current() == found.organization_id == two[0]
+        assert Organization.objects.get().id == two[0]
+    assert (entered(), setting()) == (None, NOT_ENTERED)
+
+
+def test_a_look_up_that_finds_nothing_enters_nothing(two: tuple[UUID, UUID]) -> None:
+    with enter_found(lambda: None) as found:
+        assert found is None
+        assert (entered(), setting()) == (None, NOT_ENTERED)
+
+
+def test_a_look_up_inside_another_organization_is_refused(two: tuple[UUID, UUID]) -> None:
+    with enter(two[0]):
+        with pytest.raises(WrongOrganizationError), enter_found(Finding(two[1])):
+            pass
+        assert (current(), setting()) == (two[0], str(two[0]))
+
+
+def test_an_error_after_a_look_up_leaves_nothing(two: tuple[UUID, UUID]) -> None:
+    with pytest.raises(DataError), enter_found(Finding(two[0])), connection.cursor() as cursor:
+        cursor.execute("SELECT 'x'::uuid")
+    assert (entered(), setting()) == (None, NOT_ENTERED)
 
 
 # --- Reused connections --------------------------------------------------------------------------
