@@ -46,8 +46,8 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "apps.api.middleware.JSONErrorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "apps.api.middleware.ApiMiddleware",  # answers what is below /api/; the others are for pages
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -79,8 +79,6 @@ TEMPLATES = [
 # --- PostgreSQL: one database, three roles ----------------------------------------------------
 # default: web and workers, walled in by row-level security. owner: migrations. operator: sees
 # every tenant; the operator console, the sweepers and backups only.
-CONNECTION_POOL_SIZE = env.number("DATABASE_POOL_SIZE", 12)  # more than a process has threads
-
 
 def _database(variable: str, role: str, **extra: Any) -> dict[str, Any]:
     url = env.text(variable, f"postgresql://{role}@/stoneware?host={socket_directory(DATA_DIR)}")
@@ -91,8 +89,8 @@ DATABASES = {
     "default": _database(
         "DATABASE_URL",
         "stoneware_app",
+        CONN_MAX_AGE=600,  # seconds; each thread keeps its connection, which is cheaper than a pool
         OPTIONS={
-            "pool": {"min_size": 1, "max_size": CONNECTION_POOL_SIZE},
             "prepare_threshold": 1,
             "server_side_binding": True,  # PostgreSQL keeps the plans of what is asked again
         },
@@ -178,7 +176,6 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
-    "EXCLUDE_URL_PREFIXES": ["/api/"],  # JSON, which brings a shorter policy of its own
     "DIRECTIVES": {
         "default-src": ["'none'"],
         "script-src": ["'self'"],

@@ -1,8 +1,8 @@
-"""The test suite: real engines in their own directory, no connection pool, quick passwords."""
+"""The test suite: real engines in their own directory, no kept connections, quick passwords."""
 
 from config.settings.base import *
 
-DATABASES["default"]["OPTIONS"].pop("pool")  # a pool would outlive the test database
+DATABASES["default"]["CONN_MAX_AGE"] = 0  # a kept connection would outlive the test database
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 ALLOWED_HOSTS = ["*"]

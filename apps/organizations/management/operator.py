@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, connections
+from django.db import OperationalError
 
 from apps.core.errors import DomainError, NotFoundError
 from apps.organizations import directory
@@ -26,12 +26,6 @@ class OperatorCommand(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object")
-
-    def run_from_argv(self, argv: list[str]) -> None:
-        # A pool would try for half a minute; one connection says at once that nobody listens.
-        for connection in connections.all():
-            connection.settings_dict["OPTIONS"].pop("pool", None)
-        super().run_from_argv(argv)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         try:
