@@ -144,18 +144,18 @@ def _store(
         values=values,
         request_key=request_key,
     )
+    note = _note(record.dataset_id, [annotator.id], submitted=_is_newly_submitted(before, response))
     raw_cursor().execute(
         _STORE,
         {
-            **_note(
-                record.dataset_id, [annotator.id], submitted=_is_newly_submitted(before, response)
-            ),
+            **note,
             "record": record.id,
             "user": annotator.id,
             "id": response.id,
             "status": status,
             "values": encode(values).decode(),
             "key": request_key,
+            "now": now,
         },
     )
     return response
