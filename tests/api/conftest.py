@@ -21,8 +21,8 @@ from tests import factories
 
 BASE = "/api/v1"
 JSON = "application/json"
-# Queries of any request: BEGIN, key with member and organization. A test's own transaction makes that a
-# savepoint, so there are two more: its release, and leaving the organization.
+# Queries of any request: BEGIN, key with member and organization. A test runs in a transaction, so
+# BEGIN is a savepoint and two more follow: its release, and leaving the organization.
 OVERHEAD = 4
 
 

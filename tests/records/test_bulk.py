@@ -171,11 +171,11 @@ def test_one_bad_record_stores_none(dataset, item, reason):
 
 def test_the_same_record_twice_is_refused(dataset):
     item = RecordInput(fields={"text": "x"}, external_id="a")
-    with pytest.raises(InvalidError, match="position 1 .*occurs twice"):
+    with pytest.raises(InvalidError, match=r"position 1 .*occurs twice"):
         upsert_records(dataset=dataset, items=[item, item])
     (row,) = upsert_records(dataset=dataset, items=[item])
     by_id = RecordInput(id=row.id, fields={"text": "y"})
-    with pytest.raises(InvalidError, match="position 1 .*occurs twice"):
+    with pytest.raises(InvalidError, match=r"position 1 .*occurs twice"):
         upsert_records(dataset=dataset, items=[item, by_id])
 
 
