@@ -80,6 +80,7 @@ TEMPLATES = [
 # default: web and workers, walled in by row-level security. owner: migrations. operator: sees
 # every tenant; the operator console, the sweepers and backups only.
 
+
 def _database(variable: str, role: str, **extra: Any) -> dict[str, Any]:
     url = env.text(variable, f"postgresql://{role}@/stoneware?host={socket_directory(DATA_DIR)}")
     return {**env.database(url), **extra}
