@@ -20,7 +20,7 @@ from apps.datasets.services import (
 )
 from apps.exchange.demo.answers import given_answers
 from apps.exchange.demo.datasets import Columns, DemoDataset
-from apps.exchange.demo.siblings import DIMENSIONS, VECTOR, embed_records, start_learning
+from apps.exchange.demo.learning import DIMENSIONS, VECTOR, embed_records, start_learning
 from apps.exchange.importer import import_table
 from apps.exchange.jsonl_rows import read_jsonl
 from apps.exchange.rows import Row, Table

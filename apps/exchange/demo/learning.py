@@ -1,13 +1,10 @@
-"""What the demo shows of ``quality``, which is no layer below: found by name, as job kinds are."""
-
-from collections.abc import Callable
-from typing import Any
-
-from django.utils.module_loading import import_string
+"""What the demo shows of ``quality``: vectors of its texts, and a model that learns."""
 
 from apps.datasets.models import Dataset, Question
 from apps.datasets.schema import load_schema
 from apps.exchange.demo.datasets import DemoDataset
+from apps.quality.embeddings import embed
+from apps.quality.services import configure_suggester, start_suggestions
 from apps.records.bulk import upsert_records
 from apps.records.inputs import RecordInput
 from apps.records.models import Record
@@ -19,7 +16,6 @@ DIMENSIONS = 256
 
 def embed_records(dataset: Dataset) -> None:
     """Give each record its text's vector, (256,) float32, from the offline model."""
-    embed: Callable[..., Any] = import_string("apps.quality.embeddings.embed")
     shape = load_schema(dataset).fields
     records = list(Record.objects.filter(dataset=dataset).values_list("id", "fields"))
     vectors = embed([plain_text(fields, shape) for _, fields in records])
@@ -32,8 +28,6 @@ def embed_records(dataset: Dataset) -> None:
 
 def start_learning(dataset: Dataset, demo: DemoDataset) -> None:
     """Suggest answers to the dataset's learnt questions now, and keep at it while people label."""
-    configure: Callable[..., Any] = import_string("apps.quality.services.configure_suggester")
-    start: Callable[..., Any] = import_string("apps.quality.services.start_suggestions")
     for question in Question.objects.filter(dataset=dataset, name__in=demo.learns):
-        configure(question=question, enabled=True)
-        start(question=question)
+        configure_suggester(question=question, enabled=True)
+        start_suggestions(question=question)
