@@ -64,6 +64,11 @@ _CLAIMS = {
     "after_cursor": _claim("AND k.record_id > %(cursor)s", "ORDER BY k.record_id"),
     "from_start": _claim("", "ORDER BY k.record_id"),
     "least_certain": _claim("", "ORDER BY k.certainty, k.record_id"),
+    "more_certain": _claim(
+        "AND (k.certainty, k.record_id) > (SELECT s.certainty, s.record_id FROM record_task s"
+        " WHERE s.organization_id = %(o)s AND s.record_id = %(beyond)s)",
+        "ORDER BY k.certainty, k.record_id",
+    ),
 }
 
 
@@ -76,11 +81,14 @@ class QueueState:
     quota_reached: bool
 
 
-def claim(*, dataset: Dataset, annotator: Membership, limit: int = 1) -> list[Lease]:
+def claim(
+    *, dataset: Dataset, annotator: Membership, limit: int = 1, beyond: UUID | None = None
+) -> list[Lease]:
     """Up to ``limit`` leases for the annotator, each with its record, in queue order.
 
     Leases already held come first and are renewed, so that asking again is safe. Fewer come back
-    when nothing more is open or the annotator's daily quota is reached.
+    when nothing more is open or the annotator's daily quota is reached. ``beyond`` is a record
+    that was skipped: what follows it comes first, also where the least certain come first.
     """
     now = timezone.now()
     expires = now + lease_time()
@@ -90,9 +98,9 @@ def claim(*, dataset: Dataset, annotator: Membership, limit: int = 1) -> list[Le
         wanted = min(limit, remaining_today(dataset, place, now)) - len(held)
         taken: list[UUID] = []
         if wanted > 0 and not _is_exhausted(dataset, place, reopened_at, now):
-            taken = _hand_out(dataset, place, wanted, expires)
+            taken = _hand_out(dataset, place, wanted, expires, beyond)
             if not taken and return_expired(dataset=dataset):
-                taken = _hand_out(dataset, place, wanted, expires)
+                taken = _hand_out(dataset, place, wanted, expires, beyond)
             if not taken:
                 _note_empty(place, reopened_at)
     return _load(dataset, annotator, [*held, *taken], expires)
@@ -174,18 +182,21 @@ def _is_exhausted(
     return not Lease.objects.filter(dataset=dataset, expires_at__lte=now).exists()
 
 
-def _hand_out(dataset: Dataset, place: Annotator, wanted: int, expires: datetime) -> list[UUID]:
+def _hand_out(
+    dataset: Dataset, place: Annotator, wanted: int, expires: datetime, beyond: UUID | None
+) -> list[UUID]:
     facts = {
         "o": current(),
         "d": dataset.id,
         "u": place.user_id,
         "expires": expires,
         "cursor": place.cursor_id,
+        "beyond": beyond,
     }
-    least_certain = dataset.queue_order == QueueOrder.LEAST_CERTAIN_FIRST
-    attempts = ["least_certain"] if least_certain else ["from_start"]
-    if place.cursor_id is not None and not least_certain:
-        attempts.insert(0, "after_cursor")
+    if dataset.queue_order == QueueOrder.LEAST_CERTAIN_FIRST:
+        attempts = [*(["more_certain"] if beyond else []), "least_certain"]
+    else:
+        attempts = [*(["after_cursor"] if place.cursor_id else []), "from_start"]
     taken: list[UUID] = []
     for name in attempts:
         rows = raw_cursor().execute(_CLAIMS[name], {**facts, "n": wanted - len(taken)})

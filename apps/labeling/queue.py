@@ -37,7 +37,7 @@ def next_pending(dataset: Dataset, member: Membership) -> Turn | None:
 
 def skip(dataset: Dataset, member: Membership, record_id: UUID) -> None:
     """Give the record back; another one is taken first, or it would come back at once."""
-    distribution.claim(dataset=dataset, annotator=member, limit=2)
+    distribution.claim(dataset=dataset, annotator=member, limit=2, beyond=record_id)
     distribution.release(record_id=record_id, annotator=member)
 
 

@@ -282,3 +282,17 @@ def test_an_answer_is_six_statements(ann: Membership, django_assert_num_queries:
         services.save_response(
             record=record, annotator=ann, status="submitted", values=VALUES, schema=schema
         )
+
+
+def test_skipping_goes_on_to_the_next_least_certain(ann: Membership) -> None:
+    """And round again at the end, not back and forth between the first two."""
+    dataset = make_dataset(queue_order="least_certain_first")
+    records = ids(make_records(dataset, 4))
+    for place, record_id in enumerate(records):
+        RecordTask.objects.filter(record_id=record_id).update(certainty=1 - place / 10)
+    seen = claim(dataset, ann)
+    for _ in range(4):
+        leases = distribution.claim(dataset=dataset, annotator=ann, limit=2, beyond=seen[-1])
+        distribution.release(record_id=seen[-1], annotator=ann)
+        seen.append(next(lease.record_id for lease in leases if lease.record_id != seen[-1]))
+    assert seen == [*reversed(records), records[-1]]
