@@ -16,6 +16,7 @@ MAX_MESSAGE: Final = 20_000
 MAX_IMAGE_URL: Final = 2_038
 MAX_IMAGE_DATA: Final = 5_000_000
 MAX_METADATA_KEYS: Final = 100
+MAX_NUMBER: Final = 1e308
 IMAGE_TYPES: Final = {"avif", "gif", "ico", "jpeg", "jpg", "png", "svg", "webp"}
 
 _IMAGE_URL = re.compile(r"^https?://[^/\s?#]+[^\s]*$", re.IGNORECASE)
@@ -147,19 +148,20 @@ def _check_integer(property: MetadataProperty, value: Any) -> None:
 
 
 def _check_float(property: MetadataProperty, value: Any) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not isfinite(value):
+    is_finite = isinstance(value, int) or (isinstance(value, float) and isfinite(value))
+    if not is_finite or isinstance(value, bool):
         raise _wrong(property, f"validation failed because {value!r} is not a number")
     _check_bounds(property, value)
 
 
 def _check_bounds(property: MetadataProperty, value: float) -> None:
+    if abs(value) > MAX_NUMBER:
+        raise _wrong(property, "validation failed because the number is too large")
     low, high = property.settings.get("min"), property.settings.get("max")
     if low is not None and value < low:
         raise _wrong(property, f"validation failed because {value} is less than {low}")
     if high is not None and value > high:
         raise _wrong(property, f"validation failed because {value} is greater than {high}")
-    if abs(value) > 1e308:
-        raise _wrong(property, "validation failed because the number is too large")
 
 
 _PROPERTY_CHECKS: Final[dict[str, Callable[[MetadataProperty, Any], None]]] = {

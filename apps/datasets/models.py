@@ -15,6 +15,12 @@ from apps.workspaces.models import Workspace
 _Part = TypeVar("_Part", bound=models.Model)
 
 
+def known_type(types: type[models.TextChoices], *, name: str) -> models.CheckConstraint:
+    """A CHECK that ``settings`` name one of ``types``; a missing type would pass as NULL."""
+    given = Q(settings__has_key="type")
+    return models.CheckConstraint(condition=given & Q(settings__type__in=types.values), name=name)
+
+
 class DatasetStatus(models.TextChoices):
     DRAFT = "draft"
     READY = "ready"
@@ -133,9 +139,7 @@ class Field(TenantModel):
             models.UniqueConstraint(
                 fields=["organization", "dataset", "name"], name="field_name_unique"
             ),
-            models.CheckConstraint(
-                condition=Q(settings__type__in=FieldType.values), name="field_type_known"
-            ),
+            known_type(FieldType, name="field_type_known"),
         ]
 
     def __str__(self) -> str:
@@ -165,9 +169,7 @@ class Question(TenantModel):
             models.UniqueConstraint(
                 fields=["organization", "dataset", "name"], name="question_name_unique"
             ),
-            models.CheckConstraint(
-                condition=Q(settings__type__in=QuestionType.values), name="question_type_known"
-            ),
+            known_type(QuestionType, name="question_type_known"),
         ]
 
     def __str__(self) -> str:
@@ -219,10 +221,7 @@ class MetadataProperty(TenantModel):
                 fields=["organization", "dataset", "number"],
                 name="metadata_property_number_unique",
             ),
-            models.CheckConstraint(
-                condition=Q(settings__type__in=PropertyType.values),
-                name="metadata_property_type_known",
-            ),
+            known_type(PropertyType, name="metadata_property_type_known"),
         ]
 
     def __str__(self) -> str:

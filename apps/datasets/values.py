@@ -112,9 +112,9 @@ def _clean_spans(
 
 def _clean_span(rule: QuestionRule, item: Mapping[str, Any], length: int) -> dict[str, Any]:
     label, start, end = item.get("label"), item.get("start"), item.get("end")
-    if label not in rule.options:
+    if not isinstance(label, str) or label not in rule.options:
         raise InvalidError(f"undefined label {label!r} for span question.")
-    if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start < end:
+    if type(start) is not int or type(end) is not int or not 0 <= start < end:
         raise InvalidError("span question expects whole numbers with 0 <= start < end")
     if start >= length or end > length:
         raise InvalidError(

@@ -85,12 +85,7 @@ def test_a_part_has_a_name_of_its_own(
     ("model", "settings", "constraint"),
     [
         (Field, {"type": "video"}, "field_type_known"),
-        pytest.param(
-            Field,
-            {},
-            "field_type_known",
-            marks=pytest.mark.xfail(strict=True, reason="a missing type is NULL, which passes"),
-        ),
+        (Field, {}, "field_type_known"),
         (Question, {"type": "essay"}, "question_type_known"),
         (MetadataProperty, {"type": "date"}, "metadata_property_type_known"),
     ],

@@ -181,17 +181,7 @@ def test_a_right_metadata_value_passes(settings: dict[str, Any], value: Any) -> 
         ({"type": "integer", "min": 0}, -1, "-1 is less than 0"),
         ({"type": "integer", "max": 10}, 11, "11 is greater than 10"),
         ({"type": "integer"}, 10**400, "too large"),
-        pytest.param(
-            {"type": "float"},
-            10**400,
-            "too large",
-            marks=pytest.mark.xfail(
-                raises=OverflowError,
-                strict=True,
-                reason="isfinite() is asked before the size of a whole number",
-            ),
-            id="float-huge",
-        ),
+        ({"type": "float"}, 10**400, "too large"),
         *(
             ({"type": "float"}, value, "is not a number")
             for value in ("3.5", True, [3.5], {}, nan, inf, -inf)

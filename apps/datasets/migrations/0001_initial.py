@@ -161,7 +161,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='field',
-            constraint=models.CheckConstraint(condition=models.Q(('settings__type__in', ['text', 'image', 'chat', 'custom'])), name='field_type_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('settings__has_key', 'type'), ('settings__type__in', ['text', 'image', 'chat', 'custom'])), name='field_type_known'),
         ),
         migrations.AddConstraint(
             model_name='guidelinesversion',
@@ -177,7 +177,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='metadataproperty',
-            constraint=models.CheckConstraint(condition=models.Q(('settings__type__in', ['terms', 'integer', 'float'])), name='metadata_property_type_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('settings__has_key', 'type'), ('settings__type__in', ['terms', 'integer', 'float'])), name='metadata_property_type_known'),
         ),
         migrations.AddConstraint(
             model_name='question',
@@ -185,7 +185,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='question',
-            constraint=models.CheckConstraint(condition=models.Q(('settings__type__in', ['text', 'rating', 'label_selection', 'multi_label_selection', 'ranking', 'span'])), name='question_type_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('settings__has_key', 'type'), ('settings__type__in', ['text', 'rating', 'label_selection', 'multi_label_selection', 'ranking', 'span'])), name='question_type_known'),
         ),
         migrations.AddConstraint(
             model_name='vectorsettings',
