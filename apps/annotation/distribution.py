@@ -156,7 +156,7 @@ _RENEW_HELD = """
 UPDATE lease SET expires_at = %(expires)s WHERE organization_id = %(o)s AND user_id = %(u)s
 AND record_id IN (SELECT l.record_id FROM lease l WHERE l.organization_id = %(o)s
     AND l.dataset_id = %(d)s AND l.user_id = %(u)s AND l.expires_at > %(now)s
-    ORDER BY l.record_id LIMIT %(n)s)
+    ORDER BY l.record_id LIMIT %(n)s FOR UPDATE SKIP LOCKED)
 RETURNING record_id
 """
 
@@ -164,7 +164,10 @@ RETURNING record_id
 def _renew_held(
     dataset: Dataset, annotator: Membership, now: datetime, expires: datetime, limit: int
 ) -> list[UUID]:
-    """A statement of its own: it must see what a claim did that the lock has waited for."""
+    """A statement of its own: it must see what a claim did that the lock has waited for.
+
+    A lease that is going with its record just now is passed over: waiting for it could be mutual.
+    """
     facts = {"o": current(), "d": dataset.id, "u": annotator.id, "now": now, "n": limit}
     rows = raw_cursor().execute(_RENEW_HELD, {**facts, "expires": expires})
     return sorted(row[0] for row in rows)
@@ -252,7 +255,7 @@ def release(*, record_id: UUID, annotator: Membership) -> None:
 def skip(*, dataset: Dataset, record_id: UUID, annotator: Membership) -> None:
     """Give a record back for another one, which is taken first: it would come back at once."""
     slots.lock_answer(record_id, annotator.id)
-    claim(dataset=dataset, annotator=annotator, limit=2)
+    claim(dataset=dataset, annotator=annotator, limit=2, beyond=record_id)
     release(record_id=record_id, annotator=annotator)
 
 
