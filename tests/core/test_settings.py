@@ -63,7 +63,7 @@ def test_production_refuses_to_boot(environment: dict[str, str], reason: str) ->
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("DATABASE_URL", "sqlite:///x"), ("LEASE_MINUTES", "ten"), ("DATABASE_POOL_SIZE", "many")],
+    [("DATABASE_URL", "sqlite:///x"), ("LEASE_MINUTES", "ten"), ("WORKER_THREADS", "many")],
 )
 def test_a_typo_fails_at_start(variable: str, value: str) -> None:
     done = boot(DJANGO_SETTINGS_MODULE="config.settings.development", **{variable: value})

@@ -163,7 +163,7 @@ def test_the_second_start_finds_everything_and_ctrl_c_stops_it_in_order(data_dir
     assert "Stoneware runs at  http://127.0.0.1:" in output
     assert "The database is up to date" not in output  # nothing to apply, so nobody asked
     assert output.endswith("Stopping.\nStopped.\n")
-    wait_until_gone(parts, patience=1)
+    wait_until_gone(parts, patience=15)
     assert not supervisor_file(data_dir).exists()
     assert "database system is shut down" in log_file(data_dir, "postgres").read_text()
 
