@@ -79,9 +79,10 @@ def test_a_model_says_who_may_see_it(model: type[Model]) -> None:
 
 
 def mentions(condition: Any, field: str) -> bool:
+    """Whether it lists the values that the field may have."""
     if isinstance(condition, Q):
         return any(mentions(child, field) for child in condition.children)
-    return isinstance(condition, tuple) and str(condition[0]).split("__")[0] == field
+    return isinstance(condition, tuple) and condition[0] == f"{field}__in"
 
 
 def test_a_field_with_choices_has_a_check_that_names_it() -> None:

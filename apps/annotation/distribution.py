@@ -152,12 +152,16 @@ def _lock_place(dataset: Dataset, annotator: Membership) -> tuple[Annotator, dat
     return place, reopened_at
 
 
+# The CTE runs once. A subquery may run for each lease, and pass over what it has just renewed.
 _RENEW_HELD = """
-UPDATE lease SET expires_at = %(expires)s WHERE organization_id = %(o)s AND user_id = %(u)s
-AND record_id IN (SELECT l.record_id FROM lease l WHERE l.organization_id = %(o)s
-    AND l.dataset_id = %(d)s AND l.user_id = %(u)s AND l.expires_at > %(now)s
-    ORDER BY l.record_id LIMIT %(n)s FOR UPDATE SKIP LOCKED)
-RETURNING record_id
+WITH held AS MATERIALIZED (
+    SELECT l.record_id FROM lease l WHERE l.organization_id = %(o)s AND l.dataset_id = %(d)s
+    AND l.user_id = %(u)s AND l.expires_at > %(now)s
+    ORDER BY l.record_id LIMIT %(n)s FOR UPDATE SKIP LOCKED
+)
+UPDATE lease l SET expires_at = %(expires)s FROM held
+WHERE l.organization_id = %(o)s AND l.user_id = %(u)s AND l.record_id = held.record_id
+RETURNING l.record_id
 """
 
 
