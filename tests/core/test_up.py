@@ -67,9 +67,9 @@ class Instance:
         del found[self.process.pid]
         return {pid: args for pid, args in found.items() if not args.startswith("ps ")}
 
-    def pid_of(self, part: str) -> int:
-        """The part's first process: a direct child of the supervisor."""
-        return min(pid for pid, args in self.descendants().items() if part in args)
+    def pid_of(self, part: str) -> int | None:
+        """The part's first process, a direct child of the supervisor; None between two lives."""
+        return min((pid for pid, args in self.descendants().items() if part in args), default=None)
 
     def output(self) -> str:
         return self.process.communicate(timeout=30)[0]
@@ -194,11 +194,10 @@ def test_whatever_dies_is_started_again(data_dir: Path) -> None:
     with running(data_dir) as instance:
         for part in ("celery", "redis-server", "bin/postgres", "gunicorn"):
             died = instance.pid_of(part)
+            assert died is not None
             os.kill(died, signal.SIGKILL)
             deadline = time.monotonic() + 30
-            while not any(part in args for args in instance.descendants().values()) or (
-                instance.pid_of(part) == died
-            ):
+            while instance.pid_of(part) in {None, died}:
                 assert time.monotonic() < deadline, part
                 assert instance.process.poll() is None, instance.output()
                 time.sleep(0.05)
