@@ -3,7 +3,7 @@
 A slot is handed out by lease: the claim picks the next record with open slots after the
 annotator's cursor, skips rows that others are just taking, writes the lease and moves the cursor,
 all in one statement. A record is never leased to more people than answers are still needed, and
-never to someone who has it or has answered it. Cost of a claim: 4 statements, whatever the
+never to someone who has it or has answered it. Cost of a claim: 3 statements, whatever the
 dataset's size.
 """
 
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from apps.annotation import slots
 from apps.annotation.models import Annotator, Lease
-from apps.core.prepared import fetch, raw_cursor
+from apps.core.prepared import build, columns, fetch, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset, QueueOrder
 from apps.organizations.models import Membership
@@ -51,12 +51,14 @@ taken AS (
     FROM (SELECT record_id FROM taken ORDER BY record_id DESC LIMIT 1) AS last
     WHERE a.organization_id = %(o)s AND a.dataset_id = %(d)s AND a.user_id = %(u)s
 )
-SELECT k.record_id FROM taken k {order}
+SELECT {record} FROM taken k
+JOIN record r ON r.organization_id = %(o)s AND r.id = k.record_id {order}
 """
 
 
 def _claim(condition: str, order: str) -> str:
-    return _HAND_OUT.format(pick=_PICK + condition + _NOT_MINE + order, order=order)
+    pick = _PICK + condition + _NOT_MINE + order
+    return _HAND_OUT.format(pick=pick, order=order, record=columns(Record, "r"))
 
 
 _CLAIMS = {
@@ -96,14 +98,17 @@ def claim(
         place, reopened_at = _lock_place(dataset, annotator)
         held = _renew_held(dataset, annotator, now, expires, limit)
         wanted = min(limit, remaining_today(dataset, place, now)) - len(held)
-        taken: list[UUID] = []
+        taken: list[Record] = []
         if wanted > 0 and not _is_exhausted(dataset, place, reopened_at, now):
             taken = _hand_out(dataset, place, wanted, expires, beyond)
             if not taken and return_expired(dataset=dataset):
                 taken = _hand_out(dataset, place, wanted, expires, beyond)
             if not taken:
                 _note_empty(place, reopened_at)
-    return _load(dataset, annotator, [*held, *taken], expires)
+    return [
+        Lease(record=record, user=annotator, dataset=dataset, expires_at=expires)
+        for record in [*_load(held), *taken]
+    ]
 
 
 def lease_time() -> timedelta:
@@ -191,7 +196,7 @@ def _is_exhausted(
 
 def _hand_out(
     dataset: Dataset, place: Annotator, wanted: int, expires: datetime, beyond: UUID | None
-) -> list[UUID]:
+) -> list[Record]:
     facts = {
         "o": current(),
         "d": dataset.id,
@@ -204,10 +209,10 @@ def _hand_out(
         attempts = [*(["more_certain"] if beyond else []), "least_certain"]
     else:
         attempts = [*(["after_cursor"] if place.cursor_id else []), "from_start"]
-    taken: list[UUID] = []
+    taken: list[Record] = []
     for name in attempts:
         rows = raw_cursor().execute(_CLAIMS[name], {**facts, "n": wanted - len(taken)})
-        taken += [row[0] for row in rows]
+        taken += [build(Record, row) for row in rows]
         if len(taken) >= wanted:
             break
     return taken
@@ -225,17 +230,9 @@ def _note_empty(place: Annotator, reopened_at: datetime | None) -> None:
         rows.update(exhausted_at=reopened_at)
 
 
-def _load(
-    dataset: Dataset, annotator: Membership, record_ids: list[UUID], expires: datetime
-) -> list[Lease]:
-    if not record_ids:
-        return []
-    records = {record.id: record for record in fetch(Record, "id = ANY(%(ids)s)", ids=record_ids)}
-    return [
-        Lease(record=records[record_id], user=annotator, dataset=dataset, expires_at=expires)
-        for record_id in record_ids
-        if record_id in records
-    ]
+def _load(record_ids: list[UUID]) -> list[Record]:
+    """The records in the order of their ids, which are in the order of insertion."""
+    return fetch(Record, "id = ANY(%(ids)s) ORDER BY id", ids=record_ids) if record_ids else []
 
 
 def renew(*, record_id: UUID, annotator: Membership) -> datetime | None:

@@ -36,9 +36,8 @@ def next_pending(dataset: Dataset, member: Membership) -> Turn | None:
 
 
 def skip(dataset: Dataset, member: Membership, record_id: UUID) -> None:
-    """Give the record back; another one is taken first, or it would come back at once."""
-    distribution.claim(dataset=dataset, annotator=member, limit=2, beyond=record_id)
-    distribution.release(record_id=record_id, annotator=member)
+    """Leave the record to others; another one lies on the table then."""
+    distribution.skip(dataset=dataset, record_id=record_id, annotator=member)
 
 
 def open_answer(dataset: Dataset, member: Membership, status: str) -> Turn | None:

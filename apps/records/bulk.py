@@ -276,8 +276,10 @@ class _Upsert:
         self.cursor.execute(
             "INSERT INTO record_task"
             " (organization_id, record_id, dataset_id, submitted, open_slots, certainty)"
-            " SELECT %(o)s, id, %(d)s, 0, %(slots)s, certainty FROM stage_record",
-            {"o": self.organization_id, "d": self.dataset.id, "slots": self.dataset.min_submitted},
+            # Read anew: whoever changes it waits for the records, or they have waited for him.
+            " SELECT %(o)s, id, %(d)s, 0, (SELECT min_submitted FROM dataset"
+            " WHERE organization_id = %(o)s AND id = %(d)s), certainty FROM stage_record",
+            {"o": self.organization_id, "d": self.dataset.id},
         )
         staging.drop(self.cursor, "stage_record")
 

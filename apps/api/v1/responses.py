@@ -9,7 +9,7 @@ from pydantic import Field
 from rest_framework.response import Response as ApiResponse
 
 from apps.annotation.models import Response
-from apps.annotation.services import delete_response, save_response
+from apps.annotation.services import delete_response, hold_answers, save_response
 from apps.api.lookup import find
 from apps.api.v1.lookups import find_record
 from apps.api.v1.record_json import response_json
@@ -86,6 +86,7 @@ class MyResponses(ApiView):
     def post(self, request: ApiRequest) -> ApiResponse:
         """Upsert up to 100 answers of the caller's; each succeeds or fails on its own."""
         body = self.read_body(MyResponsesBody)
+        hold_answers(annotator=self.member, record_ids=[item.record_id for item in body.items])
         return ApiResponse({"items": [self._save(item) for item in body.items]})
 
     def _save(self, item: MyResponseBody) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """Fields, questions, metadata properties and vector settings."""
 
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
 from pydantic import BaseModel
 
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
@@ -267,7 +267,10 @@ def _unique_part_name(kind: str, name: str, dataset: Dataset) -> Iterator[None]:
 
 
 def _emit_part(kind: str, part: _Part) -> None:
-    """Announce the change, and make whoever remembers the dataset's parts read them again."""
+    """Announce the change, and make whoever remembers the dataset's parts read them again.
+
+    The version is random: one counted up in a transaction that rolls back would come again.
+    """
     rows = Dataset.objects.filter(pk=part.dataset_id)
-    rows.update(schema_version=F("schema_version") + 1)
+    rows.update(schema_version=secrets.randbelow(2**31))
     emit(kind, dataset_id=part.dataset_id, object_id=part.id, payload={"name": part.name})
