@@ -7,3 +7,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
 
 application = get_asgi_application()
+
+from apps.core.checks import refuse_unsafe_role  # noqa: E402  (needs the settings)
+
+refuse_unsafe_role()
