@@ -132,6 +132,40 @@ def clean_suggestion(
     suggestion.value = values.clean_value(rule, suggestion.value, fields, complete=False)
 
 
+_INSERT = """
+INSERT INTO record (organization_id, id, dataset_id, external_id, fields, metadata, status,
+    inserted_at, updated_at)
+SELECT %(o)s, id, %(d)s, external_id, fields::jsonb, metadata::jsonb, %(pending)s, %(now)s, %(now)s
+FROM stage_record ORDER BY external_id
+ON CONFLICT (organization_id, dataset_id, external_id) DO NOTHING
+"""
+_INSERT_DOCUMENT = """
+INSERT INTO record_search (organization_id, record_id, dataset_id, document)
+SELECT %(o)s, id, %(d)s, to_tsvector('simple', body) || array_to_tsvector(ARRAY[%(lexeme)s])
+FROM stage_record
+"""
+# min_submitted is read anew: whoever changes it waits for the records, or they have waited.
+_INSERT_TASK = """
+INSERT INTO record_task
+    (organization_id, record_id, dataset_id, submitted, open_slots, certainty)
+SELECT %(o)s, id, %(d)s, 0,
+    (SELECT min_submitted FROM dataset WHERE organization_id = %(o)s AND id = %(d)s), certainty
+FROM stage_record
+"""
+_CHANGE = """
+UPDATE record r SET fields = coalesce(s.fields::jsonb, r.fields),
+    metadata = CASE WHEN s.sets_metadata THEN s.metadata::jsonb ELSE r.metadata END,
+    updated_at = %(now)s
+FROM stage_change s WHERE r.organization_id = %(o)s AND r.id = s.id
+"""
+_CHANGE_DOCUMENT = """
+INSERT INTO record_search (organization_id, record_id, dataset_id, document)
+SELECT %(o)s, id, %(d)s, to_tsvector('simple', body) || array_to_tsvector(ARRAY[%(lexeme)s])
+FROM stage_change WHERE body IS NOT NULL
+ON CONFLICT (organization_id, record_id) DO UPDATE SET document = excluded.document
+"""
+
+
 class _Upsert:
     """One pass over the inputs inside a transaction."""
 
@@ -257,30 +291,11 @@ class _Upsert:
             ],
         )
         facts = {"o": self.organization_id, "d": self.dataset.id, "now": self.now}
-        self.cursor.execute(
-            "INSERT INTO record (organization_id, id, dataset_id, external_id, fields, metadata,"
-            " status, inserted_at, updated_at)"
-            " SELECT %(o)s, id, %(d)s, external_id, fields::jsonb, metadata::jsonb, %(pending)s,"
-            " %(now)s, %(now)s FROM stage_record ORDER BY external_id"
-            " ON CONFLICT (organization_id, dataset_id, external_id) DO NOTHING",
-            {**facts, "pending": RecordStatus.PENDING.value},
-        )
+        self.cursor.execute(_INSERT, {**facts, "pending": RecordStatus.PENDING.value})
         if self.cursor.rowcount != len(inserts):
             raise _RacedError
-        self.cursor.execute(
-            "INSERT INTO record_search (organization_id, record_id, dataset_id, document)"
-            " SELECT %(o)s, id, %(d)s, to_tsvector('simple', body)"
-            " || array_to_tsvector(ARRAY[%(lexeme)s]) FROM stage_record",
-            {"o": self.organization_id, "d": self.dataset.id, "lexeme": self.lexeme},
-        )
-        self.cursor.execute(
-            "INSERT INTO record_task"
-            " (organization_id, record_id, dataset_id, submitted, open_slots, certainty)"
-            # Read anew: whoever changes it waits for the records, or they have waited for him.
-            " SELECT %(o)s, id, %(d)s, 0, (SELECT min_submitted FROM dataset"
-            " WHERE organization_id = %(o)s AND id = %(d)s), certainty FROM stage_record",
-            {"o": self.organization_id, "d": self.dataset.id},
-        )
+        self.cursor.execute(_INSERT_DOCUMENT, {**facts, "lexeme": self.lexeme})
+        self.cursor.execute(_INSERT_TASK, facts)
         staging.drop(self.cursor, "stage_record")
 
     def _update(
@@ -311,21 +326,9 @@ class _Upsert:
                 for row, item in updates
             ],
         )
-        facts = {"o": self.organization_id, "d": self.dataset.id}
-        self.cursor.execute(
-            "UPDATE record r SET fields = coalesce(s.fields::jsonb, r.fields),"
-            " metadata = CASE WHEN s.sets_metadata THEN s.metadata::jsonb ELSE r.metadata END,"
-            " updated_at = %(now)s FROM stage_change s"
-            " WHERE r.organization_id = %(o)s AND r.id = s.id",
-            {"o": self.organization_id, "now": self.now},
-        )
-        self.cursor.execute(
-            "INSERT INTO record_search (organization_id, record_id, dataset_id, document)"
-            " SELECT %(o)s, id, %(d)s, to_tsvector('simple', body)"
-            " || array_to_tsvector(ARRAY[%(lexeme)s]) FROM stage_change WHERE body IS NOT NULL"
-            " ON CONFLICT (organization_id, record_id) DO UPDATE SET document = excluded.document",
-            {**facts, "lexeme": self.lexeme},
-        )
+        facts = {"o": self.organization_id, "d": self.dataset.id, "now": self.now}
+        self.cursor.execute(_CHANGE, facts)
+        self.cursor.execute(_CHANGE_DOCUMENT, {**facts, "lexeme": self.lexeme})
         staging.drop(self.cursor, "stage_change")
 
     def _check_late_spans(self, row: UpsertedRecord, item: RecordInput, position: int) -> None:
