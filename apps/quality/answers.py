@@ -12,7 +12,7 @@ from apps.annotation.models import Response
 from apps.datasets.models import Question, QuestionType
 from apps.datasets.schema import load_schema
 from apps.quality.embeddings import MAX_CHARACTERS
-from apps.records.text import plain_text
+from apps.records.text import searchable_text
 
 LEARNABLE: Final = frozenset({QuestionType.LABEL, QuestionType.MULTI_LABEL, QuestionType.RATING})
 NEWEST: Final = 20_000  # answers to learn from; older ones add time, not accuracy
@@ -62,7 +62,7 @@ def load_examples(question: Question) -> Examples:
         if answer is None:
             continue
         if record_id not in texts:
-            texts[record_id] = plain_text(record, fields)[:MAX_CHARACTERS]
+            texts[record_id] = searchable_text(record, fields)[:MAX_CHARACTERS]
         answers.setdefault(record_id, []).append(answer)
     agreed = {record_id: majority(given) for record_id, given in answers.items()}
     chosen = [record_id for record_id, target in agreed.items() if target not in (None, [])]

@@ -27,7 +27,7 @@ from apps.quality.head import Head, Proposal
 from apps.quality.models import TrainedHead
 from apps.quality.suggestions import write_suggestions
 from apps.records.models import Record, RecordStatus, RecordTask
-from apps.records.text import plain_text
+from apps.records.text import searchable_text
 
 BATCH: Final = 200  # records an item
 PAGE: Final = 10 * BATCH  # records a query while planning
@@ -75,7 +75,7 @@ class FewShotSuggestions(Kind[Batch, Proposals]):
             id__in=work.payload["records"], status=RecordStatus.PENDING
         ).in_order()
         rows = list(pending.values_list("id", "fields"))
-        texts = [plain_text(record, fields) for _, record in rows]
+        texts = [searchable_text(record, fields) for _, record in rows]
         return Batch(restore(trained), [id for id, _ in rows], texts)
 
     def compute(self, work: Work, material: Batch) -> Proposals:

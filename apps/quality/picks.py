@@ -23,7 +23,7 @@ from apps.quality.few_shot import find_question, restore
 from apps.quality.head import Head, predict
 from apps.quality.models import TrainedHead
 from apps.records.models import RecordTask, Suggestion
-from apps.records.text import plain_text
+from apps.records.text import searchable_text
 
 POOL: Final = 20_000  # records to choose from, the oldest open ones
 PICKED: Final = -1.0
@@ -55,7 +55,7 @@ class Picks(Kind[Pool, list[UUID]]):
         return Pool(
             head=restore(trained) if trained else None,
             record_ids=[id for id, _ in rows],
-            texts=[plain_text(record, fields)[:MAX_CHARACTERS] for _, record in rows],
+            texts=[searchable_text(record, fields)[:MAX_CHARACTERS] for _, record in rows],
         )
 
     def compute(self, work: Work, material: Pool) -> list[UUID]:

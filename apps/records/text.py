@@ -1,4 +1,4 @@
-"""The words of a record that can be searched."""
+"""The words of a record: what is searched, and what a text model reads."""
 
 import json
 from collections.abc import Mapping
@@ -24,8 +24,3 @@ def searchable_text(fields: Mapping[str, Any], shape: Mapping[str, Field]) -> st
         else:
             parts.append(json.dumps(value, ensure_ascii=False))
     return "\n".join(parts)[:MAX_SEARCHABLE]
-
-
-def plain_text(fields: Mapping[str, Any], shape: Mapping[str, Field]) -> str:
-    """What a text model reads of a record: the same words, for embeddings."""
-    return searchable_text(fields, shape)

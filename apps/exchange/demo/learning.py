@@ -8,7 +8,7 @@ from apps.quality.services import configure_suggester, start_suggestions
 from apps.records.bulk import upsert_records
 from apps.records.inputs import RecordInput
 from apps.records.models import Record
-from apps.records.text import plain_text
+from apps.records.text import searchable_text
 
 VECTOR = "text"
 DIMENSIONS = 256
@@ -18,7 +18,7 @@ def embed_records(dataset: Dataset) -> None:
     """Give each record its text's vector, (256,) float32, from the offline model."""
     shape = load_schema(dataset).fields
     records = list(Record.objects.filter(dataset=dataset).values_list("id", "fields"))
-    vectors = embed([plain_text(fields, shape) for _, fields in records])
+    vectors = embed([searchable_text(fields, shape) for _, fields in records])
     items = [
         RecordInput(id=id, sets_metadata=False, vectors={VECTOR: vector.tolist()})
         for (id, _), vector in zip(records, vectors, strict=True)
