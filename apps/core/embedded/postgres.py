@@ -46,6 +46,7 @@ OPTIONS = {
     "wal_level": "replica",
     "random_page_cost": "1.1",
     "autovacuum_max_workers": "2",
+    "autovacuum_naptime": "10s",  # a table that just grew is planned for before long
 }
 # For tests: a crash of the machine may cost the database, a crash of the server does not.
 FORGETFUL_OPTIONS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

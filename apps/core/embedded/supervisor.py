@@ -121,7 +121,8 @@ class Supervisor:
             *(sys.executable, "-m", "gunicorn", "config.wsgi"),
             *("--bind", f"fd://{listener.fileno()}"),
             *("--worker-class", "gthread", "--threads", "8"),
-            *("--graceful-timeout", str(int(STOP_PATIENCE)), "--no-control-socket"),
+            *("--keep-alive", "30", "--graceful-timeout", str(int(STOP_PATIENCE))),
+            "--no-control-socket",
         ]
         inherited = [listener.fileno()]
         return Process("web", command, data_dir=self.data_dir, inherited=inherited)
