@@ -101,7 +101,7 @@ def claim(
         taken: list[Record] = []
         if wanted > 0 and not _is_exhausted(dataset, place, reopened_at, now):
             taken = _hand_out(dataset, place, wanted, expires, beyond)
-            if not taken and return_expired(dataset=dataset):
+            if not taken and return_expired(dataset.id):
                 taken = _hand_out(dataset, place, wanted, expires, beyond)
             if not taken:
                 _note_empty(place, reopened_at)
@@ -274,16 +274,14 @@ def queue_state(*, dataset: Dataset, annotator: Membership) -> QueueState:
     )
 
 
-def return_expired(*, dataset: Dataset | None = None) -> int:
-    """Take back leases that ran out, in the entered organization. Returns how many.
+def return_expired(dataset_id: UUID) -> int:
+    """Take back the dataset's leases that ran out. Returns how many.
 
     Runs every half minute and before a queue is called empty. Records that somebody is just
     answering are left for the next time, so it never waits.
     """
     with transaction.atomic():
-        expired = Lease.objects.filter(expires_at__lte=timezone.now())
-        if dataset is not None:
-            expired = expired.filter(dataset=dataset)
+        expired = Lease.objects.filter(dataset=dataset_id, expires_at__lte=timezone.now())
         found = sorted(set(expired.values_list("record_id", flat=True)[:5000]))
         record_ids = slots.lock(found, skip_busy=True) if found else []
         if not record_ids:

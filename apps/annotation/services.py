@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.annotation import slots
-from apps.annotation.models import Annotator, Response, ResponseStatus
+from apps.annotation.models import Annotator, Response
 from apps.core.documents import encode
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.ids import uuid7
@@ -51,34 +52,35 @@ def save_response(
 
     Raises ``InvalidError`` when a value is wrong or a required one is missing, ``NotFoundError``
     when the record is gone, ``ConflictError`` when ``must_be_new`` and there is an earlier answer.
-    Cost: 6 statements.
+    Cost: 4 statements.
     """
     schema = schema or load_schema(record.dataset)
     cleaned = clean_response(schema, values, status, record.fields)
     if not slots.lock_answer(record.id, annotator.id):
         raise NotFoundError(f"Record with id `{record.id}` not found")
-    before = fetch_one(
-        Response, "record_id = %(r)s AND user_id = %(u)s", r=record.id, u=annotator.id
-    )
-    if before is not None and request_key and before.request_key == request_key:
-        return SavedResponse(response=before, created=False, completed=False)
-    if before is not None and must_be_new:
-        raise _exists_already(before)
     with transaction.atomic(savepoint=False):
-        response = _store(record, annotator, before, status, cleaned, request_key)
-        changes, reopened = slots.refresh([record.id])
-        kind = "response.created" if before is None else "response.updated"
+        response = _response(record, annotator, status, cleaned, request_key)
+        stored = _store(response, must_be_new=must_be_new)
+        if stored is None:
+            return _as_before(response)
+        response.id, response.inserted_at, is_new = stored
+        changes = slots.recount([record.id])
+        kind = "response.created" if is_new else "response.updated"
         emit_all([_happening(kind, response), *_completions(changes)])
-        slots.write_counters(changes, reopened)
     completed = any(change.status == RecordStatus.COMPLETED for change in changes)
-    return SavedResponse(response=response, created=before is None, completed=completed)
+    return SavedResponse(response=response, created=is_new, completed=completed)
 
 
-def _exists_already(response: Response) -> ConflictError:
-    return ConflictError(
-        f"Response already exists for record with id `{response.record_id}`"
-        f" and by user with id `{response.user_id}`"
-    )
+def _as_before(response: Response) -> SavedResponse:
+    """The earlier answer that was to stay: to the same request, or in the way of a new one."""
+    keys = {"r": response.record_id, "u": response.user_id}
+    before = fetch_one(Response, "record_id = %(r)s AND user_id = %(u)s", **keys)
+    if before is None or before.request_key != response.request_key or not before.request_key:
+        raise ConflictError(
+            f"Response already exists for record with id `{response.record_id}`"
+            f" and by user with id `{response.user_id}`"
+        )
+    return SavedResponse(response=before, created=False, completed=False)
 
 
 def _happening(kind: str, response: Response) -> Happening:
@@ -90,52 +92,54 @@ def _happening(kind: str, response: Response) -> Happening:
     )
 
 
-def _is_newly_submitted(before: Response | None, response: Response) -> bool:
-    was = before.status if before is not None else None
-    return response.status == ResponseStatus.SUBMITTED != was
-
-
 _NOTE = """
 INSERT INTO annotator AS a
     (organization_id, dataset_id, user_id, first_response_at, day, submitted_today)
-SELECT %(o)s, %(d)s, user_id, %(now)s, %(day)s, %(n)s::int
-FROM unnest(%(users)s::uuid[]) AS user_id ORDER BY user_id
+SELECT %(o)s, %(d)s, user_id, %(now)s, %(day)s, newly_submitted FROM {answered}
+ORDER BY user_id
 ON CONFLICT (organization_id, dataset_id, user_id) DO UPDATE SET
     first_response_at = coalesce(a.first_response_at, excluded.first_response_at),
     submitted_today = excluded.submitted_today
         + CASE WHEN a.day = excluded.day THEN a.submitted_today ELSE 0 END,
     day = excluded.day
 """
+_NOTE_USERS = _NOTE.format(
+    answered="(SELECT unnest(%(users)s::uuid[]), 0) AS g (user_id, newly_submitted)"
+)
 # One statement: the answer is stored, its lease ends, and it counts against today's quota.
 _STORE = f"""
 WITH stored AS (
-    INSERT INTO response (organization_id, id, record_id, user_id, dataset_id, status, values,
+    INSERT INTO response AS x (organization_id, id, record_id, user_id, dataset_id, status, values,
         request_key, inserted_at, updated_at)
     VALUES (%(o)s, %(id)s, %(record)s, %(user)s, %(d)s, %(status)s, %(values)s::jsonb, %(key)s,
         %(now)s, %(now)s)
     ON CONFLICT (organization_id, record_id, user_id) DO UPDATE SET status = excluded.status,
         values = excluded.values, request_key = excluded.request_key,
         updated_at = excluded.updated_at
+    WHERE NOT %(must_be_new)s
+        AND (excluded.request_key IS NULL OR x.request_key IS DISTINCT FROM excluded.request_key)
+    RETURNING new.id, new.user_id, new.inserted_at, old.id IS NULL AS is_new,
+        (new.status = 'submitted' AND old.status IS DISTINCT FROM 'submitted')::int
+            AS newly_submitted
 ), ended AS (
-    DELETE FROM lease
-    WHERE organization_id = %(o)s AND record_id = %(record)s AND user_id = %(user)s
-)
-{_NOTE}
+    DELETE FROM lease USING stored
+    WHERE organization_id = %(o)s AND record_id = %(record)s AND lease.user_id = %(user)s
+), noted AS ({_NOTE.format(answered="stored")})
+SELECT id, inserted_at, is_new FROM stored
 """
 
 
-def _store(
+def _response(
     record: Record,
     annotator: Membership,
-    before: Response | None,
     status: str,
     values: dict[str, Any],
     request_key: UUID | None,
 ) -> Response:
     now = timezone.now()
-    response = Response(
-        id=before.id if before else uuid7(),
-        inserted_at=before.inserted_at if before else now,
+    return Response(
+        id=uuid7(),
+        inserted_at=now,
         updated_at=now,
         record=record,
         user=annotator,
@@ -144,34 +148,24 @@ def _store(
         values=values,
         request_key=request_key,
     )
-    note = _note(record.dataset_id, [annotator.id], submitted=_is_newly_submitted(before, response))
-    raw_cursor().execute(
-        _STORE,
-        {
-            **note,
-            "record": record.id,
-            "user": annotator.id,
-            "id": response.id,
-            "status": status,
-            "values": encode(values).decode(),
-            "key": request_key,
-            "now": now,
-        },
-    )
-    return response
 
 
-def _note(dataset_id: UUID, user_ids: Iterable[UUID], *, submitted: bool) -> dict[str, Any]:
-    """What ``_NOTE`` needs to register the annotators in the dataset."""
-    now = timezone.now()
-    return {
+def _store(response: Response, *, must_be_new: bool) -> tuple[UUID, datetime, bool] | None:
+    """Id, time of insertion and whether it is new; None when an earlier answer stays."""
+    facts = {
         "o": current(),
-        "d": dataset_id,
-        "now": now,
-        "day": now.date(),
-        "n": int(submitted),
-        "users": sorted(set(user_ids)),
+        "id": response.id,
+        "record": response.record_id,
+        "user": response.user_id,
+        "d": response.dataset_id,
+        "status": response.status,
+        "values": encode(response.values).decode(),
+        "key": response.request_key,
+        "now": response.updated_at,
+        "day": response.updated_at.date(),
+        "must_be_new": must_be_new,
     }
+    return raw_cursor().execute(_STORE, facts).fetchone()
 
 
 @transaction.atomic
@@ -188,7 +182,7 @@ def delete_response(*, response: Response) -> None:
 
 
 def recount(record_ids: Iterable[UUID]) -> list[slots.StatusChange]:
-    """Bring tasks and statuses up to date after answers changed; announces completed records.
+    """Bring a dataset up to date after answers changed; announces completed records.
 
     The records must be locked (``slots``). Writes the shared counter, so it comes last.
     """
@@ -251,8 +245,9 @@ def import_responses(*, dataset: Dataset, responses: Sequence[tuple[UUID, Respon
         unique_fields=["organization", "record", "user"],
         update_fields=["status", "values", "updated_at"],
     )
-    users = {given.user_id for _, given in responses}
-    raw_cursor().execute(_NOTE, _note(dataset.id, users, submitted=False))
+    users = sorted({given.user_id for _, given in responses})
+    facts = {"o": current(), "d": dataset.id, "users": users, "now": now, "day": now.date()}
+    raw_cursor().execute(_NOTE_USERS, facts)
     recount(record_ids)
 
 
@@ -282,9 +277,9 @@ def recompute_dataset(*, dataset: Dataset) -> None:
         slots.lock(record_ids)
         changed, reopened = slots.refresh(record_ids)
         changes += changed
-        is_reopened = is_reopened or any(reopened.values())
+        is_reopened = is_reopened or reopened
         last = record_ids[-1]
-    slots.write_counters(changes, {dataset.id: is_reopened})
+    slots.count(dataset.id, changes, reopened=is_reopened)
     emit_all(_completions(changes))
 
 

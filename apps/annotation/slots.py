@@ -5,7 +5,7 @@ they cannot drift; a record has a handful of responses and leases, found through
 Lock first (``lock``): the counts must be read after the last claim has ended.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -84,7 +84,7 @@ def lock_places(dataset_id: UUID, user_ids: Iterable[UUID]) -> None:
     )
 
 
-_RECOUNT = """
+_REFRESHED = """
 WITH wanted AS (
     SELECT k.record_id, k.dataset_id, d.min_submitted, k.open_slots AS before,
         (SELECT count(*) FROM response x WHERE x.organization_id = %(o)s
@@ -104,54 +104,54 @@ WITH wanted AS (
     UPDATE record r SET status = c.status, updated_at = %(now)s FROM counted c
     WHERE r.organization_id = %(o)s AND r.id = c.record_id AND r.status <> c.status
     RETURNING r.id, r.dataset_id, r.status
+), summed AS (
+    SELECT c.dataset_id, bool_or(c.reopened) AS reopened,
+        (count(*) FILTER (WHERE f.status = 'completed')
+            - count(*) FILTER (WHERE f.status = 'pending'))::int AS completed
+    FROM counted c LEFT JOIN flipped f ON f.id = c.record_id GROUP BY c.dataset_id
 )
-SELECT c.record_id, c.dataset_id, c.reopened, f.status
-FROM counted c LEFT JOIN flipped f ON f.id = c.record_id
 """
 _COUNT = """
-UPDATE dataset_counter SET completed = completed + %(n)s::int, last_activity_at = %(now)s,
-    reopened_at = CASE WHEN %(reopened)s::bool THEN %(now)s ELSE reopened_at END
-WHERE organization_id = %(o)s AND dataset_id = %(d)s
+UPDATE dataset_counter t SET completed = t.completed + s.completed, last_activity_at = %(now)s,
+    reopened_at = CASE WHEN s.reopened THEN %(now)s ELSE t.reopened_at END
+FROM ({sums}) s WHERE t.organization_id = %(o)s AND t.dataset_id = s.dataset_id
 """
+_RECOUNT = f"""
+{_REFRESHED}, told AS ({_COUNT.format(sums="TABLE summed")})
+SELECT id, dataset_id, status FROM flipped
+"""
+_REFRESH = f"""
+{_REFRESHED}
+SELECT f.id, s.dataset_id, f.status, s.reopened
+FROM summed s LEFT JOIN flipped f ON f.dataset_id = s.dataset_id
+"""
+_COUNT_GIVEN = _COUNT.format(
+    sums="SELECT %(d)s AS dataset_id, %(n)s::int AS completed, %(reopened)s::bool AS reopened"
+)
 
 
 def recount(record_ids: Iterable[UUID]) -> list[StatusChange]:
-    """Bring the tasks up to date and flip the records' status where it follows.
+    """Bring the tasks of one dataset up to date and flip its records' status where it follows.
 
     Returns the records whose status changed: the one moment at which a record completes. The
-    dataset's counter, which everyone shares, is written last.
+    dataset's counter, which everyone shares, is written last. One statement.
     """
-    changes, reopened = refresh(record_ids)
-    write_counters(changes, reopened)
-    return changes
-
-
-def refresh(record_ids: Iterable[UUID]) -> tuple[list[StatusChange], dict[UUID, bool]]:
-    """``recount`` without the counters: the changes, and whether each dataset got a free slot."""
     facts = {"o": current(), "ids": list(record_ids), "now": timezone.now()}
-    rows = raw_cursor().execute(_RECOUNT, facts).fetchall()
-    reopened: dict[UUID, bool] = {}
-    for _, dataset_id, is_reopened, _ in rows:
-        reopened[dataset_id] = reopened.get(dataset_id, False) or is_reopened
-    return [StatusChange(row[0], row[1], row[3]) for row in rows if row[3]], reopened
+    return [StatusChange(*row) for row in raw_cursor().execute(_RECOUNT, facts)]
 
 
-def write_counters(changes: Iterable[StatusChange], reopened: Mapping[UUID, bool]) -> None:
-    """Add the changes to the counters of the datasets that were looked at."""
-    completed = dict.fromkeys(sorted(reopened), 0)
-    for change in changes:
-        completed[change.dataset_id] += 1 if change.status == RecordStatus.COMPLETED else -1
-    for dataset_id, count in completed.items():
-        raw_cursor().execute(
-            _COUNT,
-            {
-                "n": count,
-                "reopened": reopened[dataset_id],
-                "now": timezone.now(),
-                "o": current(),
-                "d": dataset_id,
-            },
-        )
+def refresh(record_ids: Iterable[UUID]) -> tuple[list[StatusChange], bool]:
+    """``recount`` without the counter: the changes, and whether a slot became free."""
+    facts = {"o": current(), "ids": list(record_ids), "now": timezone.now()}
+    rows = raw_cursor().execute(_REFRESH, facts).fetchall()
+    return [StatusChange(*row[:3]) for row in rows if row[0]], any(row[3] for row in rows)
+
+
+def count(dataset_id: UUID, changes: Iterable[StatusChange], *, reopened: bool) -> None:
+    """Add what ``refresh`` returned to the dataset's counter."""
+    completed = sum(1 if c.status == RecordStatus.COMPLETED else -1 for c in changes)
+    facts = {"o": current(), "d": dataset_id, "now": timezone.now()}
+    raw_cursor().execute(_COUNT_GIVEN, {**facts, "n": completed, "reopened": reopened})
 
 
 def open_for(dataset_id: UUID, user_id: UUID) -> bool:

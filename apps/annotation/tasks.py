@@ -13,11 +13,12 @@ def return_expired_leases() -> int:
     """Take back expired leases of every organization; returns how many."""
     with connections["operator"].cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT organization_id FROM lease WHERE expires_at <= %s", [timezone.now()]
+            "SELECT DISTINCT organization_id, dataset_id FROM lease WHERE expires_at <= %s",
+            [timezone.now()],
         )
-        organizations = [row[0] for row in cursor.fetchall()]
+        places = cursor.fetchall()
     returned = 0
-    for organization_id in organizations:
+    for organization_id, dataset_id in places:
         with enter(organization_id):
-            returned += return_expired()
+            returned += return_expired(dataset_id)
     return returned

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import orjson
 
 from apps.core.documents import encode
@@ -28,11 +29,13 @@ def write(document: object) -> bytes:
     return encode(document, default=_scalar)
 
 
-def _scalar(value: object) -> str:
+def _scalar(value: object) -> object:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, datetime):
         return timestamp(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
     raise TypeError(f"{type(value).__name__} has no wire form")
 
 

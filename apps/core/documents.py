@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME
+_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_SERIALIZE_NUMPY  # vectors are arrays
 
 
 def encode(document: object, default: Callable[[Any], Any] | None = None) -> bytes:

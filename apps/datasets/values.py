@@ -6,13 +6,16 @@ in which it is stored.
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from math import isfinite
 from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from apps.core.errors import InvalidError
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import DatasetSchema, QuestionRule
 
+Vector = NDArray[np.float32]
 MAX_SPANS: Final = 10_000
 _NUMBERS: Final = {int, float}  # and not bool
 
@@ -251,21 +254,33 @@ def _unwrap(answer: Any) -> Any:
     return answer["value"]
 
 
-def clean_vector(schema: DatasetSchema, name: str, vector: Any) -> Sequence[float]:
-    """The vector, after its name, length and numbers are checked."""
+def as_vector(numbers: Any) -> Vector:
+    """A list of numbers as float32, as they are stored. Raises ``InvalidError``."""
+    try:
+        given = np.asarray(numbers)
+    except ValueError:  # lists of different lengths in one another
+        given = np.asarray(None)
+    if given.ndim != 1 or (given.dtype.kind not in "fiu" and given.size):
+        raise InvalidError("must be a list of finite numbers")
+    with np.errstate(over="ignore"):
+        vector = given.astype(np.float32)
+    if not np.isfinite(vector).all():
+        raise InvalidError("must hold finite numbers that are not too large for 32 bits")
+    return vector
+
+
+def clean_vector(schema: DatasetSchema, name: str, numbers: Any) -> Vector:
+    """The vector in stored form, after its name, length and numbers are checked."""
     settings = schema.vectors.get(name)
     if settings is None:
         raise InvalidError(f"vector with name={name} not found for dataset_id={schema.dataset.id}")
-    if not isinstance(vector, list | tuple) or len(vector) != settings.dimensions:
-        length = len(vector) if isinstance(vector, list | tuple) else 0
+    try:
+        vector = numbers if isinstance(numbers, np.ndarray) else as_vector(numbers)
+    except InvalidError as error:
+        raise InvalidError(f"vector with name={name} {error.message}") from None
+    if len(vector) != settings.dimensions:
         raise InvalidError(
             f"vector value for vector name={name} must have {settings.dimensions} elements,"
-            f" got {length} elements"
+            f" got {len(vector)} elements"
         )
-    try:
-        finite = isfinite(sum(vector))
-    except (TypeError, OverflowError):
-        finite = False
-    if not finite:
-        raise InvalidError(f"vector with name={name} must hold finite numbers")
     return vector

@@ -31,7 +31,8 @@ class RecordInput:
     """A record to insert, or to update when ``id`` or ``external_id`` is known.
 
     On an update ``fields`` None keeps them, ``sets_metadata`` False keeps the metadata;
-    suggestions, vectors and responses are upserted one by one and others are kept.
+    suggestions, vectors and responses are upserted one by one and others are kept. ``vectors``
+    are lists of numbers, or arrays of float32.
     """
 
     fields: Mapping[str, Any] | None = None
@@ -39,6 +40,6 @@ class RecordInput:
     external_id: str | None = None
     id: UUID | None = None
     suggestions: Sequence[SuggestionInput] = ()
-    vectors: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    vectors: Mapping[str, Any] = field(default_factory=dict)
     responses: Sequence[ResponseInput] = ()
     sets_metadata: bool = True

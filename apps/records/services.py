@@ -44,7 +44,7 @@ def update_record(
     metadata: Mapping[str, Any] | None = None,
     sets_metadata: bool = False,
     suggestions: Sequence[SuggestionInput] | None = None,
-    vectors: Mapping[str, Sequence[float]] | None = None,
+    vectors: Mapping[str, Any] | None = None,
 ) -> Record:
     """Change one record; what is not given stays.
 

@@ -149,7 +149,7 @@ class SideRows:
             staging.as_text(given.type),
         )
 
-    def write_vectors(self, records: Iterable[tuple[UUID, Mapping[str, Sequence[float]]]]) -> None:
+    def write_vectors(self, records: Iterable[tuple[UUID, Mapping[str, values.Vector]]]) -> None:
         """Upsert by (vector settings, record)."""
         keys, vectors = [], []
         for record_id, named in records:

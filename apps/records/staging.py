@@ -4,11 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-import numpy as np
 import psycopg
 
 from apps.core.documents import encode
-from apps.core.errors import InvalidError
+from apps.datasets.values import Vector
 
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 NULL = "\\N"
@@ -39,31 +38,24 @@ def fill_vectors(
     cursor: psycopg.Cursor[Any],
     stage: str,
     rows: Sequence[tuple[UUID, UUID]],
-    vectors: Sequence[Sequence[float]],
+    vectors: Sequence[Vector],
 ) -> None:
-    """Stage ``(settings id, record id)`` pairs with their vectors, in binary.
-
-    Raises ``InvalidError`` when a number does not fit a float32.
-    """
+    """Stage ``(settings id, record id)`` pairs with their vectors, in binary."""
     cursor.execute(
         f"CREATE TEMP TABLE {stage} (settings_id uuid, record_id uuid, embedding vector)"
         " ON COMMIT DROP"
     )
     parts = [b"PGCOPY\n\xff\r\n\0" + bytes(8)]
-    with np.errstate(over="ignore"):
-        for (settings_id, record_id), vector in zip(rows, vectors, strict=True):
-            numbers = np.asarray(vector, dtype=">f4")
-            if not np.isfinite(numbers).all():
-                raise InvalidError("a vector holds numbers that are too large")
-            data = len(vector).to_bytes(2, "big") + b"\0\0" + numbers.tobytes()
-            parts.append(
-                b"\0\3\0\0\0\x10"
-                + settings_id.bytes
-                + b"\0\0\0\x10"
-                + record_id.bytes
-                + len(data).to_bytes(4, "big")
-                + data
-            )
+    for (settings_id, record_id), vector in zip(rows, vectors, strict=True):
+        data = len(vector).to_bytes(2, "big") + b"\0\0" + vector.astype(">f4").tobytes()
+        parts.append(
+            b"\0\3\0\0\0\x10"
+            + settings_id.bytes
+            + b"\0\0\0\x10"
+            + record_id.bytes
+            + len(data).to_bytes(4, "big")
+            + data
+        )
     parts.append(b"\xff\xff")
     with cursor.copy(f"COPY {stage} FROM STDIN WITH (FORMAT binary)") as copy:
         copy.write(b"".join(parts))

@@ -250,7 +250,7 @@ class Queue(RuleBasedStateMachine):
     def sweep(self) -> None:
         expired = [k for k in self.records.values() if not all(k.leases.values())]
         count = sum(not live for known in expired for live in known.leases.values())
-        assert distribution.return_expired(dataset=self.dataset) == count
+        assert distribution.return_expired(self.dataset.id) == count
         for known in expired:
             known.leases = {person: True for person, live in known.leases.items() if live}
             known.recount(self.needed)

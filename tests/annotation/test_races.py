@@ -278,7 +278,7 @@ def test_one_person_answering_asking_and_giving_back_never_deadlocks(
     def expire(number: int) -> None:
         past = timezone.now() - timedelta(seconds=1)
         Lease.objects.filter(record=records[number]).update(expires_at=past)
-        distribution.return_expired()
+        distribution.return_expired(dataset.id)
 
     crowd.run(
         [
@@ -288,7 +288,7 @@ def test_one_person_answering_asking_and_giving_back_never_deadlocks(
         ]
         + [rounds(crowd, expire, 30)]
     )
-    crowd.inside(lambda: distribution.return_expired())
+    crowd.inside(lambda: distribution.return_expired(dataset.id))
 
 
 def test_records_deleted_while_they_are_handed_out_never_deadlock(

@@ -11,6 +11,7 @@ from apps.core.errors import InvalidError
 from apps.core.prepared import fetch
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
+from apps.datasets.values import Vector
 from apps.organizations.models import Membership, Role
 from apps.records.bulk import UpsertedRecord
 from apps.records.models import Record, RecordStatus, RecordVector, Suggestion
@@ -160,14 +161,14 @@ def _suggestions(ids: list[UUID]) -> Mapping[UUID, list[Any]]:
 
 def _vectors(
     ids: list[UUID], names: frozenset[str], schema: DatasetSchema
-) -> dict[UUID, dict[str, list[float]]]:
+) -> dict[UUID, dict[str, Vector]]:
     wanted = {v.id: name for name, v in schema.vectors.items() if not names or name in names}
-    grouped: dict[UUID, dict[str, list[float]]] = defaultdict(dict)
+    grouped: dict[UUID, dict[str, Vector]] = defaultdict(dict)
     rows = RecordVector.objects.filter(settings_id__in=wanted, record_id__in=ids)
     for record_id, settings_id, embedding in rows.values_list(
         "record_id", "settings_id", "embedding"
     ):
-        grouped[record_id][wanted[settings_id]] = [float(number) for number in embedding]
+        grouped[record_id][wanted[settings_id]] = embedding
     return grouped
 
 

@@ -19,7 +19,7 @@ from apps.api.v1.record_json import (
     record_json,
     records_json,
 )
-from apps.api.v1.values import SuggestionBody, UserResponseBody
+from apps.api.v1.values import Numbers, SuggestionBody, UserResponseBody
 from apps.api.views import MEGABYTE, ApiRequest, ApiView, Schema
 from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset, DatasetStatus
@@ -41,7 +41,7 @@ class RecordBody(Schema):
     external_id: Annotated[str, Field(coerce_numbers_to_str=True)] | None = None
     responses: list[UserResponseBody] | None = None
     suggestions: list[SuggestionBody] | None = None
-    vectors: dict[str, list[float]] | None = None
+    vectors: dict[str, Numbers] | None = None
 
     @model_validator(mode="after")
     def one_response_a_person(self) -> "RecordBody":
@@ -88,7 +88,7 @@ class RecordUpdateBody(Schema):
     fields: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
     suggestions: list[SuggestionBody] | None = None
-    vectors: dict[str, list[float]] | None = None
+    vectors: dict[str, Numbers] | None = None
 
 
 class PageQuery(Schema):

@@ -3,9 +3,19 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StrictInt, StrictStr, StringConstraints
+from pydantic import (
+    BaseModel,
+    Field,
+    StrictInt,
+    StrictStr,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from apps.api.views import Schema
+from apps.core.errors import InvalidError
+from apps.datasets.values import as_vector
 from apps.records.inputs import ResponseInput, SuggestionInput
 
 ResponseStatus = Literal["draft", "submitted", "discarded"]
@@ -35,6 +45,17 @@ Value = Annotated[
     list[SpanItem] | list[RankingItem] | list[_Text] | StrictInt | StrictStr,
     Field(union_mode="left_to_right"),
 ]
+
+
+def _array(numbers: Any, look: ValidatorFunctionWrapHandler) -> Any:
+    """An array of float32 in one pass; number by number only to say which one is wrong."""
+    try:
+        return as_vector(numbers)
+    except InvalidError:
+        return look(numbers)
+
+
+Numbers = Annotated[list[float], WrapValidator(_array)]
 
 
 def plain(value: Any) -> Any:
