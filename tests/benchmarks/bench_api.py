@@ -29,16 +29,19 @@ def main() -> None:
         use_django(instance)
         world = World(instance)
         print(f"{'memory at rest':<52}{instance.pss_mib():>10.0f} MiB")
+        world.fill("first", 10_000)
+        print(f"{'memory after 10,000 records':<52}{instance.pss_mib():>10.0f} MiB")
         world.measure_bulk("plain records", options.seconds, rich=False)
         world.measure_bulk(
             "rich records (2 metadata, suggestion, 256-d)", options.seconds, rich=True
         )
-        print(f"{'memory after import':<52}{instance.pss_mib():>10.0f} MiB")
+        print(f"{'memory after all of it':<52}{instance.pss_mib():>10.0f} MiB")
         world.measure_answers("2k records", 2_000, seconds=options.seconds)
         world.measure_finish()
         if options.large:
             world.fill("plain", 200_000)
             world.measure_bulk("plain, 200k in the dataset", options.seconds, rich=False, keep=True)
+            world.measure_bulk("rich, 200k in the dataset", options.seconds, rich=True, keep=True)
             world.measure_answers("200k records", 0, seconds=options.seconds, keep=True)
 
 
@@ -142,7 +145,9 @@ class World:
         name = "plain" if keep else label
         dataset, question = self.dataset(name)
         client = Client(self.instance.url, self.owner_key)
-        bodies = self.bodies(question, 40 if rich else 150, rich=rich, start=50_000_000 * keep)
+        bodies = self.bodies(
+            question, 40 if rich else 150, rich=rich, start=50_000_000 * keep * (1 + rich)
+        )
         client.call("PUT", f"datasets/{dataset}/records/bulk", bodies.pop())
         before, begin, done = self.instance.cpu_seconds(), time.perf_counter(), 0
         while bodies and time.perf_counter() - begin < seconds:
@@ -160,6 +165,7 @@ class World:
         if not keep:
             self.fill(name, count)
         dataset, _ = self.dataset(name)
+        self.instance.settle()
         client = Client(self.instance.url, self.keys[0])
         answer_one(client, dataset)
         before, begin, done = self.instance.cpu_seconds(), time.perf_counter(), 0

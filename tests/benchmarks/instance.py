@@ -54,6 +54,21 @@ class Instance:
             used[pid] = sum(int(field) for field in fields[11:15]) / TICKS
         return used
 
+    def settle(self, *, quiet: float = 11, patience: float = 60) -> None:
+        """Wait until PostgreSQL has tidied up after a load: ``quiet`` seconds without autovacuum."""
+        end, since = time.monotonic() + patience, time.monotonic()
+        while time.monotonic() < min(end, since + quiet):
+            if any("autovacuum worker" in self._title(pid) for pid in self.processes()):
+                since = time.monotonic()
+            time.sleep(0.1)
+
+    @staticmethod
+    def _title(pid: int) -> str:
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+        except OSError:
+            return ""
+
     def pss_mib(self) -> float:
         """Proportional memory of all processes, in MiB."""
         total = 0

@@ -38,6 +38,8 @@ DEFAULT_PORT = 6900  # Argilla's, so existing scripts connect unchanged
 
 LOOK_EVERY = 0.25  # seconds
 FIRST_PAGE_PATIENCE = 60.0  # seconds
+# Gunicorn touches a file at each turn of its loop, which is dear on a disk.
+MEMORY = "/dev/shm"  # noqa: S108
 STOP_PATIENCE = 3.0  # seconds for requests and jobs under way; jobs resume by themselves
 MOST_DEATHS = 5  # of one part, within
 DEATHS_WITHIN = 60.0  # seconds; then the supervisor gives up
@@ -123,6 +125,7 @@ class Supervisor:
             *("--worker-class", "gthread", "--threads", "8"),
             *("--keep-alive", "30", "--graceful-timeout", str(int(STOP_PATIENCE))),
             "--no-control-socket",
+            *(["--worker-tmp-dir", MEMORY] if os.access(MEMORY, os.W_OK) else []),
         ]
         inherited = [listener.fileno()]
         return Process("web", command, data_dir=self.data_dir, inherited=inherited)
