@@ -55,7 +55,7 @@ class Instance:
         return used
 
     def settle(self, *, quiet: float = 11, patience: float = 60) -> None:
-        """Wait until PostgreSQL has tidied up after a load: ``quiet`` seconds without autovacuum."""
+        """Wait until PostgreSQL has tidied up: ``quiet`` seconds without autovacuum."""
         end, since = time.monotonic() + patience, time.monotonic()
         while time.monotonic() < min(end, since + quiet):
             if any("autovacuum worker" in self._title(pid) for pid in self.processes()):

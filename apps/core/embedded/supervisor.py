@@ -122,6 +122,7 @@ class Supervisor:
         command = [
             *(sys.executable, "-m", "gunicorn", "config.wsgi"),
             *("--bind", f"fd://{listener.fileno()}"),
+            *("--workers", os.environ.get("WEB_PROCESSES", "2")),
             *("--worker-class", "gthread", "--threads", "8"),
             *("--keep-alive", "30", "--graceful-timeout", str(int(STOP_PATIENCE))),
             "--no-control-socket",
