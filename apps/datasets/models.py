@@ -187,9 +187,10 @@ class Question(TenantModel):
 
 class PropertyQuerySet(PartQuerySet["MetadataProperty"]):
     def visible_to(self, member: Membership) -> "PropertyQuerySet":
-        """Annotators get only the properties shown to them."""
+        """Those shown to annotators, and all where one is more than an annotator."""
         visible = self.filter(dataset__in=Dataset.objects.visible_to(member))
-        return visible if member.role in {"owner", "admin", "reviewer"} else visible.shown()
+        reviewed = Workspace.objects.reviewed_by(member)
+        return visible.filter(Q(visible_for_annotators=True) | Q(dataset__workspace__in=reviewed))
 
     def shown(self) -> "PropertyQuerySet":
         return self.filter(visible_for_annotators=True)

@@ -259,6 +259,36 @@ def test_answers_of_others_are_seen_from_reviewer_upwards(
     assert Response.objects.visible_to(make_member(role="owner")).count() == 4
 
 
+@pytest.mark.parametrize(
+    ("role", "override", "sees"),
+    [
+        ("annotator", None, {"shown"}),
+        ("reviewer", None, {"shown", "hidden"}),
+        ("annotator", "reviewer", {"shown", "hidden"}),
+        ("admin", "annotator", {"shown"}),
+        ("owner", None, {"shown", "hidden"}),
+    ],
+)
+def test_hidden_metadata_is_seen_from_reviewer_upwards(
+    role: str, override: str | None, sees: set[str]
+) -> None:
+    workspace = make_workspace()
+    member = make_member(role=role)
+    add_workspace_member(workspace=workspace, member=member, role=override)
+    dataset = make_dataset(workspace)
+    for number, name in enumerate(("shown", "hidden"), 10):
+        MetadataProperty.objects.create(
+            dataset=dataset,
+            number=number,
+            name=name,
+            title=name,
+            settings={"type": "terms"},
+            visible_for_annotators=name == "shown",
+        )
+    seen = MetadataProperty.objects.visible_to(member).filter(dataset=dataset, number__gte=10)
+    assert {found.name for found in seen} == sees
+
+
 def answer(record: Record, member: Membership) -> None:
     Response.objects.create(
         id=uuid4(),
