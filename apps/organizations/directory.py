@@ -1,19 +1,21 @@
-"""The three look-ups that come before the tenant is known.
+"""The look-ups that come before the tenant is known.
 
 Each calls one SECURITY DEFINER function; nothing else reads across organizations.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
 from apps.core.prepared import raw_cursor
-from apps.organizations.models import Membership
+from apps.organizations.models import Membership, Scope
 
-# The columns of ``find_api_key`` after the first three.
+# The columns of ``find_api_key`` and ``find_member`` after their own.
 _MEMBER = [
     "id",
     "inserted_at",
@@ -29,11 +31,16 @@ _MEMBER = [
 
 @dataclass(frozen=True, slots=True)
 class KeyHolder:
-    """Whose API key it is; ``member`` as the key found them, without the account."""
+    """Whose API key it is; ``member`` as the key found them, without the account.
+
+    Of a bearer token ``key_id`` is None, and it has every scope.
+    """
 
     organization_id: UUID
-    key_id: UUID
+    key_id: UUID | None
     last_used_at: datetime | None
+    scopes: frozenset[str]
+    expires_at: datetime | None
     member: Membership
 
     @property
@@ -74,10 +81,37 @@ def _holder(statement: str, key: str) -> KeyHolder | None:
     row = raw_cursor().execute(statement, [digest(key)]).fetchone()
     if row is None:
         return None
-    organization_id, key_id, last_used_at = row[:3]
-    values = [organization_id, *row[3 : 3 + len(_MEMBER)]]
-    member = Membership.from_db("default", ["organization_id", *_MEMBER], values)
-    return KeyHolder(organization_id, key_id, last_used_at, member)
+    organization_id, key_id, last_used_at, scopes, expires_at = row[:5]
+    member = _member(organization_id, row[5:])
+    return KeyHolder(organization_id, key_id, last_used_at, frozenset(scopes), expires_at, member)
+
+
+def find_member_and_enter(organization_id: UUID, member_id: UUID) -> tuple[KeyHolder, str] | None:
+    """An active member with their account's password hash, and sets the organization.
+
+    For those whom a signed token names. One statement.
+    """
+    row = (
+        raw_cursor()
+        .execute(
+            "SELECT f.*, set_config('app.organization_id', f.organization_id::text, true)"
+            " FROM find_member(%s, %s) f",
+            [organization_id, member_id],
+        )
+        .fetchone()
+    )
+    if row is None:
+        return None
+    holder = KeyHolder(row[0], None, None, _EVERY_SCOPE, None, _member(row[0], row[2:]))
+    return holder, row[1]
+
+
+_EVERY_SCOPE = frozenset(Scope.values)
+
+
+def _member(organization_id: UUID, row: Sequence[Any]) -> Membership:
+    values = [organization_id, *row[: len(_MEMBER)]]
+    return Membership.from_db("default", ["organization_id", *_MEMBER], values)
 
 
 def find_organization(slug: str) -> UUID | None:
@@ -85,6 +119,12 @@ def find_organization(slug: str) -> UUID | None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT organization_id FROM find_organization(%s)", [slug])
         row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def find_only_organization() -> UUID | None:
+    """The organization of an instance that has one; None where there are more. One query."""
+    row = raw_cursor().execute("SELECT organization_id FROM find_only_organization()").fetchone()
     return row[0] if row else None
 
 

@@ -1,5 +1,6 @@
 """Organizations, memberships, API keys, record volume."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -8,7 +9,7 @@ from django.utils import timezone
 from apps.core.constraints import one_of
 from apps.core.fields import TenantKey, TenantLink
 from apps.core.ids import uuid7
-from apps.core.models import TenantManager, TenantModel
+from apps.core.models import TenantManager, TenantModel, TenantRow
 from apps.core.tenancy import current
 
 SLUG_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
@@ -110,6 +111,23 @@ class Membership(TenantModel):
         return f"{self.first_name} {self.last_name or ''}".strip() or self.username
 
 
+class Scope(models.TextChoices):
+    """What a key is good for; none implies another, and the member's role still counts.
+
+    Reading; answering and claiming records; changing records, datasets and jobs; managing members,
+    workspaces, webhooks and keys.
+    """
+
+    READ = "read"
+    ANNOTATE = "annotate"
+    WRITE = "write"
+    MANAGE = "manage"
+
+
+def every_scope() -> list[str]:
+    return list(Scope.values)
+
+
 class ApiKey(TenantModel):
     """A member's key; only its digest is kept, and its first characters to recognise it by."""
 
@@ -117,6 +135,7 @@ class ApiKey(TenantModel):
     name = models.CharField(max_length=100, default="default")
     prefix = models.CharField(max_length=16)
     digest = models.CharField(max_length=64)
+    scopes = ArrayField(models.CharField(max_length=20), default=every_scope)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -127,9 +146,38 @@ class ApiKey(TenantModel):
         db_table = "api_key"
         base_manager_name = "objects"
         constraints = [
-            models.UniqueConstraint(fields=["organization", "digest"], name="api_key_digest_unique")
+            models.UniqueConstraint(
+                fields=["organization", "digest"], name="api_key_digest_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(scopes__contained_by=every_scope()), name="api_key_scopes_known"
+            ),
+            models.CheckConstraint(condition=~Q(scopes=[]), name="api_key_scopes_given"),
         ]
         indexes = [models.Index(fields=["digest"], name="api_key_digest")]
 
     def __str__(self) -> str:
         return f"{self.prefix}…"
+
+
+class IdempotentRequest(TenantRow):
+    """A write that a member named with a key, and its answer, until ``expires_at``.
+
+    ``fingerprint`` is the SHA-256 of what was asked for. ``body`` is sealed, since some answers
+    hold what is shown only once.
+    """
+
+    pk = models.CompositePrimaryKey("organization_id", "membership_id", "key")
+    membership = TenantLink(Membership, related_name="+")
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    body = models.BinaryField()
+    expires_at = models.DateTimeField()
+
+    objects = TenantManager()
+
+    class Meta:
+        db_table = "idempotent_request"
+        base_manager_name = "objects"
+        indexes = [models.Index(fields=["expires_at"], name="idempotent_request_expiry")]

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from apps.organizations.models import (
     Plan,
     RecordVolume,
     Role,
+    Scope,
 )
 from apps.users.models import User
 
@@ -201,21 +202,32 @@ def _keep_an_owner(member: Membership) -> None:
 
 @transaction.atomic
 def create_api_key(
-    *, member: Membership, name: str = "default", expires_at: datetime | None = None
+    *,
+    member: Membership,
+    name: str = "default",
+    scopes: Collection[str] = Scope.values,
+    expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
     """Issue a key; returns the row and the key itself, which is shown this once.
 
     The key has 256 random bits behind the prefix ``sw_``; only its SHA-256 is kept.
+    Raises ``InvalidError`` for no scope or an unknown one, and for an end in the past.
     """
+    if not scopes or not set(scopes) <= set(Scope.values):
+        raise InvalidError(f"A key has one or more of the scopes {', '.join(Scope.values)}.")
+    if expires_at is not None and expires_at <= timezone.now():
+        raise InvalidError("A key cannot expire in the past.")
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     row = ApiKey.objects.create(
         membership=member,
         name=name,
         prefix=key[:10],
         digest=directory.digest(key),
+        scopes=[scope for scope in Scope.values if scope in scopes],
         expires_at=expires_at,
     )
-    emit("api_key.created", object_id=row.id, payload={"member": str(member.id), "name": name})
+    payload = {"member": str(member.id), "name": name, "scopes": row.scopes}
+    emit("api_key.created", object_id=row.id, payload=payload)
     return row, key
 
 
@@ -230,6 +242,8 @@ def revoke_api_key(*, key_id: UUID) -> None:
 
 def note_key_use(holder: directory.KeyHolder) -> None:
     """Remember that a key was used, to five minutes' precision: one write per key and span."""
+    if holder.key_id is None:
+        return
     now = timezone.now()
     if holder.last_used_at is None or holder.last_used_at < now - timedelta(minutes=5):
         ApiKey.objects.filter(id=holder.key_id).update(last_used_at=now)

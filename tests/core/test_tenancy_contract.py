@@ -30,6 +30,7 @@ GLOBAL_UNIQUES = {"organization_pkey", "organization_slug_key"}
 CROSSING_INDEXES = {
     "api_key_digest": "find_api_key, before the tenant is known",
     "membership_user": "find_memberships, before the tenant is known",
+    "idempotent_request_expiry": "the operator's sweep over expired answers",
     "lease_expiry": "the operator's sweep over expired leases",
     "job_waiting": "the operator's sweep over waiting jobs",
     "record_search_document": "the search function, with a lexeme of the dataset",

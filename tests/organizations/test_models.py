@@ -55,6 +55,15 @@ def test_a_key_is_one_key(owner: Membership) -> None:
     refuses("api_key_digest_unique", ApiKey.objects.create, **values)
 
 
+@pytest.mark.parametrize(
+    ("scopes", "constraint"),
+    [(["read", "everything"], "api_key_scopes_known"), ([], "api_key_scopes_given")],
+)
+def test_a_key_has_known_scopes(owner: Membership, scopes: list[str], constraint: str) -> None:
+    values = {"membership": owner, "digest": "d", "prefix": "sw_1"}
+    refuses(constraint, ApiKey.objects.create, **values, scopes=scopes)
+
+
 def test_an_address_is_one_account_however_it_is_written() -> None:
     User.objects.create(email="Ann@example.org")
     refuses("user_account_email_unique", User.objects.create, email="ann@EXAMPLE.org")

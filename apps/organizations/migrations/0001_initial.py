@@ -1,6 +1,8 @@
 import apps.core.fields
 import apps.core.ids
 import apps.core.tenancy
+import apps.organizations.models
+import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
@@ -9,27 +11,43 @@ from apps.core.isolation import Isolate
 from django.db import migrations, models
 
 
-# What must be known before the tenant is: whose key this is, which organization answers to this
-# name, and where an account is a member. Each function answers that one question and no other,
-# and only for the application. Without pg_temp at the end of the path a temporary table of the
+# What must be known before the tenant is: whose key this is, who a bearer token names, which
+# organization answers to this name or is the only one, and where an account is a member. Each
+# function answers that one question and no other, and only for the application. Without pg_temp at the end of the path a temporary table of the
 # caller's would come before the real one, and be read with the operator's rights.
 LOOKUPS = """
 CREATE FUNCTION find_api_key(key_digest text)
-RETURNS TABLE (organization_id uuid, key_id uuid, last_used_at timestamptz, id uuid,
-    inserted_at timestamptz, updated_at timestamptz, user_id uuid, username text,
-    first_name text, last_name text, role text, is_active boolean)
+RETURNS TABLE (organization_id uuid, key_id uuid, last_used_at timestamptz, scopes text[],
+    expires_at timestamptz, id uuid, inserted_at timestamptz, updated_at timestamptz, user_id uuid,
+    username text, first_name text, last_name text, role text, is_active boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    SELECT k.organization_id, k.id, k.last_used_at, m.id, m.inserted_at, m.updated_at, m.user_id,
+    SELECT k.organization_id, k.id, k.last_used_at, k.scopes::text[], k.expires_at,
+        m.id, m.inserted_at, m.updated_at, m.user_id,
         m.username::text, m.first_name::text, m.last_name::text, m.role::text, m.is_active
     FROM api_key k
     JOIN membership m ON m.organization_id = k.organization_id AND m.id = k.membership_id
     WHERE k.digest = key_digest AND k.revoked_at IS NULL AND m.is_active
       AND (k.expires_at IS NULL OR k.expires_at > now())
 $$;
+CREATE FUNCTION find_member(wanted_organization uuid, wanted_member uuid)
+RETURNS TABLE (organization_id uuid, password text, id uuid,
+    inserted_at timestamptz, updated_at timestamptz, user_id uuid, username text,
+    first_name text, last_name text, role text, is_active boolean)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT m.organization_id, u.password::text, m.id, m.inserted_at, m.updated_at, m.user_id,
+        m.username::text, m.first_name::text, m.last_name::text, m.role::text, m.is_active
+    FROM membership m JOIN user_account u ON u.id = m.user_id AND u.is_active
+    WHERE m.organization_id = wanted_organization AND m.id = wanted_member AND m.is_active
+$$;
 CREATE FUNCTION find_organization(wanted_slug text)
 RETURNS TABLE (organization_id uuid, organization_name text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT id, name::text FROM organization WHERE slug = wanted_slug
+$$;
+CREATE FUNCTION find_only_organization()
+RETURNS TABLE (organization_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT id FROM organization WHERE (SELECT count(*) FROM (SELECT FROM organization LIMIT 2)) = 1
 $$;
 CREATE FUNCTION find_memberships(account uuid)
 RETURNS TABLE (organization_id uuid, slug text, organization_name text, membership_id uuid)
@@ -39,20 +57,28 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     WHERE m.user_id = account AND m.is_active ORDER BY o.slug
 $$;
 ALTER FUNCTION find_api_key(text) OWNER TO stoneware_operator;
+ALTER FUNCTION find_member(uuid, uuid) OWNER TO stoneware_operator;
 ALTER FUNCTION find_organization(text) OWNER TO stoneware_operator;
+ALTER FUNCTION find_only_organization() OWNER TO stoneware_operator;
 ALTER FUNCTION find_memberships(uuid) OWNER TO stoneware_operator;
 SET LOCAL ROLE stoneware_operator;
 REVOKE ALL ON FUNCTION find_api_key(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION find_member(uuid, uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_organization(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION find_only_organization() FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_memberships(uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION find_api_key(text) TO stoneware_app;
+GRANT EXECUTE ON FUNCTION find_member(uuid, uuid) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_organization(text) TO stoneware_app;
+GRANT EXECUTE ON FUNCTION find_only_organization() TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_memberships(uuid) TO stoneware_app;
 RESET ROLE;
 """
 DROP_LOOKUPS = """
 DROP FUNCTION find_api_key(text);
+DROP FUNCTION find_member(uuid, uuid);
 DROP FUNCTION find_organization(text);
+DROP FUNCTION find_only_organization();
 DROP FUNCTION find_memberships(uuid);
 """
 
@@ -109,6 +135,7 @@ class Migration(migrations.Migration):
                 ('name', models.CharField(default='default', max_length=100)),
                 ('prefix', models.CharField(max_length=16)),
                 ('digest', models.CharField(max_length=64)),
+                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=20), default=apps.organizations.models.every_scope, size=None)),
                 ('expires_at', models.DateTimeField(blank=True, null=True)),
                 ('last_used_at', models.DateTimeField(blank=True, null=True)),
                 ('revoked_at', models.DateTimeField(blank=True, null=True)),
@@ -117,6 +144,24 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'api_key',
                 'base_manager_name': 'objects',
+            },
+        ),
+        migrations.CreateModel(
+            name='IdempotentRequest',
+            fields=[
+                ('pk', models.CompositePrimaryKey('organization_id', 'membership_id', 'key', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('key', models.CharField(max_length=255)),
+                ('fingerprint', models.CharField(max_length=64)),
+                ('status', models.PositiveSmallIntegerField()),
+                ('body', models.BinaryField()),
+                ('expires_at', models.DateTimeField()),
+                ('membership', apps.core.fields.TenantLink(related_name='+', to='organizations.membership')),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+            ],
+            options={
+                'db_table': 'idempotent_request',
+                'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['expires_at'], name='idempotent_request_expiry')],
             },
         ),
         migrations.CreateModel(
@@ -163,9 +208,18 @@ class Migration(migrations.Migration):
             model_name='apikey',
             constraint=models.UniqueConstraint(fields=('organization', 'digest'), name='api_key_digest_unique'),
         ),
+        migrations.AddConstraint(
+            model_name='apikey',
+            constraint=models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['read', 'annotate', 'write', 'manage'])), name='api_key_scopes_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='apikey',
+            constraint=models.CheckConstraint(condition=models.Q(('scopes', []), _negated=True), name='api_key_scopes_given'),
+        ),
         Isolate("Organization", tenant_column="id"),
         Isolate("RecordVolume", top=True),
         Isolate("Membership", top=True),
         Isolate("ApiKey"),
+        Isolate("IdempotentRequest"),
         migrations.RunSQL(LOOKUPS, reverse_sql=DROP_LOOKUPS),
     ]
