@@ -1,7 +1,7 @@
 """Writes of answers: save, delete, bring along with records, recompute after a rule change."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -212,7 +212,7 @@ def clean_responses(
         if given.user_id not in known_users:
             raise InvalidError(f"user_id={given.user_id} does not exist")
         values = clean_response(schema, given.values, given.status, fields)
-        cleaned.append(ResponseInput(given.user_id, given.status, values))
+        cleaned.append(replace(given, values=values))
     return cleaned
 
 
@@ -220,7 +220,8 @@ def clean_responses(
 def import_responses(*, dataset: Dataset, responses: Sequence[tuple[UUID, ResponseInput]]) -> None:
     """Upsert ``(record id, cleaned response)`` pairs by (record, user).
 
-    They register their authors in the dataset, count against no quota, and end no lease.
+    They register their authors in the dataset, count against no quota, and end no lease. An answer
+    that was there keeps the time at which it was first given.
     """
     if not responses:
         return
@@ -236,7 +237,7 @@ def import_responses(*, dataset: Dataset, responses: Sequence[tuple[UUID, Respon
                 dataset=dataset,
                 status=given.status,
                 values=given.values or {},
-                inserted_at=now,
+                inserted_at=given.inserted_at or now,
                 updated_at=now,
             )
             for record_id, given in responses

@@ -69,6 +69,10 @@ class Listener:
     on_progress: Callable[[Summary], None] = field(default=lambda summary: None)
 
 
+# Makes the record of a row, inside the organization. Raises a ``DomainError`` with the reason.
+Composer = Callable[[DatasetSchema, Row], RecordInput]
+
+
 def import_table(
     *,
     organization_id: UUID,
@@ -87,13 +91,43 @@ def import_table(
     """
     if table.columns is not None:
         mapping.check_columns(table.columns)
-    importer = _Importer(organization_id, dataset_id, table, mapping, listener or Listener())
-    for chunk in _chunks(table.rows):
+    composer = _composer(table, mapping)
+    return import_rows(organization_id, dataset_id, table.rows, composer, listener)
+
+
+def import_rows(
+    organization_id: UUID,
+    dataset_id: UUID,
+    rows: Iterable[Row],
+    composer: Composer,
+    listener: Listener | None = None,
+) -> Summary:
+    """Store the records that ``composer`` makes of the rows; errors are those of import_table."""
+    importer = Importer(organization_id, dataset_id, composer, listener or Listener())
+    for chunk in chunks(rows):
         importer.take(chunk)
     return importer.summary
 
 
-def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _composer(table: Table, mapping: ColumnMapping) -> Composer:
+    people = People()
+    may_be_ours = not mapping.is_told and not table.from_text
+
+    def composed(schema: DatasetSchema, row: Row) -> RecordInput:
+        if may_be_ours and is_own_form(row.values, schema):
+            return read_own_form(row.values, schema=schema, people=people)
+        return compose(
+            row.values,
+            mapping=mapping,
+            schema=schema,
+            people=people,
+            from_text=table.from_text,
+        )
+
+    return composed
+
+
+def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """At most 500 rows and about 16 MB at a time."""
     chunk: list[Row] = []
     size = 0
@@ -110,28 +144,24 @@ def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
 _Pair = tuple[Row, RecordInput]
 
 
-class _Importer:
+class Importer:
     """One import under way."""
 
     def __init__(
-        self,
-        organization_id: UUID,
-        dataset_id: UUID,
-        table: Table,
-        mapping: ColumnMapping,
-        listener: Listener,
+        self, organization_id: UUID, dataset_id: UUID, composer: Composer, listener: Listener
     ) -> None:
         self.organization_id = organization_id
         self.dataset_id = dataset_id
-        self.table = table
-        self.mapping = mapping
+        self.composer = composer
         self.listener = listener
-        self.people = People()
         self.summary = Summary()
         self.rejects: list[Reject] = []
 
-    def take(self, chunk: list[Row]) -> None:
-        """Store the good rows of a chunk in one transaction and report the others."""
+    def take(self, chunk: list[Row]) -> list[UpsertedRecord]:
+        """Store the good rows of a chunk in one transaction and report the others.
+
+        Returns what became of the good ones.
+        """
         self.rejects = []
         stored: list[UpsertedRecord] = []
         with enter(self.organization_id):
@@ -146,6 +176,7 @@ class _Importer:
         for reject in sorted(self.rejects, key=lambda reject: reject.row.number):
             self.listener.on_reject(reject)
         self.listener.on_progress(self.summary)
+        return stored
 
     def _schema(self) -> DatasetSchema:
         """The dataset as it is now: people may change it during a long import."""
@@ -162,23 +193,11 @@ class _Importer:
                 self._reject(row, row.problem)
                 continue
             try:
-                item = self._compose(schema, row)
+                item = self.composer(schema, row)
             except DomainError as error:
                 self._reject(row, error.message)
             else:
                 yield row, item
-
-    def _compose(self, schema: DatasetSchema, row: Row) -> RecordInput:
-        may_be_ours = not self.mapping.is_told and not self.table.from_text
-        if may_be_ours and is_own_form(row.values, schema):
-            return read_own_form(row.values, schema=schema, people=self.people)
-        return compose(
-            row.values,
-            mapping=self.mapping,
-            schema=schema,
-            people=self.people,
-            from_text=self.table.from_text,
-        )
 
     def _store(self, schema: DatasetSchema, pairs: list[_Pair]) -> list[UpsertedRecord]:
         """All at once if possible; else without those that break a rule; else by halves."""

@@ -9,10 +9,12 @@ One object a line::
                     "values": {"sentiment": {"value": "mixed"}}, "inserted_at": "…"}],
      "vectors": {"text": [0.1, …]}}
 
-``status`` and ``inserted_at`` are told, not read: the status follows from the answers.
+The record's ``status`` is told, not read: it follows from the answers. ``inserted_at`` is when the
+answer was first given, in UTC unless it names another zone.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from apps.core.errors import InvalidError
@@ -46,13 +48,16 @@ def read_own_form(
     given_id = values.get("id")
     fields, metadata = _object(values, "fields"), _object(values, "metadata")
     id = None if given_id is None else external_id(given_id)
+    responses = [_response(one, schema, people) for one in _objects(values, "responses")]
+    if len({one.user_id for one in responses}) < len(responses):
+        raise InvalidError("found several responses for the same user")
     return RecordInput(
         external_id=id or digest_id(fields or {}, metadata or {}),
         fields=fields,
         metadata=metadata if "metadata" in values else {},
         sets_metadata="metadata" in values,
         suggestions=[_suggestion(one, schema) for one in _objects(values, "suggestions")],
-        responses=[_response(one, schema, people) for one in _objects(values, "responses")],
+        responses=responses,
         vectors=_object(values, "vectors") or {},
     )
 
@@ -83,7 +88,19 @@ def _response(given: Mapping[str, Any], schema: DatasetSchema, people: People) -
         values={
             name: {"value": answer(schema, name, _bare(value))} for name, value in values.items()
         },
+        inserted_at=moment(given.get("inserted_at")),
     )
+
+
+def moment(value: Any) -> datetime | None:
+    """A time in ISO 8601, UTC when it names no zone; None for None. Raises ``InvalidError``."""
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidError(f"{str(value)[:50]!r} is not a time in ISO 8601") from error
 
 
 def _bare(value: Any) -> Any:

@@ -135,7 +135,8 @@ def clean_suggestion(
 _INSERT = """
 INSERT INTO record (organization_id, id, dataset_id, external_id, fields, metadata, status,
     inserted_at, updated_at)
-SELECT %(o)s, id, %(d)s, external_id, fields::jsonb, metadata::jsonb, %(pending)s, %(now)s, %(now)s
+SELECT %(o)s, id, %(d)s, external_id, fields::jsonb, metadata::jsonb, %(pending)s,
+    coalesce(inserted_at, %(now)s), %(now)s
 FROM stage_record ORDER BY external_id
 ON CONFLICT (organization_id, dataset_id, external_id) DO NOTHING
 """
@@ -277,7 +278,7 @@ class _Upsert:
             self.cursor,
             "stage_record",
             'id uuid, external_id text COLLATE "C", fields text, metadata text, body text,'
-            " certainty float8",
+            " certainty float8, inserted_at timestamptz",
             [
                 (
                     str(row.id),
@@ -286,6 +287,7 @@ class _Upsert:
                     staging.as_json(row.metadata),
                     staging.as_text(searchable_text(row.fields, shape)),
                     str(_certainty(item.suggestions)),
+                    item.inserted_at.isoformat() if item.inserted_at else staging.NULL,
                 )
                 for row, item in inserts
             ],

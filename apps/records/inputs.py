@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,11 +20,15 @@ class SuggestionInput:
 
 @dataclass(slots=True)
 class ResponseInput:
-    """A member's answers, brought along with the record."""
+    """A member's answers, brought along with the record.
+
+    ``inserted_at``, when they were first given, counts for new answers; None is now.
+    """
 
     user_id: UUID
     status: str
     values: Mapping[str, Any] | None
+    inserted_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -32,7 +37,7 @@ class RecordInput:
 
     On an update ``fields`` None keeps them, ``sets_metadata`` False keeps the metadata;
     suggestions, vectors and responses are upserted one by one and others are kept. ``vectors``
-    are lists of numbers, or arrays of float32.
+    are lists of numbers, or arrays of float32. ``inserted_at`` of a new record; None is now.
     """
 
     fields: Mapping[str, Any] | None = None
@@ -43,3 +48,4 @@ class RecordInput:
     vectors: Mapping[str, Any] = field(default_factory=dict)
     responses: Sequence[ResponseInput] = ()
     sets_metadata: bool = True
+    inserted_at: datetime | None = None

@@ -14,6 +14,7 @@ from apps.records.models import Record
 from tests.exchange.conftest import import_bytes, import_lines
 
 DEEP = b'{"text": ' + b"[" * 1_000 + b"]" * 1_000 + b"}"
+TIMED = b'{"user": "anna", "status": "draft", "values": {}, "inserted_at": %s}'
 HOSTILE_LINES = [
     (b'{"text": "no end', "not valid JSON"),
     (b'{"text": "latin-1: \xe9"}', "not valid UTF-8 at byte 20"),
@@ -51,11 +52,28 @@ HOSTILE_LINES = [
     (b'{"fields": {"text": "x"}, "responses": [{"user": "nobody"}]}', "nobody has the username"),
     (b'{"fields": {"text": "x"}, "responses": [{"status": "draft"}]}', "without the username"),
     (b'{"fields": {"text": "x"}, "suggestions": [{"question": "?", "value": 1}]}', "unknown"),
+    (b'{"fields": {"text": "x"}, "responses": [' + TIMED % b'"noon"' + b"]}", "not a time"),
+    (b'{"fields": {"text": "x"}, "responses": [' + TIMED % b"5" + b"]}", "not a time"),
+    (
+        b'{"fields": {"text": "x"}, "responses": ['
+        + TIMED % b'"0001-01-01T00:00:00+14:00"'
+        + b"]}",
+        "not a time",
+    ),
+    (
+        b'{"fields": {"text": "x"}, "responses": [' + b",".join([TIMED % b"null"] * 2) + b"]}",
+        "several responses for the same user",
+    ),
     (b'{"fields": "x"}', "fields must be an object"),
     (b'{"fields": {"text": "x"}, "suggestions": {"a": 1}}', "list of objects"),
     (b'{"id": "unknown", "suggestions": []}', "fields cannot be empty"),
     (b'{"color": "red"}', "no value for any field"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _anna(make_member):
+    make_member(username="anna")
 
 
 @pytest.mark.parametrize(("line", "reason"), HOSTILE_LINES, ids=[r for _, r in HOSTILE_LINES])

@@ -50,7 +50,12 @@ FULL = {
                 "entities": {"value": [{"label": "place", "start": 6, "end": 10}]},
             },
         },
-        {"user": "ben", "status": "draft", "values": {"quality": {"value": 1}}},
+        {
+            "user": "ben",
+            "status": "draft",
+            "values": {"quality": {"value": 1}},
+            "inserted_at": "2024-02-29T23:59:59.123456",
+        },
         {"user": "cleo", "status": "discarded", "values": {}},
     ],
     "vectors": {"v": [0.1, -2.5, 3e-05]},
@@ -86,17 +91,33 @@ def test_everything_about_a_record_survives_jsonl(dataset, make_rich_dataset):
     assert line["status"] == "completed"
     assert line["vectors"] == FULL["vectors"]
     assert [one["user"] for one in line["responses"]] == ["anna", "ben", "cleo"]
-    assert without_times(export_lines(other)) == without_times(export_lines(dataset))
+    assert export_bytes(other) == exported
     assert RecordTask.objects.get(dataset=other).certainty == 0.1
 
 
 def test_an_export_onto_its_own_dataset_changes_nothing(dataset):
     import_lines(dataset, FULL, {"id": "b", "fields": {"text": "two"}})
-    before = export_lines(dataset)
-    result = import_bytes(dataset, export_bytes(dataset))
+    before = export_bytes(dataset)
+    result = import_bytes(dataset, before)
     assert result.counts == (2, 0, 2, 0)
-    assert without_times(export_lines(dataset)) == without_times(before)
+    assert export_bytes(dataset) == before
     assert Response.objects.count() == 3
+
+
+def test_the_time_of_an_answer_is_read_in_any_zone(dataset):
+    for time in ("2024-03-01T01:30:00+02:00", "2024-02-29T23:30:00Z", "2024-02-29T23:30:00"):
+        response = {"user": "anna", "status": "draft", "values": {}, "inserted_at": time}
+        import_lines(dataset, {"id": time, "fields": {"text": "x"}, "responses": [response]})
+    times = [line["responses"][0]["inserted_at"] for line in export_lines(dataset)]
+    assert times == ["2024-02-29T23:30:00"] * 3
+
+
+def test_an_answer_that_was_there_keeps_its_time(dataset):
+    import_lines(dataset, FULL)
+    before = export_lines(dataset)[0]["responses"][0]["inserted_at"]
+    response = {**FULL["responses"][0], "inserted_at": "2001-01-01T00:00:00"}
+    import_lines(dataset, {**FULL, "responses": [response]})
+    assert export_lines(dataset)[0]["responses"][0]["inserted_at"] == before
 
 
 def test_an_export_is_the_same_bytes_each_time(dataset):
