@@ -29,6 +29,7 @@ SEEN_THROUGH_ANOTHER = {
     "annotator": "its dataset; read for the caller, or by those who see the dataset's progress",
     "lease": "its holder; read for the caller alone",
     "job_item": "its job",
+    "job_reject": "its job",
     "suggester_settings": "its question",
     "trained_head": "its question; read by jobs alone",
     "workspace_membership": "its workspace, through the permission table",

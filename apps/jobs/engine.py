@@ -17,7 +17,13 @@ from apps.core.errors import DomainError
 from apps.core.tenancy import enter
 from apps.events.log import act_as
 from apps.jobs import kinds, leases, runs
-from apps.jobs.errors import AbandonJobError, LostError, PauseJobError, RetryLaterError
+from apps.jobs.errors import (
+    AbandonJobError,
+    BrokenChainError,
+    LostError,
+    PauseJobError,
+    RetryLaterError,
+)
 from apps.jobs.kinds import Kind, Planned, Work
 from apps.jobs.models import Job, JobItem, JobState
 from apps.jobs.pool import give_back
@@ -63,6 +69,8 @@ def _run_slice(organization_id: UUID, job_id: UUID, deadline: float) -> bool:
             pass  # another run goes on, or people stopped the job
         except AbandonJobError as error:
             runs.abandon(run, state=JobState.CANCELLED, reason=str(error))
+        except BrokenChainError:
+            runs.abandon(run, state=JobState.FAILED)
         except PauseJobError as error:
             runs.pause(run, reason=str(error))
         except DomainError as error:
@@ -154,11 +162,17 @@ def attempt(work: Work, kind: Kind[Any, Any]) -> None:
         leases.postpone(work)
         raise
     except DomainError as error:
-        leases.fail(work, error=error.message, for_good=True)
+        _fail(work, kind, error.message, for_good=True)
     except Exception as error:
         _logger.warning("Job %s, item %s failed", work.job.id, work.seq, exc_info=True)
         last = work.failures + 1 >= kind.max_attempts
-        leases.fail(work, error=_in_words(error), for_good=last)
+        _fail(work, kind, _in_words(error), for_good=last)
+
+
+def _fail(work: Work, kind: Kind[Any, Any], error: str, *, for_good: bool) -> None:
+    leases.fail(work, error=error, for_good=for_good)
+    if for_good and kind.is_chain:
+        raise BrokenChainError(error)
 
 
 def _in_words(error: Exception) -> str:

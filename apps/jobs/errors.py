@@ -11,6 +11,10 @@ class AbandonJobError(SteeringError):
     """What the job works on is gone: cancel it. The message tells people why."""
 
 
+class BrokenChainError(SteeringError):
+    """An item failed on which all later ones depend: the job fails with it."""
+
+
 class PauseJobError(SteeringError):
     """Going on is pointless until somebody acts, e.g. tops up a budget: pause the job."""
 

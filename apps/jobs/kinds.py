@@ -55,8 +55,13 @@ class Kind(ABC, Generic[_Material, _Result]):
     ``compute`` between them holds neither transaction nor connection, so it may take long.
     ``write`` commits together with the item's completion: it happens exactly once. ``compute``
     may be repeated when a worker dies, or fails up to ``max_attempts`` times.
+
+    With ``is_chain`` each item leads to the next: ``plan`` yields the first one, with size 0,
+    and ``write`` calls ``chain.advance`` and ``chain.append``. An item that fails for good then
+    fails the job, which goes on there when it is retried.
     """
 
+    is_chain: ClassVar[bool] = False
     concurrency: ClassVar[int] = 1  # items of one job at the same time, each in a thread
     max_attempts: ClassVar[int] = 3
 

@@ -69,6 +69,7 @@ class Job(TenantModel):
     ``dataset_id`` is no foreign key, as datasets lie above: who deletes one calls
     ``services.delete_dataset_jobs``. At most one unfinished job of a kind has the same
     ``subject``. ``run`` counts the runs; the newest holds the job until ``run_until``.
+    ``secret`` is sealed (``apps.core.sealing``) and forgotten when the job ends.
     """
 
     kind = models.CharField(max_length=60)
@@ -76,6 +77,7 @@ class Job(TenantModel):
     dataset_id = models.UUIDField(null=True)
     subject = models.CharField(max_length=100, null=True)
     params = models.JSONField(default=dict)
+    secret = models.BinaryField(null=True)
     state = models.CharField(max_length=10, choices=JobState, default=JobState.QUEUED)
     total = models.PositiveIntegerField(default=0)
     done = models.PositiveIntegerField(default=0)
@@ -103,6 +105,10 @@ class Job(TenantModel):
                 condition=Q(state__in=ENDED, finished_at__isnull=False)
                 | (~Q(state__in=ENDED) & Q(finished_at__isnull=True)),
                 name="job_ended_has_finished_at",
+            ),
+            models.CheckConstraint(
+                condition=Q(secret__isnull=True) | ~Q(state__in=ENDED),
+                name="job_ended_has_no_secret",
             ),
             models.UniqueConstraint(
                 fields=["organization", "kind", "subject"],
@@ -195,3 +201,26 @@ class JobItem(TenantRow):
                 name="job_item_failed",
             ),
         ]
+
+
+class JobRejectQuerySet(models.QuerySet["JobReject"]):
+    def in_order(self) -> "JobRejectQuerySet":
+        return self.order_by("number")
+
+
+class JobReject(TenantRow):
+    """A unit of a job, e.g. a row of an import, that was left out, and why.
+
+    ``number`` counts from 0 in the order of the source.
+    """
+
+    pk = models.CompositePrimaryKey("organization_id", "job_id", "number")
+    job = TenantLink(Job, related_name="rejects")
+    number = models.PositiveBigIntegerField()
+    reason = models.TextField()
+
+    objects = TenantManager.from_queryset(JobRejectQuerySet)()
+
+    class Meta:
+        db_table = "job_reject"
+        base_manager_name = "objects"

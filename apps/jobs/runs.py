@@ -111,11 +111,12 @@ def let_go(run: Run) -> bool:
         return job.state == JobState.RUNNING and items.free(run=run.number + 1).exists()
 
 
-def abandon(run: Run, *, state: JobState, reason: str) -> None:
-    """End the job as cancelled or failed, with the reason as the first of its errors."""
+def abandon(run: Run, *, state: JobState, reason: str | None = None) -> None:
+    """End the job as cancelled or failed, with a reason as the first of its errors."""
     with enter(run.organization_id), _locked(run) as job:
         if job is not None and not job.has_ended:
-            job.error_sample = [{"seq": None, "error": reason}, *job.error_sample]
+            if reason is not None:
+                job.error_sample = [{"seq": None, "error": reason}, *job.error_sample]
             end(job, state)
 
 
@@ -129,12 +130,16 @@ def pause(run: Run, *, reason: str) -> None:
 
 
 def end(job: Job, state: JobState) -> None:
-    """Note the end of a job whose row the caller has locked; what is open is cancelled."""
+    """Note the end of a job whose row the caller has locked; what is open is cancelled.
+
+    Its secret is forgotten.
+    """
     JobItem.objects.filter(job=job, state__in=OPEN).update(state=ItemState.CANCELLED, run=None)
     changed = Job.objects.filter(id=job.id, state__in=UNFINISHED).update(
         state=state,
         error_sample=job.error_sample,
         finished_at=Now(),
+        secret=None,
         run_until=None,
         updated_at=timezone.now(),
     )

@@ -6,9 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import F, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.core.errors import ConflictError, InvalidError
+from apps.core.ids import uuid7
+from apps.core.sealing import BrokenSealError, seal, unseal
 from apps.core.tenancy import current
 from apps.events.log import emit
 from apps.jobs import doorbell, kinds, runs
@@ -31,23 +35,28 @@ def enqueue(
     dataset_id: UUID | None = None,
     subject: str | None = None,
     created_by: Membership | None = None,
+    secret: str | None = None,
 ) -> Job:
     """Queue a job; a worker hears of it when the transaction commits.
 
-    ``params`` is JSON for the kind. ``subject``, e.g. a question's id, allows one unfinished job
-    of the kind at a time: raises ``ConflictError``. Raises ``InvalidError`` for an unknown kind.
+    ``params`` is JSON for the kind; ``secret`` is kept sealed until the job ends. ``subject``,
+    e.g. a question's id, allows one unfinished job of the kind at a time: raises
+    ``ConflictError``. Raises ``InvalidError`` for an unknown kind.
     """
     if not kinds.is_known(kind):
         raise InvalidError(f"Unknown kind of job: {kind}.")
+    id = uuid7()
     try:
         with transaction.atomic():
             job = Job.objects.create(
+                id=id,
                 kind=kind,
                 params=dict(params or {}),
                 workspace=workspace,
                 dataset_id=dataset_id,
                 subject=subject,
                 created_by=created_by,
+                secret=None if secret is None else seal(secret, context=_context(id)),
             )
     except IntegrityError as error:
         raise ConflictError("Such a job is running already.") from error
@@ -123,6 +132,7 @@ def retry_failed(*, job: Job) -> Job:
     if row.state not in {JobState.DONE, JobState.FAILED}:
         raise _refusal(row, "retried")
     items = JobItem.objects.filter(job=row, state=ItemState.FAILED)
+    size = items.aggregate(size=Coalesce(Sum("size"), 0))["size"]
     retried = items.update(
         state=ItemState.PENDING, failures=0, losses=0, error=None, available_at=None
     )
@@ -132,7 +142,7 @@ def retry_failed(*, job: Job) -> Job:
         with transaction.atomic():
             Job.objects.filter(id=row.id).update(
                 state=JobState.QUEUED,
-                failed=0,
+                failed=F("failed") - size,
                 error_sample=[],
                 finished_at=None,
                 updated_at=timezone.now(),
@@ -148,6 +158,24 @@ def retry_failed(*, job: Job) -> Job:
 def delete_dataset_jobs(*, dataset_id: UUID) -> None:
     """Delete the jobs of a dataset that is being deleted; running ones notice and stop."""
     Job.objects.of_dataset(dataset_id).delete()
+
+
+def read_secret(job: Job) -> str | None:
+    """The secret the job was given; None when there was none, or the job ended meanwhile.
+
+    Raises ``InvalidError`` when its key is gone.
+    """
+    sealed = Job.objects.values_list("secret", flat=True).get(id=job.id)
+    if sealed is None:
+        return None
+    try:
+        return unseal(bytes(sealed), context=_context(job.id))
+    except BrokenSealError as error:
+        raise InvalidError("The job's token can no longer be read; start the job anew.") from error
+
+
+def _context(id: UUID) -> str:
+    return f"job {id}"
 
 
 def _again(job: Job) -> Job:

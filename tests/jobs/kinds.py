@@ -9,7 +9,7 @@ from uuid import UUID
 from apps.core.errors import InvalidError
 from apps.events.log import emit
 from apps.events.models import Event
-from apps.jobs import kinds
+from apps.jobs import chain, kinds
 from apps.jobs.errors import AbandonJobError, PauseJobError, RetryLaterError
 from apps.jobs.kinds import Kind, Planned, Work
 from apps.jobs.models import Job
@@ -52,10 +52,30 @@ class CountTogether(Count):
     concurrency = 4
 
 
+class CountInChain(Count):
+    """The same, each number leading to the next; odd ones are left out."""
+
+    is_chain = True
+
+    def plan(self, job: Job, *, organization_id: UUID) -> Iterator[Planned]:
+        yield Planned({"number": 0}, size=0)
+
+    def write(self, work: Work, result: int) -> Decimal:
+        cost = super().write(work, result)
+        number = work.payload["number"]
+        if number + 1 < work.job.params["items"]:
+            chain.append(work, {"number": number + 1})
+        if number % 2:
+            chain.reject(work, {number: "odd"})
+        chain.advance(work, done=1 - number % 2, failed=number % 2, expected=3)
+        return cost
+
+
 def offer_all() -> None:
-    """Register the kinds ``count`` and ``count_together``."""
+    """Register the kinds ``count``, ``count_together`` and ``count_in_chain``."""
     kinds.offer("count", "tests.jobs.kinds.Count")
     kinds.offer("count_together", "tests.jobs.kinds.CountTogether")
+    kinds.offer("count_in_chain", "tests.jobs.kinds.CountInChain")
 
 
 def stored(job: Job) -> list[int]:

@@ -19,6 +19,7 @@ from apps.jobs.services import (
     delete_dataset_jobs,
     enqueue,
     pause_job,
+    read_secret,
     resume_job,
     retry_failed,
 )
@@ -181,3 +182,20 @@ def _kind() -> Any:
     from apps.jobs import kinds
 
     return kinds.load("count")
+
+
+def test_a_secret_is_sealed_and_forgotten_with_the_end() -> None:
+    job = enqueue(kind="count", params={"items": 1}, secret="hf_secret")
+    job = Job.objects.get(id=job.id)
+    assert b"hf_secret" not in bytes(job.secret)
+    assert read_secret(job) == "hf_secret"
+    cancel_job(job=job)
+    assert read_secret(job) is None
+    assert Job.objects.get(id=job.id).secret is None
+
+
+def test_the_secret_of_an_ended_job_is_refused_by_the_database() -> None:
+    job = enqueue(kind="count", params={"items": 1})
+    cancel_job(job=job)
+    with pytest.raises(IntegrityError, match="no_secret"), transaction.atomic():
+        Job.objects.filter(id=job.id).update(secret=b"x")

@@ -28,6 +28,7 @@ class Migration(migrations.Migration):
                 ('dataset_id', models.UUIDField(null=True)),
                 ('subject', models.CharField(max_length=100, null=True)),
                 ('params', models.JSONField(default=dict)),
+                ('secret', models.BinaryField(null=True)),
                 ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('paused', 'Paused'), ('cancelling', 'Cancelling'), ('cancelled', 'Cancelled'), ('done', 'Done'), ('failed', 'Failed')], default='queued', max_length=10)),
                 ('total', models.PositiveIntegerField(default=0)),
                 ('done', models.PositiveIntegerField(default=0)),
@@ -70,6 +71,20 @@ class Migration(migrations.Migration):
                 'base_manager_name': 'objects',
             },
         ),
+        migrations.CreateModel(
+            name='JobReject',
+            fields=[
+                ('pk', models.CompositePrimaryKey('organization_id', 'job_id', 'number', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('number', models.PositiveBigIntegerField()),
+                ('reason', models.TextField()),
+                ('job', apps.core.fields.TenantLink(related_name='rejects', to='jobs.job')),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+            ],
+            options={
+                'db_table': 'job_reject',
+                'base_manager_name': 'objects',
+            },
+        ),
         migrations.AddIndex(
             model_name='job',
             index=models.Index(fields=['organization', 'dataset_id', 'id'], name='job_dataset'),
@@ -96,6 +111,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='job',
+            constraint=models.CheckConstraint(condition=models.Q(('secret__isnull', True), models.Q(('state__in', ('cancelled', 'done', 'failed')), _negated=True), _connector='OR'), name='job_ended_has_no_secret'),
+        ),
+        migrations.AddConstraint(
+            model_name='job',
             constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('queued', 'running', 'cancelling', 'paused')), ('subject__isnull', False)), fields=('organization', 'kind', 'subject'), name='job_one_unfinished_per_subject'),
         ),
         migrations.AddIndex(
@@ -116,4 +135,5 @@ class Migration(migrations.Migration):
         ),
         Isolate("Job", top=True),
         Isolate("JobItem"),
+        Isolate("JobReject"),
     ]
