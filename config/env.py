@@ -39,6 +39,21 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+def places(name: str) -> list[tuple[str, int]]:
+    """A comma-separated list of ``host:port``, as pairs; IPv6 in brackets."""
+    found = []
+    for word in words(name):
+        try:
+            place = urlsplit(f"//{word}")
+            host, port = place.hostname, place.port
+        except ValueError:
+            host, port = None, None
+        if not host or not port or place.netloc != word:
+            raise ImproperlyConfigured(f"{name} must list host:port, not {word!r}.")
+        found.append((host, port))
+    return found
+
+
 def database(url: str) -> dict[str, object]:
     """Django's connection settings for ``postgresql://user:password@host:port/name``.
 

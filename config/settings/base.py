@@ -36,6 +36,7 @@ INSTALLED_APPS = [
     "apps.organizations",
     "apps.workspaces",
     "apps.jobs",
+    "apps.webhooks",
     "apps.datasets",
     "apps.records",
     "apps.annotation",
@@ -204,6 +205,9 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
 }
+
+# --- The outside ------------------------------------------------------------------------------
+OUTBOUND_ALLOW = env.places("OUTBOUND_ALLOW")  # inner hosts that requests may go to
 
 # --- Limits -----------------------------------------------------------------------------------
 LEASE_MINUTES = env.number("LEASE_MINUTES", 10)
