@@ -263,31 +263,3 @@ def hold_answers(*, annotator: Membership, record_ids: Iterable[UUID]) -> None:
     for dataset_id in dict.fromkeys(dataset_id for dataset_id, _ in pairs):
         slots.lock_places(dataset_id, [annotator.id])
     slots.lock([record_id for _, record_id in pairs])
-
-
-@transaction.atomic
-def recompute_dataset(*, dataset: Dataset) -> None:
-    """Bring every record in line with a changed ``min_submitted``. Cost grows with the dataset.
-
-    The counter comes after the last record: people who answer hold a record and wait for it.
-    """
-    last = UUID(int=0)
-    changes: list[slots.StatusChange] = []
-    is_reopened = False
-    while record_ids := _task_ids(dataset, after=last):
-        slots.lock(record_ids)
-        changed, reopened = slots.refresh(record_ids)
-        changes += changed
-        is_reopened = is_reopened or reopened
-        last = record_ids[-1]
-    slots.count(dataset.id, changes, reopened=is_reopened)
-    emit_all(_completions(changes))
-
-
-def _task_ids(dataset: Dataset, *, after: UUID) -> list[UUID]:
-    rows = raw_cursor().execute(
-        "SELECT record_id FROM record_task WHERE organization_id = %(o)s"
-        " AND dataset_id = %(d)s AND record_id > %(after)s ORDER BY record_id LIMIT 5000",
-        {"o": current(), "d": dataset.id, "after": after},
-    )
-    return [row[0] for row in rows]

@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
-from apps.records.models import RecordStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +83,7 @@ def lock_places(dataset_id: UUID, user_ids: Iterable[UUID]) -> None:
     )
 
 
-_REFRESHED = """
+_RECOUNT = """
 WITH wanted AS (
     SELECT k.record_id, k.dataset_id, d.min_submitted, k.open_slots AS before,
         (SELECT count(*) FROM response x WHERE x.organization_id = %(o)s
@@ -109,25 +108,14 @@ WITH wanted AS (
         (count(*) FILTER (WHERE f.status = 'completed')
             - count(*) FILTER (WHERE f.status = 'pending'))::int AS completed
     FROM counted c LEFT JOIN flipped f ON f.id = c.record_id GROUP BY c.dataset_id
+), told AS (
+    UPDATE dataset_counter t SET completed = t.completed + s.completed,
+        last_activity_at = %(now)s,
+        reopened_at = CASE WHEN s.reopened THEN %(now)s ELSE t.reopened_at END
+    FROM summed s WHERE t.organization_id = %(o)s AND t.dataset_id = s.dataset_id
 )
-"""
-_COUNT = """
-UPDATE dataset_counter t SET completed = t.completed + s.completed, last_activity_at = %(now)s,
-    reopened_at = CASE WHEN s.reopened THEN %(now)s ELSE t.reopened_at END
-FROM ({sums}) s WHERE t.organization_id = %(o)s AND t.dataset_id = s.dataset_id
-"""
-_RECOUNT = f"""
-{_REFRESHED}, told AS ({_COUNT.format(sums="TABLE summed")})
 SELECT id, dataset_id, status FROM flipped
 """
-_REFRESH = f"""
-{_REFRESHED}
-SELECT f.id, s.dataset_id, f.status, s.reopened
-FROM summed s LEFT JOIN flipped f ON f.dataset_id = s.dataset_id
-"""
-_COUNT_GIVEN = _COUNT.format(
-    sums="SELECT %(d)s AS dataset_id, %(n)s::int AS completed, %(reopened)s::bool AS reopened"
-)
 
 
 def recount(record_ids: Iterable[UUID]) -> list[StatusChange]:
@@ -138,20 +126,6 @@ def recount(record_ids: Iterable[UUID]) -> list[StatusChange]:
     """
     facts = {"o": current(), "ids": list(record_ids), "now": timezone.now()}
     return [StatusChange(*row) for row in raw_cursor().execute(_RECOUNT, facts)]
-
-
-def refresh(record_ids: Iterable[UUID]) -> tuple[list[StatusChange], bool]:
-    """``recount`` without the counter: the changes, and whether a slot became free."""
-    facts = {"o": current(), "ids": list(record_ids), "now": timezone.now()}
-    rows = raw_cursor().execute(_REFRESH, facts).fetchall()
-    return [StatusChange(*row[:3]) for row in rows if row[0]], any(row[3] for row in rows)
-
-
-def count(dataset_id: UUID, changes: Iterable[StatusChange], *, reopened: bool) -> None:
-    """Add what ``refresh`` returned to the dataset's counter."""
-    completed = sum(1 if c.status == RecordStatus.COMPLETED else -1 for c in changes)
-    facts = {"o": current(), "d": dataset_id, "now": timezone.now()}
-    raw_cursor().execute(_COUNT_GIVEN, {**facts, "n": completed, "reopened": reopened})
 
 
 def open_for(dataset_id: UUID, user_id: UUID) -> bool:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.annotation import distribution, services
 from apps.annotation.models import Annotator, Lease, Response
+from apps.annotation.recompute import recompute_dataset
 from apps.datasets.models import Dataset
 from apps.datasets.schema import load_schema
 from apps.organizations.models import Membership
@@ -131,7 +132,7 @@ def test_an_idle_queue_is_not_searched_until_something_is_free(
     assert claim(dataset, ann) == []
     dataset.min_submitted = 2
     dataset.save()
-    services.recompute_dataset(dataset=dataset)
+    recompute_dataset(dataset=dataset)
     assert claim(dataset, ann) == [record.id]
 
 

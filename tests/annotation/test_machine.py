@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 from apps.annotation import distribution, services
 from apps.annotation.ingest import log_records
 from apps.annotation.models import Annotator, Lease, Response
+from apps.annotation.recompute import recompute_dataset
 from apps.events.models import Event
 from apps.records.inputs import RecordInput, ResponseInput
 from apps.records.models import DatasetCounter, Record, RecordTask
@@ -259,7 +260,7 @@ class Queue(RuleBasedStateMachine):
     def change_min_submitted(self, needed: int, person: int) -> None:
         self.needed = self.dataset.min_submitted = needed
         self.dataset.save()
-        services.recompute_dataset(dataset=self.dataset)
+        recompute_dataset(dataset=self.dataset)
         for known in self.records.values():
             known.recount(needed)
         self.claim(person, 1)

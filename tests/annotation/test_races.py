@@ -16,6 +16,7 @@ from django.utils import timezone
 from apps.annotation import distribution, services
 from apps.annotation.ingest import log_records
 from apps.annotation.models import Lease, Response
+from apps.annotation.recompute import recompute_dataset
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset, Question
 from apps.events.models import Event
@@ -337,7 +338,7 @@ def test_a_changed_overlap_meets_answers_without_deadlock(tenant: UUID, crowd: C
         fresh = Dataset.objects.select_for_update(no_key=True).get(id=dataset.id)
         fresh.min_submitted = 1 + number % 3
         fresh.save(update_fields=["min_submitted"])
-        services.recompute_dataset(dataset=fresh)
+        recompute_dataset(dataset=fresh)
 
     def answer(member: Membership) -> Callable[[int], None]:
         def work(number: int) -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.annotation import distribution, progress, services
 from apps.annotation.ingest import log_records
 from apps.annotation.models import Annotator, Lease, Response
+from apps.annotation.recompute import recompute_dataset
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.datasets.models import Dataset
 from apps.events.models import Event
@@ -237,7 +238,7 @@ def test_every_record_follows_a_changed_overlap(dataset: Dataset, ann: Membershi
     ):
         dataset.min_submitted = needed
         dataset.save()
-        services.recompute_dataset(dataset=dataset)
+        recompute_dataset(dataset=dataset)
         tasks = RecordTask.objects.order_by("record_id").select_related("record")
         assert [task.record.status == "completed" for task in tasks] == completed
         assert [task.open_slots for task in tasks] == slots
@@ -248,31 +249,11 @@ def test_a_changed_overlap_counts_leases(dataset: Dataset, record: Record, ann: 
     distribution.claim(dataset=dataset, annotator=ann)
     dataset.min_submitted = 3
     dataset.save()
-    services.recompute_dataset(dataset=dataset)
+    recompute_dataset(dataset=dataset)
     assert RecordTask.objects.get().open_slots == 2
     Lease.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
-    services.recompute_dataset(dataset=dataset)
+    recompute_dataset(dataset=dataset)
     assert RecordTask.objects.get().open_slots == 3
-
-
-def test_many_pages_of_records_are_brought_in_line(
-    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    records = make_records(dataset, 7)
-    pages: list[int] = []
-    take = services._task_ids
-
-    def small_pages(dataset: Dataset, *, after: Any) -> Any:
-        pages.append(len(take(dataset, after=after)[:3]))
-        return take(dataset, after=after)[:3]
-
-    monkeypatch.setattr(services, "_task_ids", small_pages)
-    save(records[0], make_member())
-    dataset.min_submitted = 2
-    dataset.save()
-    services.recompute_dataset(dataset=dataset)
-    assert pages == [3, 3, 1, 0]
-    assert DatasetCounter.objects.get().completed == 0
 
 
 # --- Progress ------------------------------------------------------------------------------------

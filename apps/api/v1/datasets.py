@@ -7,7 +7,7 @@ from django.urls import path
 from pydantic import Field, StringConstraints
 from rest_framework.response import Response as ApiResponse
 
-from apps.annotation.services import recompute_dataset
+from apps.annotation.recompute import recompute_dataset
 from apps.api.v1.lookups import find_dataset
 from apps.api.views import LEFT_OUT, ApiRequest, ApiView, ApiViewSet, Schema
 from apps.core.errors import InvalidError
@@ -122,7 +122,7 @@ class Datasets(ApiViewSet):
         return ApiResponse(dataset_document(dataset))
 
     def update(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
-        """The changed dataset, its records' statuses in line with a new ``min_submitted``."""
+        """The changed dataset; records follow a new ``min_submitted``, if many then by a job."""
         body = self.read_body(DatasetUpdate)
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_DATASET)
         needed = lock_dataset(dataset).min_submitted
@@ -130,7 +130,7 @@ class Datasets(ApiViewSet):
             dataset=dataset, changes=columns(body, unset=False), author=self.member
         )
         if dataset.min_submitted != needed:
-            recompute_dataset(dataset=dataset)
+            recompute_dataset(dataset=dataset, created_by=self.member)
         return ApiResponse(dataset_document(dataset))
 
     def publish(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:

@@ -66,7 +66,7 @@ def update_dataset(
 
     Changed guidelines become a new version, with ``author``. After a changed ``min_submitted``
     (compared under ``lock_dataset``) the caller brings the records in line
-    (``annotation.services.recompute_dataset``).
+    (``annotation.recompute.recompute_dataset``).
     Raises ``ConflictError`` when the workspace has another dataset of the new name.
     """
     dataset = lock_dataset(dataset)
