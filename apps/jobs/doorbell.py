@@ -1,21 +1,13 @@
 """Telling the workers that there is work; the job rows are what counts."""
 
-import logging
-from typing import Final
 from uuid import UUID
 
-from celery import current_app
 from django.db import connections
-from kombu import Connection
-from kombu.exceptions import OperationalError
-from kombu.pools import producers
+
+from apps.core import doorbell
 
 RUN = "jobs.run"
 SWEPT_SECONDS = 30  # a message of the sweeper is stale after this; the next sweep sends another
-
-_IMPATIENT: Final = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-
-_logger = logging.getLogger(__name__)
 
 # A job waits when no run holds it and there is something to do: to plan, to cancel, an item that
 # is due or was left behind, or only its end to be noted.
@@ -42,22 +34,7 @@ def ring(*, organization_id: UUID, job_id: UUID, expires: float | None = None) -
 
     ``expires`` in seconds. A message too many does no harm.
     """
-    message = [str(organization_id), str(job_id)]
-    try:
-        with producers[_impatient_connection()].acquire(block=True) as producer:
-            current_app.send_task(
-                RUN, args=message, expires=expires, producer=producer, retry_policy=_IMPATIENT
-            )
-    except OperationalError as error:
-        _logger.warning("Job %s waits for the sweeper: %s", job_id, error)
-        return False
-    return True
-
-
-def _impatient_connection() -> Connection:
-    """The broker's connection without its seconds of patience: a request waits for this."""
-    options = {**current_app.conf.broker_transport_options, **_IMPATIENT}
-    return current_app.connection_for_write(transport_options=options)
+    return doorbell.ring(RUN, organization_id, job_id, expires=expires)
 
 
 def find_waiting(*, limit: int = 500) -> list[tuple[UUID, UUID]]:

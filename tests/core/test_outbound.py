@@ -93,7 +93,7 @@ def test_public_addresses_pass(url: str) -> None:
 
 
 def test_the_refusal_says_what_an_operator_can_do() -> None:
-    with pytest.raises(outbound.ForbiddenAddressError, match="OUTBOUND_ALLOW=127.0.0.1:8000"):
+    with pytest.raises(outbound.ForbiddenAddressError, match=r"OUTBOUND_ALLOW=127\.0\.0\.1:8000"):
         outbound.check_url("http://127.0.0.1:8000/hook")
 
 

@@ -9,6 +9,7 @@ from celery import Celery
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
+from apps.core import doorbell as core_doorbell
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.tenancy import current
 from apps.jobs import doorbell, leases, runs
@@ -69,7 +70,7 @@ def test_without_redis_the_job_waits_for_the_sweeper(
     monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
     away = Celery(broker="redis+socket:///nonexistent/redis.sock", set_as_current=False)
-    monkeypatch.setattr(doorbell, "current_app", away)
+    monkeypatch.setattr(core_doorbell, "current_app", away)
     with django_capture_on_commit_callbacks(execute=True) as callbacks:
         job = start()
     assert len(callbacks) == 1

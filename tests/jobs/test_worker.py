@@ -15,10 +15,10 @@ import redis
 from celery import Celery
 from django.db import connections
 
+from apps.core import doorbell as core_doorbell
 from apps.core.embedded.paths import PROJECT_ROOT, redis_socket
 from apps.core.embedded.services import Services
 from apps.core.tenancy import enter
-from apps.jobs import doorbell
 from apps.jobs.engine import run_slice
 from apps.jobs.models import Job, JobItem, JobState
 from apps.jobs.services import enqueue
@@ -164,7 +164,7 @@ def test_the_doorbell_starts_a_job_without_the_sweeper(
 ) -> None:
     broker = worker.environment["REDIS_URL"].replace("unix://", "redis+socket://")
     rung = Celery(broker=broker, set_as_current=False)
-    monkeypatch.setattr(doorbell, "current_app", rung)
+    monkeypatch.setattr(core_doorbell, "current_app", rung)
     job = start(tenant, items=4)
     worker.start(sweep=3600)
     job = wait(tenant, job, lambda job: job.has_ended, worker)
