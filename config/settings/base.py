@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "apps.datasets",
     "apps.records",
     "apps.annotation",
+    "apps.search",
     "apps.quality",
     "apps.exchange",
     "apps.labeling",
@@ -128,6 +129,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "ring-waiting-jobs": {"task": "jobs.ring_waiting", "schedule": 5.0},
     "return-expired-leases": {"task": "annotation.return_expired_leases", "schedule": 30.0},
+    "tend-vector-indexes": {"task": "search.tend_vector_indexes", "schedule": 30.0},
     "retrain-suggesters": {"task": "quality.retrain", "schedule": 10.0},
 }
 
