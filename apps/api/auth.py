@@ -1,4 +1,4 @@
-"""Who is calling: the API key names a member and, with that, the organization.
+"""Who is calling: an API key or a bearer token names a member and, with that, the organization.
 
 A request costs BEGIN and one statement that looks up the key with its member and enters their
 organization; every five minutes one write that notes the key's use.
@@ -13,10 +13,11 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from apps.core.errors import NotAllowedError
 from apps.core.tenancy import enter_found
 from apps.events.log import act_as
-from apps.organizations import directory
-from apps.organizations.models import Membership
+from apps.organizations import directory, tokens
+from apps.organizations.models import Membership, Scope
 from apps.organizations.services import note_key_use
 
 if TYPE_CHECKING:
@@ -27,13 +28,19 @@ if TYPE_CHECKING:
 HEADER = "X-Argilla-Api-Key"
 
 
-@contextmanager
-def acting(key: str) -> Iterator[directory.KeyHolder]:
-    """One transaction inside the key's organization, in which its member acts.
+class InvalidBearerError(AuthenticationFailed):
+    """The ``Authorization`` header holds no token of ours."""
 
-    Raises ``AuthenticationFailed`` for a key that is not valid.
+    default_detail = "Invalid token"
+
+
+@contextmanager
+def acting(key: str | None, token: str | None = None) -> Iterator[directory.KeyHolder]:
+    """One transaction inside the caller's organization, in which the member acts.
+
+    The token is asked only when the key is not valid. Raises ``AuthenticationFailed``.
     """
-    with enter_found(lambda: directory.find_and_enter(key)) as holder:
+    with enter_found(lambda: _find(key, token)) as holder:
         if holder is None:
             raise AuthenticationFailed
         act_as(holder.member.id)
@@ -45,18 +52,36 @@ def acting(key: str) -> Iterator[directory.KeyHolder]:
         note_key_use(holder)
 
 
-class ApiKeyAuthentication(BaseAuthentication):
-    """The header ``X-Argilla-Api-Key``; any ``Authorization`` header beside it is ignored.
+def _find(key: str | None, token: str | None) -> directory.KeyHolder | None:
+    holder = directory.find_and_enter(key) if key else None
+    if holder or not token:
+        return holder
+    try:
+        return tokens.find_and_enter(token)
+    except tokens.InvalidTokenError as error:
+        raise InvalidBearerError from error
 
+
+def bearer_token(request: Request) -> str | None:
+    """The token of ``Authorization: Bearer …``."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() or None if scheme.lower() == "bearer" else None
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """The header ``X-Argilla-Api-Key``, else a bearer token in ``Authorization``.
+
+    What stands in ``Authorization`` beside a valid key is ignored.
     ``request.user`` is the Membership and ``request.auth`` the key's holder. The organization is
     entered here and left when ``ApiView`` closes ``request.scope``.
     """
 
     def authenticate(self, request: "ApiRequest") -> tuple[Membership, directory.KeyHolder] | None:  # type: ignore[override]
         key = request.headers.get(HEADER)
-        if not key:
+        token = bearer_token(request)
+        if not key and not token:
             return None
-        holder = request.scope.enter_context(acting(key))
+        holder = request.scope.enter_context(acting(key, token))
         return holder.member, holder
 
     def authenticate_header(self, request: Request) -> str:
@@ -64,8 +89,23 @@ class ApiKeyAuthentication(BaseAuthentication):
         return "ApiKey"
 
 
+def caller(request: Request) -> str | None:
+    """A name for the key in use, or for the member behind a token; None without either."""
+    holder = request.auth
+    if not isinstance(holder, directory.KeyHolder):
+        return None
+    return f"{holder.organization_id}:{holder.key_id or holder.membership_id}"
+
+
 class IsMember(BasePermission):
-    """Somebody with a valid key; what they may do is asked in each view."""
+    """Somebody with a valid key that has the view's scope; their role is asked in each view."""
 
     def has_permission(self, request: Request, view: "APIView") -> bool:
-        return isinstance(request.user, Membership)
+        holder = request.auth
+        if not isinstance(holder, directory.KeyHolder):
+            return False
+        reads = request.method == "GET"
+        scope: Scope = view.read_scope if reads else view.write_scope  # type: ignore[attr-defined]
+        if scope not in holder.scopes:
+            raise NotAllowedError(f"The API key lacks the scope `{scope}`")
+        return True

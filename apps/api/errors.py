@@ -26,6 +26,7 @@ _STATUSES: Final[Mapping[type[domain.DomainError], int]] = {
     domain.LimitReachedError: 403,
     domain.InvalidError: 422,
 }
+_CREDENTIALS: Final = "Could not validate credentials"
 _TEXTS: Final[Mapping[int, str]] = {
     400: "Bad Request",
     403: "Forbidden",
@@ -104,12 +105,14 @@ def _handle_http(error: drf.APIException) -> ApiResponse:
     if isinstance(error, drf.NotAuthenticated | drf.AuthenticationFailed):
         # Set by DRF; without it clients do not learn how to authenticate.
         headers["WWW-Authenticate"] = getattr(error, "auth_header", "ApiKey")
-        detail = "Could not validate credentials"
+        detail = _CREDENTIALS
+        if type(error) not in {drf.NotAuthenticated, drf.AuthenticationFailed}:
+            detail = str(error.detail)
         return _coded(401, "UnauthorizedError", headers=headers, detail=detail)
     if isinstance(error, drf.PermissionDenied):
         return _coded(403, "ForbiddenOperationError", detail="Operation not allowed")
     if isinstance(error, drf.Throttled):
-        headers["Retry-After"] = str(int(error.wait or 0) + 1)  # type: ignore[attr-defined]
+        headers["Retry-After"] = str(max(int(error.wait or 0), 1))  # type: ignore[attr-defined]
     text = _TEXTS.get(error.status_code, str(error.detail))
     return ApiResponse({"detail": text}, status=error.status_code, headers=headers)
 

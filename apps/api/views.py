@@ -20,8 +20,10 @@ from rest_framework.viewsets import ViewSetMixin
 
 from apps.api import wire
 from apps.api.errors import InvalidRequestError, LengthRequiredError
-from apps.api.http import FirstOffered
-from apps.organizations.models import Membership
+from apps.api.http import IDEMPOTENCY_KEY, FirstOffered
+from apps.api.idempotency import once
+from apps.organizations.directory import KeyHolder
+from apps.organizations.models import Membership, Scope
 
 MEGABYTE = 1024 * 1024
 # The default of a key that may be left out but not be null.
@@ -41,6 +43,8 @@ class ApiRequest(Request):
 
     scope: ExitStack
     user: Membership  # type: ignore[assignment]
+    auth: KeyHolder
+    body_digest: str = ""
 
 
 class ApiMixin(APIView):
@@ -50,6 +54,9 @@ class ApiMixin(APIView):
     reach the handler as UUIDs.
     """
 
+    # What an API key must be good for: to GET, and for every other method.
+    read_scope: ClassVar[Scope] = Scope.READ
+    write_scope: ClassVar[Scope] = Scope.WRITE
     body_limit: ClassVar[int] = 10 * MEGABYTE
     # A larger body is read only for those who have a key.
     unknown_body_limit: ClassVar[int] = MEGABYTE
@@ -96,6 +103,12 @@ class ApiMixin(APIView):
         if method not in self.http_method_names or not hasattr(self, method):
             self.http_method_not_allowed(self.request)
         self.initial(self.request, *self.args, **self.kwargs)
+        named = method != "get" and IDEMPOTENCY_KEY in self.request.headers
+        if named and self.request.successful_authenticator:
+            return once(self.request, lambda: self._run(method))
+        return self._run(method)
+
+    def _run(self, method: str) -> ApiResponse:
         return self._render(getattr(self, method)(self.request, *self.args, **self.kwargs))
 
     def _render(self, response: ApiResponse) -> ApiResponse:

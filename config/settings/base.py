@@ -129,6 +129,10 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "ring-waiting-jobs": {"task": "jobs.ring_waiting", "schedule": 5.0},
     "return-expired-leases": {"task": "annotation.return_expired_leases", "schedule": 30.0},
+    "sweep-idempotent-requests": {
+        "task": "organizations.sweep_idempotent_requests",
+        "schedule": 3600.0,
+    },
     "tend-vector-indexes": {"task": "search.tend_vector_indexes", "schedule": 30.0},
     "retrain-suggesters": {"task": "quality.retrain", "schedule": 10.0},
 }
@@ -202,6 +206,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["apps.api.http.JSONParser"],
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.api.auth.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.api.auth.IsMember"],
+    "DEFAULT_THROTTLE_CLASSES": ["apps.api.throttles.CallerThrottle"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "apps.api.errors.handle",
     "UNAUTHENTICATED_USER": None,
@@ -213,6 +218,13 @@ OUTBOUND_ALLOW = env.places("OUTBOUND_ALLOW")  # inner hosts that requests may g
 
 # --- Limits -----------------------------------------------------------------------------------
 LEASE_MINUTES = env.number("LEASE_MINUTES", 10)
+RATE_LIMIT_PER_SECOND = env.number(
+    "RATE_LIMIT_PER_SECOND", 1000
+)  # of each API key, in the long run
+RATE_LIMIT_BURST = env.number("RATE_LIMIT_BURST", 10_000)  # and at once
+LOGIN_LIMIT_PER_ADDRESS = env.number("LOGIN_LIMIT_PER_ADDRESS", 30)  # tries a minute
+LOGIN_LIMIT_PER_NAME = env.number("LOGIN_LIMIT_PER_NAME", 10)  # failures in five minutes
+TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0)  # in front, each adding to X-Forwarded-For
 
 LOGGING: dict[str, Any] = {
     "version": 1,

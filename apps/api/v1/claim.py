@@ -11,6 +11,7 @@ from apps.api.v1.lookups import find_dataset, find_record
 from apps.api.v1.record_json import Include, Viewer, records_json
 from apps.api.views import ApiRequest, ApiView, Schema
 from apps.core.errors import ConflictError
+from apps.organizations.models import Scope
 from apps.workspaces.permissions import Action
 
 MAX_CLAIM = 50
@@ -21,6 +22,8 @@ class ClaimQuery(Schema):
 
 
 class Claim(ApiView):
+    write_scope = Scope.ANNOTATE
+
     def post(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
         """Lease up to ``limit`` records; those the caller holds already come first."""
         query = self.read_query(ClaimQuery)
@@ -41,6 +44,8 @@ class Claim(ApiView):
 
 
 class LeaseDetail(ApiView):
+    write_scope = Scope.ANNOTATE
+
     def put(self, request: ApiRequest, record_id: UUID) -> ApiResponse:
         """Keep the record for another while; 409 when the lease is lost."""
         record = find_record(self.member, record_id, Action.ANSWER)

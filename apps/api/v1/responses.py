@@ -16,6 +16,7 @@ from apps.api.v1.record_json import response_json
 from apps.api.v1.values import ResponseBody
 from apps.api.views import ApiRequest, ApiView, Schema
 from apps.core.errors import DomainError, NotAllowedError
+from apps.organizations.models import Scope
 from apps.workspaces.permissions import Action, check
 
 MAX_BULK = 100
@@ -29,15 +30,9 @@ class MyResponsesBody(Schema):
     items: list[MyResponseBody] = Field(min_length=1, max_length=MAX_BULK)
 
 
-def _idempotency_key(request: ApiRequest) -> UUID | None:
-    """The header ``Idempotency-Key`` when it is a UUID; other keys are ignored."""
-    try:
-        return UUID(request.headers.get("Idempotency-Key", ""))
-    except ValueError:
-        return None
-
-
 class RecordResponses(ApiView):
+    write_scope = Scope.ANNOTATE
+
     def post(self, request: ApiRequest, record_id: UUID) -> ApiResponse:
         """The caller's first answer to the record."""
         body = self.read_body(ResponseBody)
@@ -47,13 +42,14 @@ class RecordResponses(ApiView):
             annotator=self.member,
             status=body.status,
             values=body.plain_values(),
-            request_key=_idempotency_key(request),
             must_be_new=True,
         )
         return ApiResponse(response_json(saved.response), status=201)
 
 
 class ResponseDetail(ApiView):
+    write_scope = Scope.ANNOTATE
+
     def put(self, request: ApiRequest, response_id: UUID) -> ApiResponse:
         """Replace the values and the status."""
         body = self.read_body(ResponseBody)
@@ -63,7 +59,6 @@ class ResponseDetail(ApiView):
             annotator=response.user,
             status=body.status,
             values=body.plain_values(),
-            request_key=_idempotency_key(request),
         )
         return ApiResponse(response_json(saved.response))
 
@@ -83,6 +78,8 @@ class ResponseDetail(ApiView):
 
 
 class MyResponses(ApiView):
+    write_scope = Scope.ANNOTATE
+
     def post(self, request: ApiRequest) -> ApiResponse:
         """Upsert up to 100 answers of the caller's; each succeeds or fails on its own."""
         body = self.read_body(MyResponsesBody)

@@ -16,7 +16,7 @@ from rest_framework.response import Response as ApiResponse
 from apps.api.auth import HEADER
 from apps.api.lookup import find
 from apps.api.views import LEFT_OUT, ApiRequest, ApiView, ApiViewSet, Schema
-from apps.organizations.models import ApiKey, Membership, Role
+from apps.organizations.models import ApiKey, Membership, Role, Scope
 from apps.organizations.services import create_api_key, create_member, remove_member, update_member
 from apps.workspaces.permissions import Action, check
 
@@ -103,13 +103,16 @@ def masked(key: str) -> str:
 
 class Me(ApiView):
     def get(self, request: ApiRequest) -> ApiResponse:
-        """The caller, with the key that was used."""
-        key = masked(request.headers[HEADER])
-        return ApiResponse(user_document(self.member, api_key=key))
+        """The caller, with the key that was used; with a bearer token the newest one."""
+        if request.auth.key_id is None:
+            return ApiResponse(user_documents([self.member])[0])
+        return ApiResponse(user_document(self.member, api_key=masked(request.headers[HEADER])))
 
 
 class Users(ApiViewSet):
     """Members; for owners only."""
+
+    write_scope = Scope.MANAGE
 
     def list(self, request: ApiRequest) -> ApiResponse:
         check(self.member, Action.MANAGE_MEMBERS)

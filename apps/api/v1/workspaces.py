@@ -12,7 +12,7 @@ from apps.api.lookup import find
 from apps.api.v1.users import user_documents
 from apps.api.views import ApiRequest, ApiView, ApiViewSet, Schema
 from apps.core.errors import InvalidError, NotFoundError
-from apps.organizations.models import Membership
+from apps.organizations.models import Membership, Scope
 from apps.workspaces.models import Workspace, WorkspaceMembership
 from apps.workspaces.permissions import Action, check
 from apps.workspaces.services import (
@@ -63,6 +63,8 @@ class UserWorkspaces(ApiView):
 class Workspaces(ApiViewSet):
     """Asks for the permission before it looks the workspace up."""
 
+    write_scope = Scope.MANAGE
+
     def create(self, request: ApiRequest) -> ApiResponse:
         body = self.read_body(WorkspaceCreate)
         check(self.member, Action.MANAGE_WORKSPACES)
@@ -82,6 +84,8 @@ class Workspaces(ApiViewSet):
 
 class WorkspaceUsers(ApiViewSet):
     """Who is in a workspace, by the time they came."""
+
+    write_scope = Scope.MANAGE
 
     def list(self, request: ApiRequest, workspace_id: UUID) -> ApiResponse:
         check(self.member, Action.VIEW_WORKSPACE_MEMBERS, workspace_id)

@@ -1,0 +1,78 @@
+"""Who must wait: callers by their key or token, log-ins by address and by name."""
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from rest_framework.exceptions import APIException, Throttled
+from rest_framework.request import Request
+from rest_framework.throttling import BaseThrottle
+
+from apps.api.auth import caller
+from apps.core.rate_limits import Limit, UncountedError, refill, take
+from apps.organizations import directory
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView
+
+
+class BusyError(APIException):
+    status_code = 503
+    default_detail = "Log-in is not possible right now. Try again in a minute."
+
+
+class CallerThrottle(BaseThrottle):
+    """A bucket for each API key, and for each member's bearer tokens; open while Redis is away."""
+
+    seconds = 0.0
+
+    def allow_request(self, request: Request, view: "APIView") -> bool:
+        bucket = caller(request)
+        if bucket is None:
+            return True
+        limit = Limit(settings.RATE_LIMIT_PER_SECOND, settings.RATE_LIMIT_BURST)
+        try:
+            self.seconds = take(bucket, limit)
+        except UncountedError:
+            return True
+        return self.seconds == 0
+
+    def wait(self) -> float:
+        return self.seconds
+
+
+def count_log_in(request: Request, name: str) -> None:
+    """Count a try by the client's address and by the name it is for.
+
+    Raises ``Throttled``, and ``BusyError`` while Redis is away: guessing goes uncounted nowhere.
+    """
+    minute = settings.LOGIN_LIMIT_PER_ADDRESS
+    for bucket, limit in (
+        (f"login-address:{client_address(request)}", Limit(minute / 60, minute)),
+        (
+            _name_bucket(name),
+            Limit(settings.LOGIN_LIMIT_PER_NAME / 300, settings.LOGIN_LIMIT_PER_NAME),
+        ),
+    ):
+        try:
+            wait = take(bucket, limit)
+        except UncountedError as error:
+            raise BusyError from error
+        if wait:
+            raise Throttled(wait)
+
+
+def forgive_log_in(name: str) -> None:
+    """The right password was given: earlier tries for the name no longer count."""
+    refill(_name_bucket(name))
+
+
+def client_address(request: Request) -> str:
+    """The peer's, or the one that the outermost of ``TRUSTED_PROXIES`` proxies has seen."""
+    forwarded = request.headers.get("X-Forwarded-For", "").split(",")
+    if 0 < settings.TRUSTED_PROXIES <= len(forwarded):
+        return forwarded[-settings.TRUSTED_PROXIES].strip()[:64]
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def _name_bucket(name: str) -> str:
+    return f"login-name:{directory.digest(name.lower())[:32]}"
