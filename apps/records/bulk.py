@@ -27,12 +27,10 @@ from apps.organizations.services import count_records
 from apps.records import staging
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import RecordStatus
+from apps.records.search_document import BODIES, DATASET_LEXEME, DOCUMENT, Bodies
 from apps.records.side_rows import SideRows
-from apps.records.text import searchable_text
 
 MAX_EXTERNAL_ID = 500
-# A lexeme of the dataset itself lets one shared index serve small datasets at their own cost.
-DATASET_LEXEME = "ds:{}"
 
 
 @dataclass(slots=True)
@@ -140,9 +138,9 @@ SELECT %(o)s, id, %(d)s, external_id, fields::jsonb, metadata::jsonb, %(pending)
 FROM stage_record ORDER BY external_id
 ON CONFLICT (organization_id, dataset_id, external_id) DO NOTHING
 """
-_INSERT_DOCUMENT = """
+_INSERT_DOCUMENT = f"""
 INSERT INTO record_search (organization_id, record_id, dataset_id, document)
-SELECT %(o)s, id, %(d)s, to_tsvector('simple', body) || array_to_tsvector(ARRAY[%(lexeme)s])
+SELECT %(o)s, id, %(d)s, {DOCUMENT}
 FROM stage_record
 """
 # min_submitted is read anew: whoever changes it waits for the records, or they have waited.
@@ -159,10 +157,10 @@ UPDATE record r SET fields = coalesce(s.fields::jsonb, r.fields),
     updated_at = %(now)s
 FROM stage_change s WHERE r.organization_id = %(o)s AND r.id = s.id
 """
-_CHANGE_DOCUMENT = """
+_CHANGE_DOCUMENT = f"""
 INSERT INTO record_search (organization_id, record_id, dataset_id, document)
-SELECT %(o)s, id, %(d)s, to_tsvector('simple', body) || array_to_tsvector(ARRAY[%(lexeme)s])
-FROM stage_change WHERE body IS NOT NULL
+SELECT %(o)s, id, %(d)s, {DOCUMENT}
+FROM stage_change WHERE fields IS NOT NULL
 ON CONFLICT (organization_id, record_id) DO UPDATE SET document = excluded.document
 """
 
@@ -273,21 +271,21 @@ class _Upsert:
 
     def _insert(self, inserts: list[tuple[UpsertedRecord, RecordInput]]) -> None:
         """Stage the new records, then write record, search document and task row from it."""
-        shape = self.schema.fields
+        bodies = Bodies(self.schema.fields)
         staging.fill(
             self.cursor,
             "stage_record",
-            'id uuid, external_id text COLLATE "C", fields text, metadata text, body text,'
-            " certainty float8, inserted_at timestamptz",
+            'id uuid, external_id text COLLATE "C", fields text, metadata text,'
+            f" certainty float8, inserted_at timestamptz, {BODIES}",
             [
                 (
                     str(row.id),
                     staging.as_text(row.external_id),
                     staging.as_json(row.fields),
                     staging.as_json(row.metadata),
-                    staging.as_text(searchable_text(row.fields, shape)),
                     str(_certainty(item.suggestions)),
                     item.inserted_at.isoformat() if item.inserted_at else staging.NULL,
+                    *map(staging.as_text, bodies.of(row.fields)),
                 )
                 for row, item in inserts
             ],
@@ -309,21 +307,18 @@ class _Upsert:
         for row, item in updates:
             if item.fields is None and item.suggestions:
                 self._check_late_spans(row, item, position_of[id(item)])
+        bodies = Bodies(self.schema.fields)
         staging.fill(
             self.cursor,
             "stage_change",
-            "id uuid, fields text, sets_metadata bool, metadata text, body text",
+            f"id uuid, fields text, sets_metadata bool, metadata text, {BODIES}",
             [
                 (
                     str(row.id),
                     staging.as_json(None if item.fields is None else row.fields),
                     "t" if item.sets_metadata else "f",
                     staging.as_json(item.metadata),
-                    staging.as_text(
-                        None
-                        if item.fields is None
-                        else searchable_text(row.fields, self.schema.fields)
-                    ),
+                    *map(staging.as_text, bodies.of(item.fields and row.fields)),
                 )
                 for row, item in updates
             ],

@@ -155,7 +155,7 @@ class RecordVector(TenantRow):
 
 
 class SearchDocument(TenantRow):
-    """The words of a record's text; read only through the definer function of ``search``."""
+    """The words of a record's text; read only through the definer functions of ``search``."""
 
     record = TenantKey(Record, related_name="+")
     dataset_id = models.UUIDField()
@@ -166,6 +166,9 @@ class SearchDocument(TenantRow):
     class Meta:
         db_table = "record_search"
         base_manager_name = "objects"
+        indexes = [
+            models.Index(fields=["organization", "dataset_id", "record"], name="record_search_feed")
+        ]
 
 
 class SuggestionQuerySet(models.QuerySet["Suggestion"]):
@@ -211,6 +214,9 @@ class Suggestion(TenantModel):
                 fields=["organization", "dataset_id", "question", "certainty", "record"],
                 condition=Q(certainty__isnull=False),
                 name="suggestion_certainty",
+            ),
+            models.Index(
+                fields=["organization", "dataset_id", "question", "agent"], name="suggestion_agent"
             ),
         ]
 

@@ -13,7 +13,7 @@ from apps.datasets.models import Dataset
 from apps.datasets.schema import load_schema
 from apps.events.log import emit
 from apps.organizations.services import count_records
-from apps.records.bulk import DATASET_LEXEME, clean_record, clean_suggestion
+from apps.records.bulk import clean_record, clean_suggestion
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import (
     DatasetCounter,
@@ -22,8 +22,14 @@ from apps.records.models import (
     RecordStatus,
     Suggestion,
 )
+from apps.records.search_document import (
+    DATASET_LEXEME,
+    DOCUMENT,
+    GIVEN_BODIES,
+    WEIGHTS,
+    Bodies,
+)
 from apps.records.side_rows import SideRows
-from apps.records.text import searchable_text
 
 
 def prepare_dataset(*, dataset: Dataset) -> None:
@@ -76,23 +82,22 @@ def update_record(
     if suggestions is not None and not suggestions:
         side_rows.refresh_certainty([record.id])
     if fields is not None:
-        _write_search_document(record, searchable_text(record.fields, schema.fields))
+        _write_search_document(record, Bodies(schema.fields).of(record.fields))
     emit("record.updated", dataset_id=record.dataset_id, payload={"records": [str(record.id)]})
     return record
 
 
-def _write_search_document(record: Record, text: str) -> None:
-    raw_cursor().execute(
-        "UPDATE record_search SET document = to_tsvector('simple', %(text)s)"
-        " || array_to_tsvector(ARRAY[%(lexeme)s])"
-        " WHERE organization_id = %(o)s AND record_id = %(r)s",
-        {
-            "text": text,
-            "lexeme": DATASET_LEXEME.format(record.dataset_id.hex),
-            "o": record.organization_id,
-            "r": record.id,
-        },
-    )
+_CHANGE_DOCUMENT = f"""
+UPDATE record_search SET document = {DOCUMENT}
+FROM (SELECT {GIVEN_BODIES}) given
+WHERE organization_id = %(o)s AND record_id = %(r)s
+"""
+
+
+def _write_search_document(record: Record, texts: Sequence[str | None]) -> None:
+    lexeme = DATASET_LEXEME.format(record.dataset_id.hex)
+    facts = {"o": record.organization_id, "r": record.id, "lexeme": lexeme}
+    raw_cursor().execute(_CHANGE_DOCUMENT, {**facts, **dict(zip(WEIGHTS, texts, strict=True))})
 
 
 @transaction.atomic

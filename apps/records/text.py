@@ -1,7 +1,7 @@
 """The words of a record: what is searched, and what a text model reads."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apps.datasets.models import Field, FieldType
@@ -12,15 +12,22 @@ MAX_SEARCHABLE = 100_000
 
 def searchable_text(fields: Mapping[str, Any], shape: Mapping[str, Field]) -> str:
     """Text, chat and custom fields joined by line ends; images have no words."""
-    parts = []
+    return "\n".join(text for _, text in field_texts(fields, shape))[:MAX_SEARCHABLE]
+
+
+def field_texts(fields: Mapping[str, Any], shape: Mapping[str, Field]) -> Iterator[tuple[str, str]]:
+    """``(name, text)`` of each field that has words, in the record's order."""
     for name, value in fields.items():
         field = shape.get(name)
-        if field is None or value is None or field.type == FieldType.IMAGE:
+        if field is None or value is None or not has_words(field):
             continue
         if isinstance(value, str):
-            parts.append(value)
+            yield name, value
         elif field.type == FieldType.CHAT:
-            parts += [f"{turn['role']}: {turn['content']}" for turn in value]
+            yield name, "\n".join(f"{turn['role']}: {turn['content']}" for turn in value)
         else:
-            parts.append(json.dumps(value, ensure_ascii=False))
-    return "\n".join(parts)[:MAX_SEARCHABLE]
+            yield name, json.dumps(value, ensure_ascii=False)
+
+
+def has_words(field: Field) -> bool:
+    return field.type != FieldType.IMAGE

@@ -12,11 +12,13 @@ pytestmark = pytest.mark.django_db(databases=["default", "owner"])
 
 Cursor = Any
 DEFINER_FUNCTIONS = {
+    "count_documents": "stoneware_search",
     "find_api_key": "stoneware_operator",
     "find_member": "stoneware_operator",
     "find_memberships": "stoneware_operator",
     "find_only_organization": "stoneware_operator",
     "find_organization": "stoneware_operator",
+    "rank_documents": "stoneware_search",
 }
 
 

@@ -184,6 +184,14 @@ class Migration(migrations.Migration):
             model_name='suggestion',
             index=models.Index(condition=models.Q(('certainty__isnull', False)), fields=['organization', 'dataset_id', 'question', 'certainty', 'record'], name='suggestion_certainty'),
         ),
+        migrations.AddIndex(
+            model_name='suggestion',
+            index=models.Index(fields=['organization', 'dataset_id', 'question', 'agent'], name='suggestion_agent'),
+        ),
+        migrations.AddIndex(
+            model_name='searchdocument',
+            index=models.Index(fields=['organization', 'dataset_id', 'record'], name='record_search_feed'),
+        ),
         migrations.AddConstraint(
             model_name='suggestion',
             constraint=models.UniqueConstraint(fields=('organization', 'record', 'question'), name='suggestion_unique_per_question'),
