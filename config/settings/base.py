@@ -134,6 +134,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
     },
     "tend-vector-indexes": {"task": "search.tend_vector_indexes", "schedule": 30.0},
+    "ring-waiting-webhooks": {"task": "webhooks.ring_waiting", "schedule": 5.0},
+    "prune-webhook-deliveries": {"task": "webhooks.prune", "schedule": 3600.0},
     "retrain-suggesters": {"task": "quality.retrain", "schedule": 10.0},
 }
 
@@ -215,6 +217,9 @@ REST_FRAMEWORK = {
 
 # --- The outside ------------------------------------------------------------------------------
 OUTBOUND_ALLOW = env.places("OUTBOUND_ALLOW")  # inner hosts that requests may go to
+
+# --- The Hugging Face Hub, for imports and exports --------------------------------------------
+HF_ENDPOINT = env.text("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 # --- Limits -----------------------------------------------------------------------------------
 LEASE_MINUTES = env.number("LEASE_MINUTES", 10)
