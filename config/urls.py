@@ -1,9 +1,12 @@
 """The URL table."""
 
 from django.urls import URLPattern, URLResolver, include, path
+from django.views.generic import RedirectView
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("apps.api.urls")),
+    path("api", RedirectView.as_view(url="/api/v1/docs")),
+    path("docs", RedirectView.as_view(url="/api/v1/docs")),
     path("", include("apps.labeling.urls")),
     path("accounts/", include("apps.labeling.account_urls")),
 ]
