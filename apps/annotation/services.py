@@ -23,6 +23,8 @@ from apps.events.log import Happening, emit_all
 from apps.organizations.models import Membership
 from apps.records.inputs import ResponseInput
 from apps.records.models import Record, RecordStatus
+from apps.webhooks.models import WebhookEvent
+from apps.webhooks.services import announce, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +174,14 @@ def _store(response: Response, *, must_be_new: bool) -> tuple[UUID, datetime, bo
 def delete_response(*, response: Response) -> None:
     """Delete an answer; its record may go back to pending and be handed out again."""
     slots.lock_answer(response.record_id, response.user_id)
+    described = describe(WebhookEvent.RESPONSE_DELETED, [response.id])
     deleted, _ = Response.objects.filter(pk=response.pk).delete()
     if deleted:
         # The record is theirs to be had again, even if no slot became free for others.
         places = Annotator.objects.filter(dataset=response.dataset_id, user=response.user_id)
         places.update(exhausted_at=None)
         emit_all([_happening("response.deleted", response)])
+        announce(WebhookEvent.RESPONSE_DELETED, list(described.values()))
         recount([response.record_id])
 
 

@@ -2,7 +2,7 @@
 
 from django.db import models
 
-from apps.core.models import TenantManager, TenantModel
+from apps.core.models import TenantManager, TenantModel, TenantRow
 
 
 class Event(TenantModel):
@@ -24,3 +24,33 @@ class Event(TenantModel):
             models.Index(fields=["organization", "dataset_id", "id"], name="event_dataset"),
             models.Index(fields=["organization", "kind", "id"], name="event_kind"),
         ]
+
+
+class EventSubscription(TenantRow):
+    """A kind of event that somebody in the organization wants to be told of."""
+
+    pk = models.CompositePrimaryKey("organization_id", "kind")
+    kind = models.CharField(max_length=60)
+
+    objects = TenantManager()
+
+    class Meta:
+        db_table = "event_subscription"
+        base_manager_name = "objects"
+
+
+class WaitingEvent(TenantRow):
+    """An event of a subscribed kind until it is relayed: the outbox.
+
+    Written by the statement that writes the event. Order of commits, not of ids, decides when it
+    is seen, so a cursor over the log would pass over what commits late.
+    """
+
+    pk = models.CompositePrimaryKey("organization_id", "event_id")
+    event_id = models.UUIDField()
+
+    objects = TenantManager()
+
+    class Meta:
+        db_table = "waiting_event"
+        base_manager_name = "objects"

@@ -103,10 +103,12 @@ def _write_search_document(record: Record, texts: Sequence[str | None]) -> None:
 @transaction.atomic
 def delete_records(*, dataset: Dataset, ids: Iterable[UUID]) -> int:
     """Delete the records with everything about them; unknown ids are skipped. Returns how many."""
+    ids = list(ids)
+    described = describe(WebhookEvent.RECORD_DELETED, ids)
     rows = raw_cursor().execute(
         "DELETE FROM record WHERE organization_id = %(o)s AND dataset_id = %(d)s"
         " AND id = ANY(%(ids)s) RETURNING id, status",
-        {"o": dataset.organization_id, "d": dataset.id, "ids": list(ids)},
+        {"o": dataset.organization_id, "d": dataset.id, "ids": ids},
     )
     deleted = rows.fetchall()
     if not deleted:
@@ -115,6 +117,10 @@ def delete_records(*, dataset: Dataset, ids: Iterable[UUID]) -> int:
         "record.deleted",
         dataset_id=dataset.id,
         payload={"records": [str(record_id) for record_id, _ in deleted]},
+    )
+    announce(
+        WebhookEvent.RECORD_DELETED,
+        [described[record_id] for record_id, _ in deleted if record_id in described],
     )
     completed = sum(status == RecordStatus.COMPLETED for _, status in deleted)
     DatasetCounter.objects.filter(dataset=dataset).update(

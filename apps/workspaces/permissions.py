@@ -20,6 +20,7 @@ class Action(models.TextChoices):
 
     MANAGE_MEMBERS = "manage_members"
     MANAGE_WORKSPACES = "manage_workspaces"
+    MANAGE_WEBHOOKS = "manage_webhooks"
     ADD_WORKSPACE_MEMBERS = "add_workspace_members"
     REMOVE_WORKSPACE_MEMBERS = "remove_workspace_members"
     VIEW_WORKSPACE_MEMBERS = "view_workspace_members"

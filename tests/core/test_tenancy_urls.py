@@ -26,6 +26,7 @@ TABLES = {
     "property": "metadata_property",
     "settings": "vector_settings",
     "version": "guidelines_version",
+    "delivery": "webhook_delivery",
 }
 METHODS = ("get", "post", "put", "patch", "delete")
 GONE = {401, 404, 405}

@@ -19,6 +19,8 @@ from apps.datasets.models import (
 from apps.events.log import emit
 from apps.jobs.services import delete_dataset_jobs
 from apps.organizations.models import Membership
+from apps.webhooks.models import WebhookEvent
+from apps.webhooks.services import announce, describe
 from apps.workspaces.models import Workspace
 
 
@@ -111,10 +113,12 @@ def delete_dataset(*, dataset: Dataset) -> None:
     count, delete, and ``organizations.services.count_records`` as the transaction's last statement.
     """
     dataset = lock_dataset(dataset)
+    described = describe(WebhookEvent.DATASET_DELETED, [dataset.id])
     delete_dataset_jobs(dataset_id=dataset.id)
     Dataset.objects.filter(pk=dataset.pk).delete()
     payload = {"name": dataset.name, "workspace_id": str(dataset.workspace_id)}
     _emit("dataset.deleted", dataset, payload)
+    announce(WebhookEvent.DATASET_DELETED, list(described.values()))
 
 
 def lock_dataset(dataset: Dataset, *, against_records: bool = False) -> Dataset:

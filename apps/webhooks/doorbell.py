@@ -1,0 +1,36 @@
+"""Telling the workers what waits; the rows are what counts."""
+
+from typing import Final
+from uuid import UUID
+
+from django.db import connections
+
+from apps.core import doorbell
+from apps.events import log
+
+SEND: Final = "webhooks.send"
+
+_UNRELAYED = "SELECT DISTINCT organization_id FROM waiting_event"
+_UNSENT = """
+SELECT w.organization_id, w.id FROM webhook w
+WHERE w.enabled AND (w.resting_until IS NULL OR w.resting_until <= now())
+    AND EXISTS (SELECT FROM webhook_delivery d
+        WHERE d.organization_id = w.organization_id AND d.webhook_id = w.id
+            AND d.status = 'pending' AND d.next_attempt_at <= now())
+"""
+
+
+def ring(organization_id: UUID, webhook_id: UUID) -> bool:
+    """Ask a worker to send what is due; False when Redis is away."""
+    return doorbell.ring(SEND, organization_id, webhook_id, expires=log.RUNG_SECONDS)
+
+
+def ring_waiting() -> None:
+    """Ring for everything that waits, in all organizations. Stops when Redis is away."""
+    with connections["operator"].cursor() as cursor:
+        cursor.execute(_UNRELAYED)
+        unrelayed = cursor.fetchall()
+        cursor.execute(_UNSENT)
+        unsent = cursor.fetchall()
+    if all(log.ring(organization_id) for (organization_id,) in unrelayed):
+        all(ring(organization_id, webhook_id) for organization_id, webhook_id in unsent)
