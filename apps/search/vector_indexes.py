@@ -31,6 +31,8 @@ _LOCK: Final = 0x5EA4C8
 _BUILD_SETTINGS: Final = (
     "SET maintenance_work_mem = '512MB'; SET max_parallel_maintenance_workers = 0"
 )
+# A planner that takes the setting for a small one would compare every vector.
+_COUNT_ANEW: Final = "ANALYZE record_vector"
 _INDEXES: Final = """
 SELECT c.relname::text, i.indisvalid, c.reltuples, pg_get_expr(i.indpred, i.indrelid)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -120,11 +122,13 @@ def _changes(owner: Any, many: int) -> Iterator[str]:
 
 def _changes_of(owner: Any, candidate: Candidate, many: int) -> Iterator[str]:
     """Build what is missing or replace what has a long tail; drop what is hardly used."""
-    *outdated, index = [None, *_indexes(owner, candidate.settings_id.hex)]
-    yield from (_drop(old) for old in outdated if old)
+    there = list(_indexes(owner, candidate.settings_id.hex))
+    yield from map(_drop, there[:-1])  # replaced, and then the process ended
+    index = there[-1] if there else None
     if index is None:
         if _count(candidate, FROM_START, many + 1) > many:
             yield _create(candidate)
+            yield _COUNT_ANEW
     elif _count(candidate, FROM_START, many // 2 + 1) <= many // 2:
         yield _drop(index)
     else:
@@ -132,6 +136,7 @@ def _changes_of(owner: Any, candidate: Candidate, many: int) -> Iterator[str]:
         if _count(candidate, index.last, longest + 1) > longest:
             yield _create(candidate)
             yield _drop(index)
+            yield _COUNT_ANEW
 
 
 def _indexes(cursor: Any, settings: str = "") -> Iterable[VectorIndex]:
