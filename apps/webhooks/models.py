@@ -158,7 +158,7 @@ class WebhookDelivery(TenantModel):
         return "msg_" + urlsafe_b64encode(self.id.bytes).decode().rstrip("=")
 
 
-def _unsealed(sealed: bytes, id: UUID) -> str:
+def _unsealed(sealed: bytes | memoryview, id: UUID) -> str:
     try:
         return unseal(bytes(sealed), context=str(id))
     except BrokenSealError:

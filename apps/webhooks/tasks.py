@@ -1,6 +1,5 @@
 """Relay, send, and the sweep that finds what nobody was called for."""
 
-from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from apps.events.log import RELAY
 from apps.webhooks import doorbell, sending
 from apps.webhooks import relay as relaying
 
-KEPT: Final = {"delivered": timedelta(days=7), "dead": timedelta(days=30)}
+KEPT_DAYS: Final = {"delivered": 7, "dead": 30}
 
 
 @shared_task(name=RELAY)
@@ -39,10 +38,11 @@ def ring_waiting() -> None:
 def prune() -> None:
     """Forget messages that ended some time ago, with what they say of records."""
     with connections["operator"].cursor() as cursor:
-        for status, age in KEPT.items():
+        for status, days in KEPT_DAYS.items():
             cursor.execute(
-                "DELETE FROM webhook_delivery WHERE status = %s AND updated_at < now() - %s",
-                [status, age],
+                "DELETE FROM webhook_delivery WHERE status = %s"
+                " AND updated_at < now() - make_interval(days => %s)",
+                [status, days],
             )
 
 
