@@ -30,6 +30,8 @@ from apps.records.search_document import (
     Bodies,
 )
 from apps.records.side_rows import SideRows
+from apps.webhooks.models import WebhookEvent
+from apps.webhooks.services import announce, describe
 
 
 def prepare_dataset(*, dataset: Dataset) -> None:
