@@ -22,6 +22,7 @@ Key: TypeAlias = tuple[str, str | int]
 Mode: TypeAlias = Literal["validation", "serialization"]
 
 _REF: Final = "#/components/schemas/{model}"
+_GENERIC: Final = re.compile(r"\b(Listing|Page)_(\w+)_$")
 _ARGUMENT: Final = re.compile(r"<(?:\w+:)?(\w+)>")
 _ABOUT: Final = """\
 Records, questions, answers and suggestions, as the Argilla 2.8 client speaks of them, and what \
@@ -179,16 +180,19 @@ def _name(reference: Mapping[str, str]) -> str:
 
 
 def _tidy(schema: Any) -> Any:
-    """Without the null that stands for a key left out, and without made-up titles."""
+    """Without the null that stands for a key left out, and without made-up titles.
+
+    ``Listing_Record_``, as generic types are named, becomes ``RecordListing``.
+    """
     if isinstance(schema, list):
         return [_tidy(item) for item in schema]
     if isinstance(schema, str):
-        return schema.replace("``", "`")
+        return _GENERIC.sub(r"\2\1", schema.replace("``", "`"))
     if not isinstance(schema, dict):
         return schema
     dropped = {"title"} if isinstance(schema.get("title"), str) else set()
     dropped |= {"default"} if schema.get("default", ...) is None else set()
-    return {key: _tidy(value) for key, value in schema.items() if key not in dropped}
+    return {_tidy(key): _tidy(value) for key, value in schema.items() if key not in dropped}
 
 
 def _operation(one: _Described, shapes: _Shapes) -> dict[str, Any]:

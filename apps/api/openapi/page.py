@@ -71,7 +71,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    about: list[str]
+    about: str
     sections: dict[str, list[OperationCard]]
     shapes: list[Shape]
 
@@ -85,7 +85,7 @@ def page() -> Page:
         for method, operation in methods.items():
             sections[operation["tags"][0]].append(_card(method, path, operation))
     shapes = [_shape(name, s) for name, s in described["components"]["schemas"].items()]
-    return Page(described["info"]["description"].split("\n\n"), sections, shapes)
+    return Page(described["info"]["description"], sections, shapes)
 
 
 def _card(method: str, path: str, operation: Mapping[str, Any]) -> OperationCard:
