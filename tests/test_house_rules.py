@@ -32,6 +32,7 @@ SEEN_THROUGH_ANOTHER = {
     "job_reject": "its job",
     "suggester_settings": "its question",
     "trained_head": "its question; read by jobs alone",
+    "copied_object": "whoever runs the copy, who is outside",
     "workspace_membership": "its workspace, through the permission table",
 }
 PLATFORM = {"core", "events", "users", "organizations"}

@@ -97,10 +97,19 @@ def moment(value: Any) -> datetime | None:
     if value is None:
         return None
     try:
-        found = datetime.fromisoformat(value)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError) as error:
+        return in_utc(datetime.fromisoformat(value))
+    except (TypeError, ValueError) as error:
         raise InvalidError(f"{str(value)[:50]!r} is not a time in ISO 8601") from error
+
+
+def in_utc(moment: datetime | None) -> datetime | None:
+    """The moment in UTC, which it is when it names no zone. Raises ``InvalidError``."""
+    if moment is None:
+        return None
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidError(f"{str(moment)[:50]!r} is not a time in ISO 8601") from error
 
 
 def _bare(value: Any) -> Any:

@@ -28,8 +28,13 @@ def read_json(raw: bytes | str) -> Any:
         raise InvalidError(f"nested deeper than {MAX_DEPTH} levels") from error
     except ValueError as error:  # more digits than Python is willing to read
         raise InvalidError("an integer needs more than 64 bits") from error
-    _check(document, MAX_DEPTH)
+    check_document(document)
     return document
+
+
+def check_document(document: Any) -> None:
+    """Raise ``InvalidError`` when PostgreSQL cannot hold the document."""
+    _check(document, MAX_DEPTH)
 
 
 def check_text(text: str) -> None:

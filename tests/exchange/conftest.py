@@ -13,6 +13,7 @@ from apps.exchange.exports import export_dataset
 from apps.exchange.formats import FileFormat, read_table
 from apps.exchange.importer import Listener, Reject, Summary, import_table
 from apps.exchange.targets import ColumnMapping
+from apps.workspaces.models import Workspace
 from tests import factories
 
 OPTIONAL_FIELDS = {
@@ -93,19 +94,20 @@ def export_lines(dataset: Dataset, **options: Any) -> list[dict[str, Any]]:
 def make_rich_dataset(organization: Any) -> Callable[..., Dataset]:
     """All field, question and property types and a vector; only ``text`` is required."""
 
-    def make(**values: Any) -> Dataset:
-        questions = list(factories.QUESTIONS)
-        dataset = factories.make_dataset(questions=questions, **values)
-        for name, settings in OPTIONAL_FIELDS.items():
-            Field.objects.create(dataset=dataset, name=name, title=name, settings=settings)
-        for number, (name, settings) in enumerate(PROPERTIES.items(), start=1):
-            MetadataProperty.objects.create(
-                dataset=dataset, number=number, name=name, title=name, settings=settings
-            )
-        VectorSettings.objects.create(dataset=dataset, name="v", title="V", dimensions=3)
-        return dataset
+    return rich_dataset
 
-    return make
+
+def rich_dataset(workspace: Workspace | None = None, **values: Any) -> Dataset:
+    """Made in the entered organization."""
+    dataset = factories.make_dataset(workspace, questions=list(factories.QUESTIONS), **values)
+    for name, settings in OPTIONAL_FIELDS.items():
+        Field.objects.create(dataset=dataset, name=name, title=name, settings=settings)
+    for number, (name, settings) in enumerate(PROPERTIES.items(), start=1):
+        MetadataProperty.objects.create(
+            dataset=dataset, number=number, name=name, title=name, settings=settings
+        )
+    VectorSettings.objects.create(dataset=dataset, name="v", title="V", dimensions=3)
+    return dataset
 
 
 @pytest.fixture
