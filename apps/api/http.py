@@ -23,9 +23,9 @@ class JSONRenderer(BaseRenderer):
     charset = None
 
     def render(self, data: Any, accepted_media_type: Any = None, context: Any = None) -> bytes:
-        """Nothing for a 204, else the document."""
+        """Nothing for a 204 or a 304, else the document."""
         response = (context or {}).get("response")
-        if data is None and response is not None and response.status_code == 204:
+        if data is None and response is not None and response.status_code in {204, 304}:
             return b""
         return wire.write(data)
 

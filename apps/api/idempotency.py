@@ -35,7 +35,7 @@ def once(request: "ApiRequest", answer: Callable[[], ApiResponse]) -> HttpRespon
     if known is not None:
         return _replayed(known)
     given = answer()
-    if given.status_code < 300:
+    if given.status_code < 300 and not given.streaming:
         outcome = Outcome(given.status_code, given.content.decode())
         keep(member=request.user, key=key, fingerprint=fingerprint, outcome=outcome)
     return given

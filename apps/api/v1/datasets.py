@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from rest_framework.response import Response as ApiResponse
 
 from apps.annotation.recompute import recompute_dataset
+from apps.api.etags import check_match, tagged, tagged_unless_known
 from apps.api.v1.lookups import find_dataset
 from apps.api.views import LEFT_OUT, ApiRequest, ApiView, ApiViewSet, Schema
 from apps.core.errors import InvalidError
@@ -115,32 +116,34 @@ class Datasets(ApiViewSet):
             workspace=workspace, author=self.member, **columns(body, unset=True)
         )
         prepare_dataset(dataset=dataset)
-        return ApiResponse(dataset_document(dataset), status=201)
+        return tagged(dataset_document(dataset), status=201)
 
     def retrieve(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
         dataset = find_dataset(self.member, dataset_id, Action.VIEW_DATASET)
-        return ApiResponse(dataset_document(dataset))
+        return tagged_unless_known(request, dataset_document(dataset))
 
     def update(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
         """The changed dataset; records follow a new ``min_submitted``, if many then by a job."""
         body = self.read_body(DatasetUpdate)
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_DATASET)
-        needed = lock_dataset(dataset).min_submitted
+        before = lock_dataset(dataset)
+        check_match(request, dataset_document(before))
         dataset = update_dataset(
             dataset=dataset, changes=columns(body, unset=False), author=self.member
         )
-        if dataset.min_submitted != needed:
+        if dataset.min_submitted != before.min_submitted:
             recompute_dataset(dataset=dataset, created_by=self.member)
-        return ApiResponse(dataset_document(dataset))
+        return tagged(dataset_document(dataset))
 
     def publish(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_DATASET)
-        return ApiResponse(dataset_document(publish_dataset(dataset=dataset)))
+        return tagged(dataset_document(publish_dataset(dataset=dataset)))
 
     def destroy(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
         """The dataset as it was; its records no longer count against the plan."""
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_DATASET)
         dataset = lock_dataset(dataset, against_records=True)
+        check_match(request, dataset_document(dataset))
         counter = DatasetCounter.objects.filter(dataset=dataset).first()
         delete_dataset(dataset=dataset)
         if counter and counter.records:

@@ -6,8 +6,9 @@ from uuid import UUID
 from django.urls import path
 from rest_framework.response import Response as ApiResponse
 
+from apps.api.etags import tagged, tagged_unless_known
 from apps.api.v1.lookups import find_dataset
-from apps.api.v1.parts import Name, Title, find_part, part_document
+from apps.api.v1.parts import Name, Title, find_part, find_part_to_change, part_document
 from apps.api.views import LEFT_OUT, ApiRequest, ApiViewSet, Schema
 from apps.datasets.models import Field
 from apps.datasets.services import create_field, delete_field, update_field
@@ -51,20 +52,27 @@ class DatasetFields(ApiViewSet):
             required=bool(body.required),
             settings=body.settings,
         )
-        return ApiResponse(field_document(field), status=201)
+        return tagged(field_document(field), status=201)
 
 
 class Fields(ApiViewSet):
+    def retrieve(self, request: ApiRequest, field_id: UUID) -> ApiResponse:
+        field = find_part(Field.objects.all(), self.member, field_id, Action.VIEW_DATASET)
+        return tagged_unless_known(request, field_document(field))
+
     def update(self, request: ApiRequest, field_id: UUID) -> ApiResponse:
         body = self.read_body(FieldUpdate)
-        field = find_part(Field.objects.all(), self.member, field_id, Action.MANAGE_DATASET)
+        field = self._find(field_id)
         field = update_field(field=field, title=body.title, settings=body.settings)
-        return ApiResponse(field_document(field))
+        return tagged(field_document(field))
 
     def destroy(self, request: ApiRequest, field_id: UUID) -> ApiResponse:
-        field = find_part(Field.objects.all(), self.member, field_id, Action.MANAGE_DATASET)
+        field = self._find(field_id)
         delete_field(field=field)
         return ApiResponse(field_document(field))
+
+    def _find(self, field_id: UUID) -> Field:
+        return find_part_to_change(self.request, Field.objects.all(), field_id, field_document)
 
 
 urlpatterns = [
@@ -72,5 +80,8 @@ urlpatterns = [
         "datasets/<dataset_id>/fields",
         DatasetFields.as_view({"get": "list", "post": "create"}),
     ),
-    path("fields/<field_id>", Fields.as_view({"patch": "update", "delete": "destroy"})),
+    path(
+        "fields/<field_id>",
+        Fields.as_view({"get": "retrieve", "patch": "update", "delete": "destroy"}),
+    ),
 ]

@@ -7,8 +7,9 @@ from django.db.models import Count, Max, Min
 from django.urls import path
 from rest_framework.response import Response as ApiResponse
 
+from apps.api.etags import tagged, tagged_unless_known
 from apps.api.v1.lookups import find_dataset
-from apps.api.v1.parts import Name, Title, find_part, part_document
+from apps.api.v1.parts import Name, Title, find_part, find_part_to_change, part_document
 from apps.api.views import LEFT_OUT, ApiRequest, ApiView, ApiViewSet, Schema
 from apps.core.errors import NotAllowedError
 from apps.datasets.models import MetadataProperty, PropertyType
@@ -69,10 +70,14 @@ class DatasetProperties(ApiView):
             settings=body.settings,
             visible_for_annotators=body.visible_for_annotators,
         )
-        return ApiResponse(property_document(property), status=201)
+        return tagged(property_document(property), status=201)
 
 
 class Properties(ApiViewSet):
+    def retrieve(self, request: ApiRequest, metadata_property_id: UUID) -> ApiResponse:
+        property = _find_shown(self.member, metadata_property_id)
+        return tagged_unless_known(request, property_document(property))
+
     def update(self, request: ApiRequest, metadata_property_id: UUID) -> ApiResponse:
         body = self.read_body(PropertyUpdate)
         property = update_property(
@@ -80,7 +85,7 @@ class Properties(ApiViewSet):
             title=body.title,
             visible_for_annotators=body.visible_for_annotators,
         )
-        return ApiResponse(property_document(property))
+        return tagged(property_document(property))
 
     def destroy(self, request: ApiRequest, metadata_property_id: UUID) -> ApiResponse:
         """The property as it was. Records keep their values, which no filter finds any more."""
@@ -91,21 +96,26 @@ class Properties(ApiViewSet):
 
     def _find(self, metadata_property_id: UUID) -> MetadataProperty:
         rows = MetadataProperty.objects.all()
-        return find_part(rows, self.member, metadata_property_id, Action.MANAGE_DATASET)
+        return find_part_to_change(self.request, rows, metadata_property_id, property_document)
 
 
 class PropertyMetrics(ApiView):
     def get(self, request: ApiRequest, metadata_property_id: UUID) -> ApiResponse:
         """How often each term occurs, or the smallest and largest number."""
-        rows = MetadataProperty.objects.all()
-        property = find_part(rows, self.member, metadata_property_id, Action.VIEW_DATASET)
-        if not property.visible_for_annotators and not sees_hidden(
-            self.member, property.dataset.workspace_id
-        ):
-            raise NotAllowedError
+        property = _find_shown(self.member, metadata_property_id)
         if property.type == PropertyType.TERMS:
             return ApiResponse(_terms(property))
         return ApiResponse(_bounds(property))
+
+
+def _find_shown(member: Membership, metadata_property_id: UUID) -> MetadataProperty:
+    """The property, if the member may see it. Raises ``NotAllowedError`` where it is hidden."""
+    rows = MetadataProperty.objects.all()
+    property = find_part(rows, member, metadata_property_id, Action.VIEW_DATASET)
+    shown = property.visible_for_annotators
+    if not shown and not sees_hidden(member, property.dataset.workspace_id):
+        raise NotAllowedError
+    return property
 
 
 def _terms(property: MetadataProperty) -> dict[str, Any]:
@@ -132,7 +142,7 @@ urlpatterns = [
     path("datasets/<dataset_id>/metadata-properties", DatasetProperties.as_view()),
     path(
         "metadata-properties/<metadata_property_id>",
-        Properties.as_view({"patch": "update", "delete": "destroy"}),
+        Properties.as_view({"get": "retrieve", "patch": "update", "delete": "destroy"}),
     ),
     path("metadata-properties/<metadata_property_id>/metrics", PropertyMetrics.as_view()),
 ]

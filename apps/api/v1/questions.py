@@ -6,8 +6,9 @@ from uuid import UUID
 from django.urls import path
 from rest_framework.response import Response as ApiResponse
 
+from apps.api.etags import tagged, tagged_unless_known
 from apps.api.v1.lookups import find_dataset
-from apps.api.v1.parts import Name, Title, find_part, part_document
+from apps.api.v1.parts import Name, Title, find_part, find_part_to_change, part_document
 from apps.api.views import LEFT_OUT, ApiRequest, ApiViewSet, Schema
 from apps.datasets.models import Question
 from apps.datasets.services import create_question, delete_question, update_question
@@ -63,15 +64,19 @@ class DatasetQuestions(ApiViewSet):
             required=bool(body.required),
             settings=body.settings,
         )
-        return ApiResponse(question_document(question), status=201)
+        return tagged(question_document(question), status=201)
 
 
 class Questions(ApiViewSet):
+    def retrieve(self, request: ApiRequest, question_id: UUID) -> ApiResponse:
+        question = find_part(Question.objects.all(), self.member, question_id, Action.VIEW_DATASET)
+        return tagged_unless_known(request, question_document(question))
+
     def update(self, request: ApiRequest, question_id: UUID) -> ApiResponse:
         body = self.read_body(QuestionUpdate)
         question = self._find(question_id)
         question = update_question(question=question, changes=body.changes())
-        return ApiResponse(question_document(question))
+        return tagged(question_document(question))
 
     def destroy(self, request: ApiRequest, question_id: UUID) -> ApiResponse:
         question = self._find(question_id)
@@ -79,7 +84,8 @@ class Questions(ApiViewSet):
         return ApiResponse(question_document(question))
 
     def _find(self, question_id: UUID) -> Question:
-        return find_part(Question.objects.all(), self.member, question_id, Action.MANAGE_DATASET)
+        rows = Question.objects.all()
+        return find_part_to_change(self.request, rows, question_id, question_document)
 
 
 urlpatterns = [
@@ -87,5 +93,8 @@ urlpatterns = [
         "datasets/<dataset_id>/questions",
         DatasetQuestions.as_view({"get": "list", "post": "create"}),
     ),
-    path("questions/<question_id>", Questions.as_view({"patch": "update", "delete": "destroy"})),
+    path(
+        "questions/<question_id>",
+        Questions.as_view({"get": "retrieve", "patch": "update", "delete": "destroy"}),
+    ),
 ]

@@ -7,8 +7,9 @@ import pydantic
 from django.urls import path
 from rest_framework.response import Response as ApiResponse
 
+from apps.api.etags import tagged, tagged_unless_known
 from apps.api.v1.lookups import find_dataset
-from apps.api.v1.parts import Title, find_part, part_document
+from apps.api.v1.parts import Title, find_part, find_part_to_change, part_document
 from apps.api.views import ApiRequest, ApiViewSet, Schema
 from apps.datasets.models import VectorSettings
 from apps.datasets.services import (
@@ -47,14 +48,19 @@ class DatasetVectorsSettings(ApiViewSet):
         body = self.read_body(VectorSettingsCreate)
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_DATASET)
         settings = create_vector_settings(dataset=dataset, **body.model_dump())
-        return ApiResponse(vector_settings_document(settings), status=201)
+        return tagged(vector_settings_document(settings), status=201)
 
 
 class VectorsSettings(ApiViewSet):
+    def retrieve(self, request: ApiRequest, vector_settings_id: UUID) -> ApiResponse:
+        rows = VectorSettings.objects.all()
+        settings = find_part(rows, self.member, vector_settings_id, Action.VIEW_DATASET)
+        return tagged_unless_known(request, vector_settings_document(settings))
+
     def update(self, request: ApiRequest, vector_settings_id: UUID) -> ApiResponse:
         body = self.read_body(VectorSettingsUpdate)
         settings = update_vector_settings(settings=self._find(vector_settings_id), title=body.title)
-        return ApiResponse(vector_settings_document(settings))
+        return tagged(vector_settings_document(settings))
 
     def destroy(self, request: ApiRequest, vector_settings_id: UUID) -> ApiResponse:
         settings = self._find(vector_settings_id)
@@ -63,7 +69,8 @@ class VectorsSettings(ApiViewSet):
 
     def _find(self, vector_settings_id: UUID) -> VectorSettings:
         rows = VectorSettings.objects.all()
-        return find_part(rows, self.member, vector_settings_id, Action.MANAGE_DATASET)
+        document = vector_settings_document
+        return find_part_to_change(self.request, rows, vector_settings_id, document)
 
 
 urlpatterns = [
@@ -73,6 +80,6 @@ urlpatterns = [
     ),
     path(
         "vectors-settings/<vector_settings_id>",
-        VectorsSettings.as_view({"patch": "update", "delete": "destroy"}),
+        VectorsSettings.as_view({"get": "retrieve", "patch": "update", "delete": "destroy"}),
     ),
 ]
