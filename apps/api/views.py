@@ -115,7 +115,8 @@ class ApiMixin(APIView):
         final: ApiResponse = self.finalize_response(
             self.request, response, *self.args, **self.kwargs
         )
-        final.render()
+        if not final.streaming:  # else its content is made while it is sent
+            final.render()
         return final
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

@@ -32,6 +32,7 @@ class Action(models.TextChoices):
     REVIEW = "review"
     ANSWER = "answer"
     RUN_JOBS = "run_jobs"
+    EXPORT_RECORDS = "export_records"
 
 
 _ANNOTATOR: Final = {Action.VIEW_DATASET, Action.ANSWER}
@@ -42,6 +43,7 @@ _ADMIN: Final = _REVIEWER | {
     Action.MANAGE_DATASET,
     Action.MANAGE_RECORDS,
     Action.RUN_JOBS,
+    Action.EXPORT_RECORDS,
 }
 _OWNER: Final = set(Action)
 

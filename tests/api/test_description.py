@@ -51,7 +51,8 @@ def test_bodies_and_queries_are_those_that_the_views_read() -> None:
     schema = body["content"]["application/json"]["schema"]
     assert schema == {"$ref": "#/components/schemas/BulkUpsertBody"}
     query = paths["/datasets/{dataset_id}/records"]["get"]["parameters"]
-    assert [given["name"] for given in query] == ["dataset_id", "offset", "limit", "include"]
+    names = [given["name"] for given in query]
+    assert names == ["dataset_id", "after", "offset", "limit", "include"]
     items = document()["components"]["schemas"]["BulkUpsertBody"]["properties"]["items"]
     assert (items["minItems"], items["maxItems"]) == (1, 500)
     assert paths["/version"]["get"]["security"] == []

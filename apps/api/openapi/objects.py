@@ -212,6 +212,12 @@ class Record(TypedDict):
     vectors: NotRequired[dict[str, list[float]]]
 
 
+class RecordPage(Page[Record]):
+    """One page; ``next`` is the ``after`` of the next one, null on the last."""
+
+    next: UUID | None
+
+
 class UpsertedRecords(Listing[Record]):
     updated_item_ids: list[UUID]
 
