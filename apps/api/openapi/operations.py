@@ -133,7 +133,13 @@ _VECTORS: Final = {
     ),
 }
 _RECORDS: Final = {
-    "GET /datasets/{dataset_id}/records": _row("List records", Who.REVIEWERS, o.Page[o.Record]),
+    "GET /datasets/{dataset_id}/records": _row("List records", Who.REVIEWERS, o.RecordPage),
+    "GET /datasets/{dataset_id}/export.jsonl": _row(
+        "Export all records as JSON Lines",
+        Who.ADMINS,
+        str,
+        media="application/x-ndjson",
+    ),
     "DELETE /datasets/{dataset_id}/records": _row("Delete records", Who.ADMINS, None, 204),
     "POST /datasets/{dataset_id}/records/bulk": _row(
         "Create records", Who.ADMINS, o.Listing[o.Record], 201
