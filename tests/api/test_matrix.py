@@ -197,6 +197,7 @@ ROWS = [
     row("DELETE /vectors-settings/{vector}", Who.ADMINS),
     # Records
     row("GET /datasets/{ready}/records", Who.REVIEWERS),
+    row("GET /datasets/{ready}/export.jsonl", Who.ADMINS),
     row("POST /datasets/{ready}/records/bulk", Who.ADMINS, 201, RECORDS),
     row("PUT /datasets/{ready}/records/bulk", Who.ADMINS, 200, RECORDS),
     row("DELETE /datasets/{ready}/records?ids={record}", Who.ADMINS, 204),
