@@ -13,9 +13,13 @@ from uuid import UUID
 import pytest
 from django.test import Client
 
+from apps.annotation.services import save_response
 from apps.core.tenancy import enter
-from apps.organizations.models import Membership, Organization
+from apps.datasets.models import Dataset, Field, MetadataProperty, Question, VectorSettings
+from apps.jobs.models import Job
+from apps.organizations.models import ApiKey, Membership, Organization
 from apps.organizations.services import create_api_key
+from apps.records.models import Suggestion
 from apps.workspaces.models import Workspace
 from tests import factories
 
@@ -129,3 +133,64 @@ def api() -> Callable[[Membership], Api]:
             return Api(create_api_key(member=member)[1])
 
     return speak_as
+
+
+TEXT = {"type": "text", "use_markdown": True}
+
+
+@dataclass
+class Scene:
+    """A draft with one part of each kind, an answered record, and the people around them."""
+
+    cast: Cast
+    ready: Dataset
+    ids: dict[str, Any]
+
+
+@pytest.fixture
+def scene(cast: Cast) -> Scene:
+    with cast.inside():
+        draft = Dataset.objects.create(workspace=cast.workspace, name="draft")
+        factories.prepare_dataset(dataset=draft)
+        ids = {name: part.id for name, part in parts(draft).items()}
+        ready = factories.make_dataset(cast.workspace)
+        (record,) = factories.make_records(ready)
+        author, label = cast.people["annotator_in"], {"sentiment": {"value": "mixed"}}
+        saved = save_response(record=record, annotator=author, status="submitted", values=label)
+        sentiment = Question.objects.get(dataset=ready)
+        suggestion = Suggestion.objects.create(
+            record=record,
+            question=sentiment,
+            dataset_id=ready.id,
+            value="mixed",
+            updated_at=record.updated_at,
+        )
+        job = Job.objects.create(kind="few_shot", dataset_id=ready.id, params={})
+        ids["own_key"] = ApiKey.objects.get(membership=cast.people["owner"]).id
+        ids["empty"] = factories.make_workspace("empty").id
+    ids |= {
+        "workspace": cast.workspace.id,
+        "draft": draft.id,
+        "ready": ready.id,
+        "record": record.id,
+        "response": saved.response.id,
+        "suggestion": suggestion.id,
+        "sentiment": sentiment.id,
+        "job": job.id,
+        "user": cast.id("annotator_out"),
+        "insider": cast.id("annotator_in"),
+    }
+    return Scene(cast, ready, ids)
+
+
+def parts(draft: Dataset) -> dict[str, Any]:
+    return {
+        "field": Field.objects.create(dataset=draft, name="f", title="F", settings=TEXT),
+        "question": Question.objects.create(
+            dataset=draft, name="q", title="Q", settings=TEXT, required=True
+        ),
+        "property": MetadataProperty.objects.create(
+            dataset=draft, number=1, name="m", title="M", settings={"type": "terms"}
+        ),
+        "vector": VectorSettings.objects.create(dataset=draft, name="v", title="V", dimensions=2),
+    }

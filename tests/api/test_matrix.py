@@ -9,15 +9,12 @@ import pytest
 from django.db import transaction
 from django.urls import resolve
 
-from apps.annotation.services import save_response
 from apps.api.openapi.document import described_path, routes
 from apps.api.openapi.operations import SECTIONS, Who
-from apps.datasets.models import Dataset, Field, MetadataProperty, Question, VectorSettings
-from apps.jobs.models import Job
-from apps.organizations.models import ApiKey
-from apps.records.models import Suggestion
+from apps.datasets.models import Dataset
 from tests import factories
-from tests.api.conftest import EVERYBODY, Cast
+from tests.api.conftest import EVERYBODY, TEXT, Cast, Scene
+from tests.api.described import check_described
 
 PEOPLE = {
     Who.ANYONE: set(EVERYBODY),
@@ -34,64 +31,6 @@ FORBIDDEN = {
         "params": {"detail": "Operation not allowed"},
     }
 }
-
-
-@dataclass
-class Scene:
-    """A draft with one part of each kind, an answered record, and the people around them."""
-
-    cast: Cast
-    ready: Dataset
-    ids: dict[str, Any]
-
-
-@pytest.fixture
-def scene(cast: Cast) -> Scene:
-    with cast.inside():
-        draft = Dataset.objects.create(workspace=cast.workspace, name="draft")
-        factories.prepare_dataset(dataset=draft)
-        ids = {name: part.id for name, part in parts(draft).items()}
-        ready = factories.make_dataset(cast.workspace)
-        (record,) = factories.make_records(ready)
-        author, label = cast.people["annotator_in"], {"sentiment": {"value": "mixed"}}
-        saved = save_response(record=record, annotator=author, status="submitted", values=label)
-        sentiment = Question.objects.get(dataset=ready)
-        suggestion = Suggestion.objects.create(
-            record=record,
-            question=sentiment,
-            dataset_id=ready.id,
-            value="mixed",
-            updated_at=record.updated_at,
-        )
-        job = Job.objects.create(kind="few_shot", dataset_id=ready.id, params={})
-        ids["own_key"] = ApiKey.objects.get(membership=cast.people["owner"]).id
-        ids["empty"] = factories.make_workspace("empty").id
-    ids |= {
-        "workspace": cast.workspace.id,
-        "draft": draft.id,
-        "ready": ready.id,
-        "record": record.id,
-        "response": saved.response.id,
-        "suggestion": suggestion.id,
-        "sentiment": sentiment.id,
-        "job": job.id,
-        "user": cast.id("annotator_out"),
-        "insider": cast.id("annotator_in"),
-    }
-    return Scene(cast, ready, ids)
-
-
-def parts(draft: Dataset) -> dict[str, Any]:
-    return {
-        "field": Field.objects.create(dataset=draft, name="f", title="F", settings=TEXT),
-        "question": Question.objects.create(
-            dataset=draft, name="q", title="Q", settings=TEXT, required=True
-        ),
-        "property": MetadataProperty.objects.create(
-            dataset=draft, number=1, name="m", title="M", settings={"type": "terms"}
-        ),
-        "vector": VectorSettings.objects.create(dataset=draft, name="v", title="V", dimensions=2),
-    }
 
 
 @dataclass(frozen=True)
@@ -126,7 +65,6 @@ def row(name: str, who: Who, status: int = 200, body: Any = None, **exceptions: 
     return Row(name, who, status, body, exceptions)
 
 
-TEXT = {"type": "text", "use_markdown": True}
 USER = {"username": "new", "first_name": "New", "password": "long enough"}
 PART = {"name": "new", "title": "New"}
 ANSWER = {"status": "submitted", "values": {"sentiment": {"value": "mixed"}}}
@@ -175,10 +113,12 @@ ROWS = [
     row("PUT /datasets/{draft}/publish", Who.ADMINS),
     row("GET /datasets/{draft}/fields", Who.MEMBERS),
     row("POST /datasets/{draft}/fields", Who.ADMINS, 201, PART | {"settings": TEXT}),
+    row("GET /fields/{field}", Who.MEMBERS),
     row("PATCH /fields/{field}", Who.ADMINS, 200, {"title": "T"}),
     row("DELETE /fields/{field}", Who.ADMINS),
     row("GET /datasets/{draft}/questions", Who.MEMBERS),
     row("POST /datasets/{draft}/questions", Who.ADMINS, 201, PART | {"settings": TEXT}),
+    row("GET /questions/{question}", Who.MEMBERS),
     row("PATCH /questions/{question}", Who.ADMINS, 200, {"title": "T"}),
     row("DELETE /questions/{question}", Who.ADMINS),
     row("GET /me/datasets/{draft}/metadata-properties", Who.MEMBERS),
@@ -188,11 +128,13 @@ ROWS = [
         201,
         PART | {"settings": {"type": "terms"}},
     ),
+    row("GET /metadata-properties/{property}", Who.MEMBERS),
     row("PATCH /metadata-properties/{property}", Who.ADMINS, 200, {"title": "T"}),
     row("DELETE /metadata-properties/{property}", Who.ADMINS),
     row("GET /metadata-properties/{property}/metrics", Who.MEMBERS),
     row("GET /datasets/{draft}/vectors-settings", Who.MEMBERS),
     row("POST /datasets/{ready}/vectors-settings", Who.ADMINS, 201, PART | {"dimensions": 3}),
+    row("GET /vectors-settings/{vector}", Who.MEMBERS),
     row("PATCH /vectors-settings/{vector}", Who.ADMINS, 200, {"title": "T"}),
     row("DELETE /vectors-settings/{vector}", Who.ADMINS),
     # Records
@@ -257,6 +199,7 @@ def test_everybody_gets_what_the_contract_says(scene: Scene, row: Row) -> None:
             answer = scene.cast[name].send(row.method, path, body)
             transaction.set_rollback(True)  # the next one finds the same scene
         found[name] = answer.status_code
+        check_described(operation(row), answer)
         if answer.status_code == 403:
             assert answer.json() == FORBIDDEN
     assert found == row.expected()

@@ -221,6 +221,8 @@ def _operation(one: _Described, shapes: _Shapes) -> dict[str, Any]:
     )
     if route.method == "DELETE":
         failures.append(409)
+    if is_open and "body" in reads:
+        failures.append(401)
     found["responses"] = _answers(one, shapes) | {
         str(status): {"$ref": f"#/components/responses/{errors.ANSWERS[status].name}"}
         for status in sorted(failures)
