@@ -2,8 +2,8 @@
 
 A page is one transaction inside the organization, which has ended when the page is handed out.
 Records come in the order of their insertion, so the pages of a dataset that nobody changes are
-always the same bytes. Memory holds one page: at most 2,000 records, and about 4 MB of fields as
-they are stored.
+always the same bytes. Memory holds one page: at most 2,000 records, and about 4 MB of fields and
+vectors as they are stored.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,12 +17,14 @@ from django.db import connection
 from apps.core.tenancy import enter
 
 PAGE: Final = 2_000  # records
-PAGE_BYTES: Final = 4 * 1024 * 1024  # of fields and metadata, compressed as they are stored
+PAGE_BYTES: Final = 4 * 1024 * 1024  # of fields, metadata and vectors, as they are stored
 
 _NEXT_IDS: Final = """
 SELECT id FROM (
     SELECT id, sum(size) OVER (ORDER BY id) - size AS before FROM (
-        SELECT id, pg_column_size(fields) + coalesce(pg_column_size(metadata), 0) AS size
+        SELECT id, pg_column_size(fields) + coalesce(pg_column_size(metadata), 0)
+            + (SELECT coalesce(sum(4 * dimensions), 0) FROM vector_settings
+                WHERE organization_id = %(o)s AND dataset_id = %(d)s) AS size
         FROM record
         WHERE organization_id = %(o)s AND dataset_id = %(d)s AND id > %(last)s
             AND status = ANY(%(statuses)s)
