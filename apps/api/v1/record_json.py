@@ -58,17 +58,18 @@ def parse_include(given: Iterable[str]) -> Include:
 @dataclass(frozen=True, slots=True)
 class Viewer:
     """What the caller may see of records: an annotator only their own answers and the metadata
-    that is shown to annotators."""
+    that is shown to annotators. ``own_responses``: others may, but ask for their own ones only."""
 
     member: Membership
     dataset: Dataset
     sees_everything: bool
     shown_metadata: frozenset[str] = frozenset()
+    own_responses: bool = True
 
     @classmethod
-    def of(cls, member: Membership, dataset: Dataset) -> "Viewer":
+    def of(cls, member: Membership, dataset: Dataset, *, own_responses: bool = False) -> "Viewer":
         if role_in(member, dataset.workspace_id) != Role.ANNOTATOR:
-            return cls(member, dataset, sees_everything=True)
+            return cls(member, dataset, sees_everything=True, own_responses=own_responses)
         properties = load_schema(dataset).properties.values()
         shown = frozenset(p.name for p in properties if p.visible_for_annotators)
         return cls(member, dataset, sees_everything=False, shown_metadata=shown)
@@ -131,7 +132,7 @@ def response_json(response: Response) -> dict[str, Any]:
 
 def _responses(ids: list[UUID], viewer: Viewer) -> Mapping[UUID, list[Any]]:
     rows = Response.objects.filter(record_id__in=ids).order_by("id")
-    if not viewer.sees_everything:
+    if viewer.own_responses:
         rows = rows.filter(user=viewer.member)
     grouped = defaultdict(list)
     for response in rows:
