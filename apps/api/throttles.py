@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from apps.api.auth import caller
-from apps.core.rate_limits import Limit, UncountedError, refill, take
+from apps.core.rate_limits import Limit, UncountedError, refill, take, take_from_stock
 from apps.organizations import directory
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class CallerThrottle(BaseThrottle):
             return True
         limit = Limit(settings.RATE_LIMIT_PER_SECOND, settings.RATE_LIMIT_BURST)
         try:
-            self.seconds = take(bucket, limit)
+            self.seconds = take_from_stock(bucket, limit)
         except UncountedError:
             return True
         return self.seconds == 0

@@ -12,7 +12,7 @@ from django.conf import settings as configured
 from django.test import Client
 
 from apps.core import rate_limits
-from apps.core.rate_limits import Limit, UncountedError, refill, take
+from apps.core.rate_limits import Limit, UncountedError, refill, take, take_from_stock
 from apps.core.tenancy import enter
 from apps.organizations.services import create_api_key
 from tests.api.conftest import OVERHEAD, Api, Cast
@@ -69,6 +69,36 @@ def test_buckets_are_apart(bucket: str) -> None:
     assert take(f"{bucket}:other", one) == 0
     assert take(bucket, one) > 0
     refill(f"{bucket}:other")
+
+
+def test_a_stock_spares_round_trips_and_gives_no_more_than_the_bucket(bucket: str) -> None:
+    large = Limit(rate=0.001, burst=1000)
+    given = [take_from_stock(bucket, large) == 0 for _ in range(1001)]
+    assert given == [True] * 1000 + [False]
+    refill(bucket)
+    calls = []
+    ask, rate_limits._ask = rate_limits._ask, lambda *a: calls.append(a) or ask(*a)
+    try:
+        assert {take_from_stock(bucket, large) for _ in range(100)} == {0}
+    finally:
+        rate_limits._ask = ask
+    assert len(calls) == 10
+
+
+def test_what_is_left_of_a_stock_is_worth_nothing_later(bucket: str) -> None:
+    large = Limit(rate=0.001, burst=200)
+    take_from_stock(bucket, large)
+    assert rate_limits._stocks[bucket].tokens == 1
+    rate_limits._stocks[bucket].until = 0
+    take_from_stock(bucket, large)
+    assert rate_limits._stocks[bucket].tokens == 1, "another two were fetched"
+
+
+def test_stocks_do_not_pile_up(bucket: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(rate_limits, "MAX_STOCKS", 3)
+    for n in range(9):
+        take_from_stock(f"{bucket}:{n}", Limit(rate=1000, burst=1000))
+        assert len(rate_limits._stocks) <= 3
 
 
 @pytest.mark.usefixtures("_redis_away")
