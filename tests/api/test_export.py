@@ -179,6 +179,16 @@ def test_each_page_enters_the_organization_and_leaves_it(
     answer.close()
 
 
+def test_long_vectors_make_shorter_pages(cast, monkeypatch):
+    monkeypatch.setattr(exporter, "PAGE_BYTES", 10_000)
+    with cast.inside():
+        dataset = factories.make_dataset(cast.workspace)
+        VectorSettings.objects.create(dataset=dataset, name="v", title="V", dimensions=1_000)
+        factories.make_records(dataset, 6, vectors={"v": [0.5] * 1_000})
+    answer = cast["owner"].get(f"/datasets/{dataset.id}/export.jsonl")
+    assert [page.count(b"\n") for page in answer.streaming_content] == [3, 3]
+
+
 # --- Over the wire -------------------------------------------------------------------------------
 
 
