@@ -154,8 +154,13 @@ class WebhookDelivery(TenantModel):
 
     @property
     def message_id(self) -> str:
-        """``msg_`` and 22 characters: the same at every attempt."""
-        return "msg_" + urlsafe_b64encode(self.id.bytes).decode().rstrip("=")
+        """The same at every attempt."""
+        return message_id(self.id)
+
+
+def message_id(id: UUID) -> str:
+    """``msg_`` and 22 characters."""
+    return "msg_" + urlsafe_b64encode(id.bytes).decode().rstrip("=")
 
 
 def _unsealed(sealed: bytes | memoryview, id: UUID) -> str:

@@ -11,14 +11,14 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db.models import Q
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from apps.core import outbound
 from apps.core.errors import DomainError
+from apps.core.ids import uuid7
 from apps.core.tenancy import enter
 from apps.webhooks.messages import compose, sign
-from apps.webhooks.models import DeliveryStatus, Webhook, WebhookDelivery
+from apps.webhooks.models import DeliveryStatus, Webhook, WebhookDelivery, message_id
 from apps.webhooks.services import disable_webhook, take_turns
 
 TIMEOUT: Final = 20.0  # seconds for an answer
@@ -92,10 +92,11 @@ def run_slice(*, organization_id: UUID, webhook_id: UUID, seconds: float = SLICE
 
 def take(organization_id: UUID, webhook_id: UUID) -> Attempt | None:
     """The next due delivery, out of everybody else's hands for as long as ``HOLD``."""
+    now = timezone.now()
     with enter(organization_id):
-        awake = Q(webhook__resting_until=None) | Q(webhook__resting_until__lte=Now())
+        awake = Q(webhook__resting_until=None) | Q(webhook__resting_until__lte=now)
         due = WebhookDelivery.objects.pending().filter(
-            awake, webhook_id=webhook_id, webhook__enabled=True, next_attempt_at__lte=Now()
+            awake, webhook_id=webhook_id, webhook__enabled=True, next_attempt_at__lte=now
         )
         delivery = (
             due.select_related("webhook")
@@ -107,7 +108,7 @@ def take(organization_id: UUID, webhook_id: UUID) -> Attempt | None:
             return None
         delivery.attempts += 1
         WebhookDelivery.objects.filter(id=delivery.id).update(
-            attempts=delivery.attempts, next_attempt_at=Now() + HOLD
+            attempts=delivery.attempts, next_attempt_at=now + HOLD
         )
         return Attempt(organization_id, delivery.webhook, delivery)
 
@@ -120,10 +121,10 @@ def post(webhook: Webhook, delivery: WebhookDelivery) -> Outcome:
 def ping(*, webhook: Webhook, document: bytes) -> Outcome:
     """Send a message that tells of nothing, once."""
     body = compose("ping", timezone.now(), document).encode()
-    return _post(webhook, WebhookDelivery().message_id, body)
+    return _post(webhook, message_id(uuid7()), body)
 
 
-def _post(webhook: Webhook, message_id: str, body: bytes) -> Outcome:
+def _post(webhook: Webhook, id: str, body: bytes) -> Outcome:
     now = timezone.now()
     secrets = webhook.secrets(now)
     if not secrets:
@@ -132,9 +133,9 @@ def _post(webhook: Webhook, message_id: str, body: bytes) -> Outcome:
     headers = {
         "Content-Type": "application/json",
         "User-Agent": f"{settings.SITE_NAME}-Webhooks",
-        "Webhook-Id": message_id,
+        "Webhook-Id": id,
         "Webhook-Timestamp": str(timestamp),
-        "Webhook-Signature": sign(secrets, message_id=message_id, timestamp=timestamp, body=body),
+        "Webhook-Signature": sign(secrets, message_id=id, timestamp=timestamp, body=body),
     }
     try:
         answer = outbound.post(webhook.url, body, headers, timeout=TIMEOUT, max_bytes=EXCERPT)

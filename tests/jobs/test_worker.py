@@ -34,6 +34,8 @@ ITEMS = 240
 class Worker:
     """A worker process with its beat, on the test database and a Redis of its own."""
 
+    script = "tests/jobs/worker.py"
+
     def __init__(self, directory: Path, socket: Path) -> None:
         self.directory = directory
         self.redis = redis.Redis(unix_socket_path=str(socket))
@@ -53,7 +55,7 @@ class Worker:
         schedule = str(self.directory / "schedule")
         with (self.directory / "worker.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "tests/jobs/worker.py", schedule, str(sweep)],
+                [sys.executable, self.script, schedule, str(sweep)],
                 cwd=PROJECT_ROOT,
                 env=self.environment,
                 stdout=log,
