@@ -127,6 +127,15 @@ def check_metadata(schema: DatasetSchema, metadata: Mapping[str, Any] | None) ->
             )
 
 
+def suits(property: MetadataProperty, value: Any) -> bool:
+    """Whether the value obeys the property; null says nothing."""
+    try:
+        _PROPERTY_CHECKS[property.type](property, value)
+    except InvalidError:
+        return False
+    return value is not None
+
+
 def _wrong(property: MetadataProperty, reason: str) -> InvalidError:
     return InvalidError(f"metadata is not valid: {property.name!r} metadata property {reason}")
 

@@ -51,6 +51,10 @@ class _RacedError(Exception):
     """Another writer inserted one of the external ids first."""
 
 
+class _OutdatedError(Exception):
+    """A part of the dataset was changed since its schema was read."""
+
+
 def upsert_records(
     *,
     dataset: Dataset,
@@ -65,12 +69,15 @@ def upsert_records(
     if dataset.status != DatasetStatus.READY:
         raise InvalidError("records cannot be created or updated for a non published dataset")
     schema = schema or load_schema(dataset)
-    for position, reason in record_errors(schema, items):
-        raise _invalid(position, reason)
     for _ in range(5):
+        for position, reason in record_errors(schema, items):
+            raise _invalid(position, reason)
         try:
             with transaction.atomic():
                 return _Upsert(dataset, schema, items).run()
+        except _OutdatedError:
+            dataset = Dataset.objects.get(pk=dataset.pk)
+            schema = load_schema(dataset)
         except _RacedError:  # look again: what they inserted is now ours to update
             continue
     raise ConflictError("Other writers keep changing the same records; try again.")
@@ -130,6 +137,9 @@ def clean_suggestion(
     suggestion.value = values.clean_value(rule, suggestion.value, fields, complete=False)
 
 
+_HOLD_SCHEMA = """
+SELECT schema_version FROM dataset WHERE organization_id = %(o)s AND id = %(d)s FOR KEY SHARE
+"""
 _INSERT = """
 INSERT INTO record (organization_id, id, dataset_id, external_id, fields, metadata, status,
     inserted_at, updated_at)
@@ -180,6 +190,7 @@ class _Upsert:
         self.lexeme = DATASET_LEXEME.format(dataset.id.hex)
 
     def run(self) -> list[UpsertedRecord]:
+        self._hold_schema()
         self.known = known = self._lock_known()
         taken: set[UUID] = set()
         results: list[UpsertedRecord] = []
@@ -231,6 +242,13 @@ class _Upsert:
             metadata=item.metadata,
             vectors=item.vectors,
         )
+
+    def _hold_schema(self) -> None:
+        """Who declares a property, and indexes the values that are there, waits for ours."""
+        facts = {"o": self.organization_id, "d": self.dataset.id}
+        versions = self.cursor.execute(_HOLD_SCHEMA, facts).fetchall()
+        if versions != [(self.schema.dataset.schema_version,)]:
+            raise _OutdatedError
 
     def _lock_known(self) -> dict[UUID | str | None, tuple[UUID, str, Any]]:
         """Existing records by id and by external id, locked in id order."""

@@ -1,7 +1,8 @@
 """Writes to single records, and what a dataset needs before its first one."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
@@ -9,7 +10,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from apps.core.prepared import raw_cursor
-from apps.datasets.models import Dataset
+from apps.datasets import content
+from apps.datasets.models import Dataset, MetadataProperty
 from apps.datasets.schema import load_schema
 from apps.events.log import emit
 from apps.organizations.services import count_records
@@ -37,6 +39,36 @@ from apps.webhooks.services import announce, describe
 def prepare_dataset(*, dataset: Dataset) -> None:
     """Make the counter row of a new dataset."""
     DatasetCounter.objects.create(dataset=dataset)
+
+
+INDEXED_AT_ONCE: Final = 5_000
+_VALUES_AFTER = """
+SELECT id, metadata -> %(name)s::text FROM record
+WHERE organization_id = %(o)s AND dataset_id = %(d)s AND id > %(after)s
+ORDER BY id LIMIT %(limit)s
+"""
+
+
+@transaction.atomic
+def index_property(*, property: MetadataProperty) -> None:
+    """Make the values that records hold already filterable; others than the property's are not.
+
+    In the transaction that declares the property, so that a filter finds either nothing by that
+    name or all of it; writers of records wait meanwhile, about a second for 100,000 values.
+    """
+    dataset = Dataset.objects.get(pk=property.dataset_id)
+    side_rows = SideRows(raw_cursor(), dataset, load_schema(dataset), timezone.now())
+    facts = {"o": dataset.organization_id, "d": dataset.id, "name": property.name}
+    after, rows = UUID(int=0), [()]
+    while rows:
+        page = {**facts, "after": after, "limit": INDEXED_AT_ONCE}
+        rows = raw_cursor().execute(_VALUES_AFTER, page).fetchall()
+        side_rows.write_metadata(
+            (id, {property.name: json.loads(value)})
+            for id, value in rows
+            if value is not None and content.suits(property, json.loads(value))
+        )
+        after = rows[-1][0] if rows else after
 
 
 def forget_property(*, dataset: Dataset, number: int) -> None:

@@ -602,3 +602,15 @@ def test_queries_are_few(cast: Cast, dataset: Dataset, django_assert_num_queries
     ):
         with django_assert_num_queries(OVERHEAD + 1 + queries):
             ask(api, dataset, **body)
+
+
+def test_a_property_declared_later_filters_what_is_there(cast: Cast, dataset: Dataset) -> None:
+    api = cast["owner"]
+    with cast.inside():
+        Dataset.objects.filter(id=dataset.id).update(last_property_number=4)
+    body = {"name": "extra", "title": "Extra", "settings": {"type": "integer"}}
+    assert api.post(f"/datasets/{dataset.id}/metadata-properties", body).status_code == 201
+    extra = {"entity": "metadata", "metadata_property": "extra"}
+    assert found(api, dataset, filters=between(4, 6, **extra)) == list("456")
+    sort = [{"scope": extra, "order": "desc"}]
+    assert found(api, dataset, sort=sort) == list("987654321")

@@ -5,7 +5,11 @@ from django.db import connection
 
 from apps.core.errors import InvalidError, LimitReachedError
 from apps.datasets.models import Dataset, DatasetStatus, MetadataProperty, Question, VectorSettings
+from apps.datasets.schema import load_schema
+from apps.datasets.services import create_property
+from apps.datasets.settings import IntegerProperty, TermsProperty
 from apps.organizations.models import RecordVolume
+from apps.records import services
 from apps.records.bulk import upsert_records
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import (
@@ -17,10 +21,15 @@ from apps.records.models import (
     Suggestion,
 )
 
+INTEGER = IntegerProperty(type="integer")
+TERMS = TermsProperty(type="terms")
+
 
 @pytest.fixture
 def dataset(make_dataset) -> Dataset:
-    dataset = make_dataset(questions=["sentiment", "genre", "entities"], min_submitted=2)
+    dataset = make_dataset(
+        questions=["sentiment", "genre", "entities"], min_submitted=2, last_property_number=2
+    )
     MetadataProperty.objects.create(
         dataset=dataset, number=1, name="source", title="Source", settings={"type": "terms"}
     )
@@ -197,6 +206,56 @@ def test_five_hundred_rich_records_cost_a_fixed_number_of_statements(
     dataset, django_assert_max_num_queries
 ):
     items = [full(dataset, str(n)) for n in range(500)]
-    with django_assert_max_num_queries(28):  # stages made, copied, read and dropped
+    with django_assert_max_num_queries(29):  # stages made, copied, read and dropped
         upsert_records(dataset=dataset, items=items)
     assert Suggestion.objects.count() == 1000
+
+
+def test_a_property_declared_later_has_the_values_that_are_there(dataset):
+    metadata = [
+        {"late": 1, "tag": ["a", True, 1.5]},
+        {"late": "no number"},
+        {"late": None},
+        {},
+        None,
+        {"late": 2, "tag": "b"},
+    ]
+    items = [
+        RecordInput(fields={"text": "x"}, external_id=str(n), metadata=given)
+        for n, given in enumerate(metadata)
+    ]
+    upsert_records(dataset=dataset, items=items)
+    late = create_property(dataset=dataset, name="late", title="L", settings=INTEGER)
+    services.index_property(property=late)
+    tag = create_property(dataset=dataset, name="tag", title="T", settings=TERMS)
+    services.index_property(property=tag)
+    side = RecordMetadata.objects.filter(dataset_id=dataset.id, number__in=[late.number])
+    found = side.order_by("record").values_list("record__external_id", "value")
+    assert list(found) == [("0", 1.0), ("5", 2.0)]
+    terms = RecordMetadata.objects.filter(dataset_id=dataset.id, number=tag.number)
+    assert sorted(terms.values_list("term", flat=True)) == ["1.5", "a", "b", "true"]
+
+
+def test_indexing_goes_on_from_page_to_page(dataset, monkeypatch):
+    monkeypatch.setattr(services, "INDEXED_AT_ONCE", 2)
+    items = [
+        RecordInput(fields={"text": "x"}, external_id=str(n), metadata={"late": n})
+        for n in range(5)
+    ]
+    upsert_records(dataset=dataset, items=items)
+    late = create_property(dataset=dataset, name="late", title="L", settings=INTEGER)
+    services.index_property(property=late)
+    assert RecordMetadata.objects.filter(dataset_id=dataset.id, number=late.number).count() == 5
+
+
+def test_an_upsert_with_an_old_schema_reads_it_anew(dataset):
+    old = load_schema(Dataset.objects.get(pk=dataset.pk))
+    _ = old.properties
+    late = create_property(dataset=dataset, name="late", title="L", settings=INTEGER)
+    right = RecordInput(fields={"text": "x"}, metadata={"late": 7})
+    upsert_records(dataset=dataset, items=[right], schema=old)
+    values = RecordMetadata.objects.filter(number=late.number).values_list("value", flat=True)
+    assert list(values) == [7.0]
+    wrong = RecordInput(fields={"text": "x"}, metadata={"late": "seven"})
+    with pytest.raises(InvalidError, match="is not an integer"):
+        upsert_records(dataset=dataset, items=[wrong], schema=old)

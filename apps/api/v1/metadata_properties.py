@@ -17,7 +17,7 @@ from apps.datasets.services import create_property, delete_property, update_prop
 from apps.datasets.settings import MAX_TERMS, PropertySettings
 from apps.organizations.models import Membership, Role
 from apps.records.models import RecordMetadata
-from apps.records.services import forget_property
+from apps.records.services import forget_property, index_property
 from apps.workspaces.permissions import Action, role_in
 
 
@@ -70,6 +70,7 @@ class DatasetProperties(ApiView):
             settings=body.settings,
             visible_for_annotators=body.visible_for_annotators,
         )
+        index_property(property=property)
         return tagged(property_document(property), status=201)
 
 

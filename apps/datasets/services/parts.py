@@ -153,9 +153,10 @@ def create_property(
 ) -> MetadataProperty:
     """Declare a metadata key, also later. ``settings`` is one of ``settings.PropertySettings``.
 
-    Raises ``ConflictError`` for a used name.
+    The caller makes the values that records hold already filterable
+    (``records.services.index_property``). Raises ``ConflictError`` for a used name.
     """
-    dataset = lock_dataset(dataset)
+    dataset = lock_dataset(dataset, against_records=True)
     number = dataset.last_property_number + 1
     if number > MAX_PROPERTY_NUMBER:
         raise InvalidError("A dataset cannot declare more metadata properties in its life.")
