@@ -58,7 +58,7 @@ def update_webhook(*, webhook: Webhook, changes: Mapping[str, Any]) -> Webhook:
     Enabling forgets that it failed; disabling gives up what waits. Raises ``InvalidError`` when
     requests must not go to the new URL.
     """
-    if "url" in changes:
+    if changes.get("url", webhook.url) != webhook.url:
         outbound.check_url(changes["url"])
     take_turns()
     stays = {name: value for name, value in changes.items() if name != "enabled"}

@@ -20,6 +20,7 @@ from apps.jobs.models import Job
 from apps.organizations.models import ApiKey, Membership, Organization
 from apps.organizations.services import create_api_key
 from apps.records.models import Suggestion
+from apps.webhooks.models import Webhook, WebhookDelivery
 from apps.workspaces.models import Workspace
 from tests import factories
 
@@ -166,6 +167,13 @@ def scene(cast: Cast) -> Scene:
             updated_at=record.updated_at,
         )
         job = Job.objects.create(kind="few_shot", dataset_id=ready.id, params={})
+        webhook = Webhook.objects.create(
+            url="http://10.0.0.1/", events=["record.created"], sealed_secret=b"broken"
+        )
+        delivery = WebhookDelivery.objects.create(
+            webhook=webhook, type="record.created", body="{}", status="dead"
+        )
+        ids |= {"webhook": webhook.id, "delivery": delivery.id}
         ids["own_key"] = ApiKey.objects.get(membership=cast.people["owner"]).id
         ids["empty"] = factories.make_workspace("empty").id
     ids |= {

@@ -70,6 +70,7 @@ PART = {"name": "new", "title": "New"}
 ANSWER = {"status": "submitted", "values": {"sentiment": {"value": "mixed"}}}
 RECORDS = {"items": [{"fields": {"text": "new"}}]}
 DATASET = {"name": "new", "workspace_id": "{workspace}"}
+WEBHOOK = {"url": "https://8.8.8.8/", "events": ["record.created"]}
 PICK = {"kind": "pick_records", "question": "sentiment"}
 
 ROWS = [
@@ -177,6 +178,15 @@ ROWS = [
     row("POST /datasets/{ready}/jobs/{job}/retry", Who.ADMINS, 409),  # nothing failed
     row("GET /questions/{sentiment}/suggester", Who.MEMBERS),
     row("PUT /questions/{sentiment}/suggester", Who.ADMINS, 200, {"enabled": False}),
+    # Webhooks
+    row("GET /webhooks", Who.OWNERS),
+    row("POST /webhooks", Who.OWNERS, 201, WEBHOOK),
+    row("PATCH /webhooks/{webhook}", Who.OWNERS, 200, {"enabled": False}),
+    row("DELETE /webhooks/{webhook}", Who.OWNERS),
+    row("POST /webhooks/{webhook}/ping", Who.OWNERS, 422),  # it leads to an inner address
+    row("POST /webhooks/{webhook}/rotate-secret", Who.OWNERS),
+    row("GET /webhooks/{webhook}/deliveries", Who.OWNERS),
+    row("POST /webhooks/{webhook}/deliveries/{delivery}/resend", Who.OWNERS, 202),
 ]
 # Those that are not about who one is have tests of their own.
 ELSEWHERE = {"POST /token"}

@@ -10,6 +10,7 @@ from apps.api.v1.datasets import Distribution
 from apps.datasets.models import DatasetStatus, QueueOrder
 from apps.datasets.settings import FieldSettings, PropertySettings, QuestionSettings
 from apps.organizations.models import Role, Scope
+from apps.webhooks.models import DeliveryStatus, WebhookEvent
 
 _Item = TypeVar("_Item")
 
@@ -314,6 +315,40 @@ class Suggester(TypedDict):
     enabled: bool
     every: int | None
     limit: int | None
+
+
+# --- Webhooks ---------------------------------------------------------------------------------
+class Webhook(TypedDict):
+    """Until ``previous_secret_until`` messages are signed by the secret before as well."""
+
+    id: UUID
+    url: str
+    secret: str
+    events: list[WebhookEvent]
+    enabled: bool
+    description: str | None
+    inserted_at: Timestamp
+    updated_at: Timestamp
+    previous_secret_until: Timestamp | None
+    failing_since: Timestamp | None
+    disabled_reason: str | None
+
+
+class WebhookDelivery(TypedDict):
+    """A message to a webhook; ``response`` is the beginning of the last answer."""
+
+    id: UUID
+    message_id: str
+    type: WebhookEvent
+    status: DeliveryStatus
+    attempts: Count
+    next_attempt_at: Timestamp | None
+    status_code: int | None
+    error: str | None
+    response: str | None
+    body: str
+    inserted_at: Timestamp
+    updated_at: Timestamp
 
 
 # --- What runs here ---------------------------------------------------------------------------

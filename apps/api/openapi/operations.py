@@ -209,6 +209,20 @@ _JOBS: Final = {
         "Turn suggestions while people label on or off", Who.ADMINS, o.Suggester
     ),
 }
+_WEBHOOKS: Final = {
+    "GET /webhooks": _row("List webhooks", Who.OWNERS, o.Listing[o.Webhook]),
+    "POST /webhooks": _row("Create a webhook", Who.OWNERS, o.Webhook, 201),
+    "PATCH /webhooks/{webhook_id}": _row("Change a webhook", Who.OWNERS, o.Webhook),
+    "DELETE /webhooks/{webhook_id}": _row("Delete a webhook", Who.OWNERS, o.Webhook),
+    "POST /webhooks/{webhook_id}/ping": _row("Send a webhook a ping", Who.OWNERS, None, 204),
+    "POST /webhooks/{webhook_id}/rotate-secret": _row("Make a new secret", Who.OWNERS, o.Webhook),
+    "GET /webhooks/{webhook_id}/deliveries": _row(
+        "List messages to a webhook", Who.OWNERS, o.Page[o.WebhookDelivery]
+    ),
+    "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/resend": _row(
+        "Send a message again", Who.OWNERS, o.WebhookDelivery, 202
+    ),
+}
 
 SECTIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
     "Keys and tokens": _KEYS,
@@ -225,5 +239,6 @@ SECTIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
     "Queue": _QUEUE,
     "Progress": _PROGRESS,
     "Jobs": _JOBS,
+    "Webhooks": _WEBHOOKS,
     "Server": _HERE,
 }

@@ -16,6 +16,7 @@ from apps.api.lookup import find
 from apps.api.v1.status import VERSION
 from apps.api.views import LEFT_OUT, ApiRequest, ApiView, ApiViewSet, Schema
 from apps.core.errors import InvalidError, NotFoundError
+from apps.organizations.models import Scope
 from apps.webhooks.models import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
 from apps.webhooks.sending import ping
 from apps.webhooks.services import (
@@ -102,8 +103,18 @@ def delivery_document(delivery: WebhookDelivery) -> dict[str, Any]:
     }
 
 
+class ManagedView(ApiView):
+    """For owners only, with a key that manages: what is read tells secrets and records."""
+
+    read_scope = Scope.MANAGE
+    write_scope = Scope.MANAGE
+
+
 class Webhooks(ApiViewSet):
-    """For owners only."""
+    """For owners only, with a key that manages."""
+
+    read_scope = Scope.MANAGE
+    write_scope = Scope.MANAGE
 
     def list(self, request: ApiRequest) -> ApiResponse:
         check(self.member, Action.MANAGE_WEBHOOKS)
@@ -129,11 +140,10 @@ class Webhooks(ApiViewSet):
         return ApiResponse(webhook_document(webhook))
 
 
-class WebhookPing(ApiView):
+class WebhookPing(ManagedView):
     def post(self, request: ApiRequest, webhook_id: UUID) -> ApiResponse:
         """Send a message now. Any answer will do; 422 when there is none."""
         webhook = find_webhook(self, webhook_id)
-        self.request.scope.close()  # no transaction waits for the receiver
         document = wire.write({"agent": settings.SITE_NAME, "version": VERSION})
         outcome = ping(webhook=webhook, document=document)
         if outcome.status_code is None:
@@ -141,14 +151,14 @@ class WebhookPing(ApiView):
         return ApiResponse(status=204)
 
 
-class WebhookRotation(ApiView):
+class WebhookRotation(ManagedView):
     def post(self, request: ApiRequest, webhook_id: UUID) -> ApiResponse:
         """A new secret; the previous one signs too, until ``previous_secret_until``."""
         webhook = find_webhook(self, webhook_id)
         return ApiResponse(webhook_document(rotate_secret(webhook=webhook)))
 
 
-class WebhookDeliveries(ApiView):
+class WebhookDeliveries(ManagedView):
     def get(self, request: ApiRequest, webhook_id: UUID) -> ApiResponse:
         """A page of messages, the newest first."""
         query = self.read_query(DeliveryQuery)
@@ -160,7 +170,7 @@ class WebhookDeliveries(ApiView):
         return ApiResponse({"items": items, "total": rows.count()})
 
 
-class DeliveryResend(ApiView):
+class DeliveryResend(ManagedView):
     def post(self, request: ApiRequest, webhook_id: UUID, delivery_id: UUID) -> ApiResponse:
         """Send the message again, under the same id."""
         rows = WebhookDelivery.objects.filter(webhook=find_webhook(self, webhook_id))
