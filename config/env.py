@@ -54,6 +54,38 @@ def places(name: str) -> list[tuple[str, int]]:
     return found
 
 
+def oauth_provider(name: str) -> dict[str, object]:
+    """A provider of log-ins as allauth takes it, from ``OAUTH_<NAME>_…``."""
+    prefix = f"OAUTH_{name.upper().replace('-', '_')}"
+    known = {"huggingface": "https://huggingface.co"}
+    given = {
+        part: text(f"{prefix}_{part}", known.get(name, "") if part == "SERVER_URL" else "")
+        for part in ("CLIENT_ID", "CLIENT_SECRET", "SERVER_URL")
+    }
+    missing = [f"{prefix}_{part}" for part, value in given.items() if not value]
+    if missing:
+        raise ImproperlyConfigured(f"The provider {name} needs {' and '.join(missing)}.")
+    return {
+        "provider_id": name,
+        "name": name,
+        "client_id": given["CLIENT_ID"],
+        "secret": given["CLIENT_SECRET"],
+        "settings": {"server_url": given["SERVER_URL"]},
+    }
+
+
+def huggingface_space() -> dict[str, object]:
+    """What a Space of Hugging Face tells the program that runs in it; empty elsewhere."""
+    if not text("SPACE_ID"):
+        return {}
+    names = ("ID", "TITLE", "SUBDOMAIN", "HOST", "REPO_NAME", "AUTHOR_NAME")
+    told = {f"space_{name.lower()}": text(f"SPACE_{name}") for name in names}
+    given: dict[str, object] = {name: value for name, value in told.items() if value}
+    # Spelled so by the platform.
+    kept = flag("PERSISTANT_STORAGE_ENABLED")
+    return {**given, "space_persistent_storage_enabled": kept}
+
+
 def database(url: str) -> dict[str, object]:
     """Django's connection settings for ``postgresql://user:password@host:port/name``.
 

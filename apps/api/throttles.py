@@ -45,20 +45,24 @@ def count_log_in(request: Request, name: str) -> None:
 
     Raises ``Throttled``, and ``BusyError`` while Redis is away: guessing goes uncounted nowhere.
     """
-    minute = settings.LOGIN_LIMIT_PER_ADDRESS
-    for bucket, limit in (
-        (f"login-address:{client_address(request)}", Limit(minute / 60, minute)),
-        (
-            _name_bucket(name),
-            Limit(settings.LOGIN_LIMIT_PER_NAME / 300, settings.LOGIN_LIMIT_PER_NAME),
-        ),
-    ):
-        try:
-            wait = take(bucket, limit)
-        except UncountedError as error:
-            raise BusyError from error
-        if wait:
-            raise Throttled(wait)
+    count_address(request)
+    tries = settings.LOGIN_LIMIT_PER_NAME
+    _count(_name_bucket(name), Limit(tries / 300, tries))
+
+
+def count_address(request: Request) -> None:
+    """Count a try by the client's address only. Raises as ``count_log_in`` does."""
+    tries = settings.LOGIN_LIMIT_PER_ADDRESS
+    _count(f"login-address:{client_address(request)}", Limit(tries / 60, tries))
+
+
+def _count(bucket: str, limit: Limit) -> None:
+    try:
+        wait = take(bucket, limit)
+    except UncountedError as error:
+        raise BusyError from error
+    if wait:
+        raise Throttled(wait)
 
 
 def forgive_log_in(name: str) -> None:

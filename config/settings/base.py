@@ -29,6 +29,8 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "allauth",
     "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "csp",
     "apps.core",
     "apps.events",
@@ -162,6 +164,17 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_ADAPTER = "apps.users.adapters.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_RATE_LIMITS: dict[str, str] = {"login_failed": "10/m/ip,5/300s/key"}
+# Log-in by OpenID Connect over the API. OAUTH_PROVIDERS names the providers, and for each
+# OAUTH_<NAME>_CLIENT_ID, _CLIENT_SECRET and, but for huggingface, _SERVER_URL are needed.
+OAUTH_ORGANIZATION = env.text("OAUTH_ORGANIZATION")  # the slug where newcomers are admitted
+OAUTH_WORKSPACES = env.words("OAUTH_WORKSPACES")  # where they may begin
+OAUTH_EMAIL_DOMAINS = env.words("OAUTH_EMAIL_DOMAINS")  # of verified e-mails; empty: any
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "APPS": [env.oauth_provider(name) for name in env.words("OAUTH_PROVIDERS")],
+        "OAUTH_PKCE_ENABLED": True,
+    }
+}
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_HTTPONLY = True
@@ -219,6 +232,7 @@ REST_FRAMEWORK = {
 OUTBOUND_ALLOW = env.places("OUTBOUND_ALLOW")  # inner hosts that requests may go to
 
 # --- The Hugging Face Hub, for imports and exports --------------------------------------------
+HUGGINGFACE_SPACE = env.huggingface_space()  # empty, but where it runs as one
 HF_ENDPOINT = env.text("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 # --- Limits -----------------------------------------------------------------------------------

@@ -189,7 +189,12 @@ ROWS = [
     row("POST /webhooks/{webhook}/deliveries/{delivery}/resend", Who.OWNERS, 202),
 ]
 # Those that are not about who one is have tests of their own.
-ELSEWHERE = {"POST /token"}
+ELSEWHERE = {
+    "POST /token",
+    "GET /oauth2/providers",
+    "GET /oauth2/providers/{provider}/authentication",
+    "GET /oauth2/providers/{provider}/access-token",
+}
 
 
 def fill(template: Any, ids: dict[str, Any]) -> Any:

@@ -42,6 +42,14 @@ class Token(TypedDict):
     token_type: Literal["bearer"]
 
 
+class LoginProvider(TypedDict):
+    name: str
+
+
+class Elsewhere(TypedDict):
+    location: str
+
+
 class ApiKey(TypedDict):
     """``api_key`` is whole in the answer that makes it, and masked ever after."""
 
@@ -373,7 +381,11 @@ class Status(TypedDict):
 
 class FrontEnd(TypedDict):
     share_your_progress_enabled: bool
+    show_huggingface_space_persistent_storage_warning: NotRequired[bool]
 
 
 class ServerSettings(TypedDict):
+    """``huggingface`` stands only where the server runs as a Space there."""
+
     argilla: FrontEnd
+    huggingface: NotRequired[dict[str, Any]]

@@ -49,6 +49,15 @@ _HERE: Final = {
 }
 _KEYS: Final = {
     "POST /token": _row("Log in by password, for a bearer token", Who.ANYONE, o.Token, 201),
+    "GET /oauth2/providers": _row(
+        "List the providers of log-ins", Who.ANYONE, o.Listing[o.LoginProvider]
+    ),
+    "GET /oauth2/providers/{provider}/authentication": _row(
+        "Go to a provider to log in", Who.ANYONE, o.Elsewhere, 303
+    ),
+    "GET /oauth2/providers/{provider}/access-token": _row(
+        "Come back from a provider, for a bearer token", Who.ANYONE, o.Token
+    ),
     "GET /me/api-keys": _row("List one's API keys", Who.USERS, o.Listing[o.ApiKey]),
     "POST /me/api-keys": _row("Make an API key", Who.USERS, o.ApiKey, 201),
     "DELETE /me/api-keys/{api_key_id}": _row("Revoke an API key", Who.USERS, o.ApiKey),
@@ -90,6 +99,7 @@ _DATASETS: Final = {
 _FIELDS: Final = {
     "GET /datasets/{dataset_id}/fields": _row("List fields", Who.MEMBERS, o.Listing[o.Field]),
     "POST /datasets/{dataset_id}/fields": _row("Create a field", Who.ADMINS, o.Field, 201),
+    "GET /fields/{field_id}": _row("Get a field", Who.MEMBERS, o.Field),
     "PATCH /fields/{field_id}": _row("Change a field", Who.ADMINS, o.Field),
     "DELETE /fields/{field_id}": _row("Delete a field", Who.ADMINS, o.Field),
 }
@@ -98,6 +108,7 @@ _QUESTIONS: Final = {
         "List questions", Who.MEMBERS, o.Listing[o.Question]
     ),
     "POST /datasets/{dataset_id}/questions": _row("Create a question", Who.ADMINS, o.Question, 201),
+    "GET /questions/{question_id}": _row("Get a question", Who.MEMBERS, o.Question),
     "PATCH /questions/{question_id}": _row("Change a question", Who.ADMINS, o.Question),
     "DELETE /questions/{question_id}": _row("Delete a question", Who.ADMINS, o.Question),
 }
@@ -107,6 +118,9 @@ _PROPERTIES: Final = {
     ),
     "POST /datasets/{dataset_id}/metadata-properties": _row(
         "Create a metadata property", Who.ADMINS, o.MetadataProperty, 201
+    ),
+    "GET /metadata-properties/{metadata_property_id}": _row(
+        "Get a metadata property", Who.MEMBERS, o.MetadataProperty
     ),
     "PATCH /metadata-properties/{metadata_property_id}": _row(
         "Change a metadata property", Who.ADMINS, o.MetadataProperty
@@ -124,6 +138,9 @@ _VECTORS: Final = {
     ),
     "POST /datasets/{dataset_id}/vectors-settings": _row(
         "Create vector settings", Who.ADMINS, o.VectorSettings, 201
+    ),
+    "GET /vectors-settings/{vector_settings_id}": _row(
+        "Get vector settings", Who.MEMBERS, o.VectorSettings
     ),
     "PATCH /vectors-settings/{vector_settings_id}": _row(
         "Change vector settings", Who.ADMINS, o.VectorSettings

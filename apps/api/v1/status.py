@@ -3,6 +3,7 @@
 import resource
 from typing import Final
 
+from django.conf import settings
 from django.db import connection
 from django.urls import path
 from rest_framework.response import Response as ApiResponse
@@ -37,8 +38,14 @@ class Status(PublicView):
 
 class Settings(PublicView):
     def get(self, request: ApiRequest) -> ApiResponse:
-        """What a web front end may offer."""
-        return ApiResponse({"argilla": {"share_your_progress_enabled": False}})
+        """What a web front end may offer; more on a Space of Hugging Face, where it runs."""
+        own: dict[str, bool] = {"share_your_progress_enabled": False}
+        space = settings.HUGGINGFACE_SPACE
+        if not space:
+            return ApiResponse({"argilla": own})
+        kept = space["space_persistent_storage_enabled"]
+        own["show_huggingface_space_persistent_storage_warning"] = not kept
+        return ApiResponse({"argilla": own, "huggingface": space})
 
 
 urlpatterns = [
