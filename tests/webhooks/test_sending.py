@@ -247,13 +247,15 @@ def test_a_webhook_that_is_deleted_meanwhile_is_no_error(webhook: Webhook) -> No
     assert sending.take(webhook.organization_id, webhook.id) is None
 
 
-def test_only_some_threads_of_a_worker_send(webhook: Webhook, receiver: Receiver) -> None:
+def test_only_some_threads_of_a_worker_send(
+    webhook: Webhook, receiver: Receiver, settings: Any
+) -> None:
     """Addresses that hang leave threads for everything else."""
     seats = 0
     while sending._seats.acquire(blocking=False):
         seats += 1
     try:
-        assert seats == 2
+        assert seats == max(1, settings.CELERY_WORKER_CONCURRENCY // 2)
         assert deliver(webhook).attempts == 0
     finally:
         for _ in range(seats):
