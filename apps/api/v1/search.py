@@ -14,6 +14,7 @@ from apps.core.errors import InvalidError
 from apps.core.prepared import fetch
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
+from apps.organizations.models import Scope
 from apps.quality.embeddings import DIMENSIONS, embed
 from apps.records.models import Record
 from apps.search.options import suggestion_agents
@@ -26,6 +27,8 @@ MISSING_VECTOR: Final = "missing_vector"
 
 class SearchView(ApiView):
     """A search over a dataset that the caller may ``action``."""
+
+    write_scope = Scope.READ  # the condition comes in a body, but nothing is written
 
     def _search(self, dataset_id: UUID, action: Action, *, own: bool) -> ApiResponse:
         body = self.read_body(SearchBody)
