@@ -59,7 +59,8 @@ def index_property(*, property: MetadataProperty) -> None:
     dataset = Dataset.objects.get(pk=property.dataset_id)
     side_rows = SideRows(raw_cursor(), dataset, load_schema(dataset), timezone.now())
     facts = {"o": dataset.organization_id, "d": dataset.id, "name": property.name}
-    after, rows = UUID(int=0), [()]
+    after = UUID(int=0)
+    rows: list[Any] = [None]
     while rows:
         page = {**facts, "after": after, "limit": INDEXED_AT_ONCE}
         rows = raw_cursor().execute(_VALUES_AFTER, page).fetchall()

@@ -282,10 +282,12 @@ def test_a_deleted_property_takes_its_filterable_values_and_its_number_along(
         factories.make_records(dataset, 2, metadata={"x": "a"}, sets_metadata=True)
         assert RecordMetadata.objects.count() == 2
     admin.delete(f"/metadata-properties/{first['id']}")
-    second = admin.post(f"{ready}/metadata-properties", body).json()
     with cast.inside():
         assert RecordMetadata.objects.count() == 0
+    second = admin.post(f"{ready}/metadata-properties", body).json()
+    with cast.inside():
         assert MetadataProperty.objects.get(pk=second["id"]).number == 2
+        assert set(RecordMetadata.objects.values_list("number", "term")) == {(2, "a")}
 
 
 def test_metrics_count_terms_and_bound_numbers(cast: Cast, admin: Api, ready: str) -> None:
