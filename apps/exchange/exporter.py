@@ -97,7 +97,7 @@ def export_pages(
         with enter(organization_id):
             # Django's own cursors know no binary answers.
             cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
-            ids = _next_ids(cursor, organization_id, dataset_id, statuses, last)
+            ids = next_ids(cursor, organization_id, dataset_id, statuses, last)
             page = _page(cursor, organization_id, ids, with_vectors) if ids else None
         if page is None:
             return
@@ -105,7 +105,7 @@ def export_pages(
         last = ids[-1]
 
 
-def _next_ids(
+def next_ids(
     cursor: psycopg.Cursor[Any],
     organization_id: UUID,
     dataset_id: UUID,

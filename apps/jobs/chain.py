@@ -42,6 +42,6 @@ def advance(work: Work, *, done: int, failed: int = 0, expected: int = 0) -> Non
 
 def show_progress(work: Work, *, done: int, expected: int) -> None:
     """Say how far the item in hand is, inside the organization; counted from its beginning."""
-    Job.objects.filter(id=work.job.id).update(
+    Job.objects.unfinished().filter(id=work.job.id).update(
         done=done, total=Greatest(Value(done), Value(expected)), updated_at=timezone.now()
     )

@@ -1,9 +1,13 @@
-"""Background jobs of a dataset: start, watch, cancel, resume; and the suggester that learns."""
+"""Background jobs: start, watch, cancel, resume; and the suggester that learns.
 
-from typing import Any, Literal
+A job has two addresses. ``/jobs/{id}`` is the contract's: ``id`` and ``status`` in its words for
+any admin, everything else for those who may run jobs in the workspace.
+"""
+
+from typing import Any, Final, Literal
 from uuid import UUID
 
-from django.urls import path
+from django.urls import path, reverse
 from pydantic import Field
 from rest_framework.response import Response as ApiResponse
 
@@ -11,16 +15,26 @@ from apps.api.lookup import find
 from apps.api.v1.lookups import find_dataset
 from apps.api.v1.parts import find_part
 from apps.api.views import ApiRequest, ApiView, Schema
-from apps.core.errors import InvalidError
+from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
 from apps.datasets.models import Dataset, Question
-from apps.jobs.models import Job
+from apps.jobs.models import Job, JobReject, JobState
 from apps.jobs.services import cancel_job, pause_job, resume_job, retry_failed
-from apps.organizations.models import Membership
+from apps.organizations.models import Membership, Role
 from apps.quality.models import SuggesterSettings
 from apps.quality.services import configure_suggester, start_picking, start_suggestions
-from apps.workspaces.permissions import Action
+from apps.workspaces.permissions import Action, may
 
 MAX_JOBS = 100
+# The contract's words; a paused job may go on, one that is being cancelled will not.
+_STATUSES: Final = {
+    JobState.QUEUED: "queued",
+    JobState.RUNNING: "started",
+    JobState.PAUSED: "deferred",
+    JobState.CANCELLING: "stopped",
+    JobState.CANCELLED: "canceled",
+    JobState.DONE: "finished",
+    JobState.FAILED: "failed",
+}
 _ACTIONS = {
     "cancel": cancel_job,
     "pause": pause_job,
@@ -61,6 +75,71 @@ def job_json(job: Job) -> dict[str, Any]:
         "inserted_at": job.inserted_at,
         "updated_at": job.updated_at,
     }
+
+
+def status_json(job: Job) -> dict[str, Any]:
+    """What the contract says of a job."""
+    return {"id": job.id, "status": _STATUSES[JobState(job.state)]}
+
+
+def report_json(job: Job) -> dict[str, Any]:
+    """A job with how far it is: ``total`` null while nobody knows it; ``skipped`` were left out.
+
+    ``report_url`` is the address of what was left out.
+    """
+    return {
+        **job_json(job),
+        **status_json(job),
+        "processed": job.done + job.failed,
+        "total": job.total or None,
+        "skipped": job.failed,
+        "report_url": reverse("job-rejects", args=[job.id]),
+    }
+
+
+class Page(Schema):
+    offset: int = Field(default=0, ge=0, le=2**63 - 1)
+    limit: int = Field(default=50, ge=1, le=1000)
+
+
+class OneJob(ApiView):
+    def get(self, request: ApiRequest, job: str) -> ApiResponse:
+        """The job; 404 also for what is no id, before anything else."""
+        found = _find_any_job(job)
+        if _may_run(self.member, found):
+            return ApiResponse(report_json(found))
+        if self.member.role not in {Role.OWNER, Role.ADMIN}:
+            raise NotAllowedError
+        return ApiResponse(status_json(found))
+
+
+class JobRejects(ApiView):
+    def get(self, request: ApiRequest, job: str) -> ApiResponse:
+        """What the job left out, by number, and why."""
+        page = self.read_query(Page)
+        found = _find_any_job(job)
+        if not _may_run(self.member, found):
+            raise NotAllowedError
+        rejects = JobReject.objects.filter(job=found)
+        rows = rejects.in_order()[page.offset : page.offset + page.limit]
+        items = [{"row": row.number, "reason": row.reason} for row in rows]
+        return ApiResponse({"items": items, "total": rejects.count()})
+
+
+def _find_any_job(text: str) -> Job:
+    try:
+        job: Job | None = Job.objects.filter(id=UUID(text)).first()
+    except ValueError:
+        job = None
+    if job is None:
+        raise NotFoundError(f"Job with id `{text[:100]}` not found")
+    return job
+
+
+def _may_run(member: Membership, job: Job) -> bool:
+    if job.workspace_id is None:
+        return member.role == Role.OWNER
+    return may(member, Action.RUN_JOBS, job.workspace_id)
 
 
 class DatasetJobs(ApiView):
@@ -136,6 +215,8 @@ def _suggester_json(settings: SuggesterSettings | None) -> dict[str, Any]:
 
 
 urlpatterns = [
+    path("jobs/<job>", OneJob.as_view()),
+    path("jobs/<job>/rejects", JobRejects.as_view(), name="job-rejects"),
     path("datasets/<dataset_id>/jobs", DatasetJobs.as_view()),
     path("datasets/<dataset_id>/jobs/<job_id>", DatasetJob.as_view()),
     *(
