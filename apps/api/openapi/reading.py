@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import pydantic
 
+from apps.api.views import ApiMixin
+
 _READERS: Final = {"read_body": "body", "read_query": "query"}
 
 
@@ -19,14 +21,14 @@ def schemas_read(view: type, handler: str) -> dict[str, type[pydantic.BaseModel]
 def _found(
     view: type, method: str, seen: set[str]
 ) -> Iterator[tuple[str, type[pydantic.BaseModel]]]:
-    """Each schema by its place; methods of the base classes are not looked into."""
+    """Each schema by its place; what all views inherit is not looked into."""
     function = inspect.unwrap(getattr(view, method))
     seen.add(method)
     for call in _calls_of_self(function):
         name, arguments = call
         if name in _READERS and arguments:
             yield _READERS[name], function.__globals__[arguments[0]]
-        elif name not in seen and name in vars(view):
+        elif name not in seen and name not in vars(ApiMixin) and hasattr(view, name):
             yield from _found(view, name, seen)
 
 
