@@ -1,7 +1,10 @@
 """The file formats, by name and by file extension."""
 
-from pathlib import PurePath
-from typing import BinaryIO
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import BinaryIO, Final
 
 from django.db import models
 
@@ -9,6 +12,8 @@ from apps.core.errors import InvalidError
 from apps.exchange.csv_rows import read_csv
 from apps.exchange.jsonl_rows import read_jsonl
 from apps.exchange.rows import Table
+
+STDIN: Final = "-"
 
 
 class FileFormat(models.TextChoices):
@@ -38,3 +43,13 @@ def read_table(source: BinaryIO, format: FileFormat, *, raw_formulas: bool = Fal
     if format == FileFormat.CSV:
         return read_csv(source, raw_formulas=raw_formulas)
     return read_jsonl(source)
+
+
+@contextmanager
+def opened(file: str) -> Iterator[BinaryIO]:
+    """The file for reading, or standard input for ``-``."""
+    if file == STDIN:
+        yield sys.stdin.buffer
+        return
+    with Path(file).open("rb") as source:
+        yield source

@@ -86,7 +86,7 @@ def _response(given: Mapping[str, Any], schema: DatasetSchema, people: People) -
         user_id=people.id_of(user),
         status=checked_status(given.get("status", "submitted")),
         values={
-            name: {"value": answer(schema, name, _bare(value))} for name, value in values.items()
+            name: {"value": answer(schema, name, bare(value))} for name, value in values.items()
         },
         inserted_at=moment(given.get("inserted_at")),
     )
@@ -112,7 +112,7 @@ def in_utc(moment: datetime | None) -> datetime | None:
         raise InvalidError(f"{str(moment)[:50]!r} is not a time in ISO 8601") from error
 
 
-def _bare(value: Any) -> Any:
+def bare(value: Any) -> Any:
     """An answer without its wrapping ``{"value": …}``."""
     return value["value"] if isinstance(value, dict) and value.keys() == {"value"} else value
 

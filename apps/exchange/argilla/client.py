@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from pydantic import BaseModel, ValidationError
 
 from apps.core.errors import DomainError, InvalidError
+from apps.exchange.blueprint import first_fault
 
 TIMEOUT: Final = 60.0  # seconds without a byte
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each further attempt
@@ -71,10 +72,8 @@ class Client:
         try:
             return model.model_validate(answer)
         except ValidationError as error:
-            [first, *_] = error.errors(include_url=False)
-            place = ".".join(map(str, first["loc"]))
-            reason = f"{place}: {first['msg']}" if place else first["msg"]
-            raise SourceError(f"{self.url} answers GET {path} strangely: {reason}") from error
+            reason = f"{self.url} answers GET {path} strangely: {first_fault(error)}"
+            raise SourceError(reason) from error
 
     def _ask(self, target: str, path: str) -> Any:
         status, location, body = self._exchange(target)

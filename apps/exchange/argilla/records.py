@@ -13,6 +13,7 @@ from apps.datasets.schema import DatasetSchema
 from apps.exchange.argilla import wire
 from apps.exchange.argilla.people import People
 from apps.exchange.argilla.report import Counts, Report
+from apps.exchange.blueprint import first_fault
 from apps.exchange.compose import check_about, checked_status
 from apps.exchange.own_form import in_utc
 from apps.exchange.rows import Row
@@ -164,5 +165,4 @@ def _parsed(model: type[_Document], document: Any) -> _Document:
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        [first, *_] = error.errors(include_url=False)
-        raise InvalidError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise InvalidError(first_fault(error)) from error

@@ -1,37 +1,23 @@
 """Datasets without their records: fields, questions, properties, vectors, guidelines, status."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from apps.core.errors import InvalidError
-from apps.datasets import settings
 from apps.datasets.models import Dataset, DatasetStatus
 from apps.datasets.schema import DatasetSchema, load_schema
-from apps.datasets.services import (
-    create_dataset,
-    create_field,
-    create_property,
-    create_question,
-    create_vector_settings,
-    publish_dataset,
-)
+from apps.datasets.services import publish_dataset
 from apps.exchange.argilla import wire
 from apps.exchange.argilla.client import Client
 from apps.exchange.argilla.copies import find_copy, note_copy
 from apps.exchange.argilla.report import Report
+from apps.exchange.blueprint import Blueprint, FieldPart, PropertyPart, VectorPart, create_from
 from apps.exchange.models import CopiedKind
-from apps.records.services import prepare_dataset
 from apps.workspaces.models import Workspace
-
-_FIELD: TypeAdapter[BaseModel] = TypeAdapter(settings.FieldSettings)
-_QUESTION: TypeAdapter[BaseModel] = TypeAdapter(settings.QuestionSettings)
-_PROPERTY: TypeAdapter[BaseModel] = TypeAdapter(settings.PropertySettings)
-_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +25,10 @@ class SourceDataset:
     """A dataset there, with its parts."""
 
     dataset: wire.Dataset
-    fields: list[wire.Field]
+    fields: list[FieldPart]
     questions: list[wire.Question]
-    properties: list[wire.Property]
-    vectors: list[wire.Vector]
+    properties: list[PropertyPart]
+    vectors: list[VectorPart]
 
 
 def read_dataset(client: Client, dataset: wire.Dataset) -> SourceDataset:
@@ -50,10 +36,10 @@ def read_dataset(client: Client, dataset: wire.Dataset) -> SourceDataset:
     path = f"/datasets/{dataset.id}"
     return SourceDataset(
         dataset=dataset,
-        fields=client.items(wire.Field, f"{path}/fields"),
+        fields=client.items(FieldPart, f"{path}/fields"),
         questions=client.items(wire.Question, f"{path}/questions"),
-        properties=client.items(wire.Property, f"/me{path}/metadata-properties"),
-        vectors=client.items(wire.Vector, f"{path}/vectors-settings"),
+        properties=client.items(PropertyPart, f"/me{path}/metadata-properties"),
+        vectors=client.items(VectorPart, f"{path}/vectors-settings"),
     )
 
 
@@ -109,61 +95,22 @@ def _parts_there(source: SourceDataset) -> Mapping[str, Any]:
     }
 
 
-def _create(source: SourceDataset, workspace_id: UUID, report: Report) -> Dataset:
+def _blueprint(source: SourceDataset) -> Blueprint:
     given = source.dataset
-    dataset = create_dataset(
-        workspace=Workspace.objects.get(id=workspace_id),
-        name=given.name,
-        guidelines=given.guidelines or None,
+    return Blueprint(
+        fields=source.fields,
+        questions=source.questions,
+        properties=source.properties,
+        vectors=source.vectors,
+        guidelines=given.guidelines,
         allow_extra_metadata=given.allow_extra_metadata,
         min_submitted=given.distribution.min_submitted if given.distribution else 1,
         metadata=given.metadata,
     )
-    prepare_dataset(dataset=dataset)
-    for part in source.fields:
-        _add_part(create_field, dataset, part, _FIELD)
-    for part in source.questions:
-        _add_part(create_question, dataset, part, _QUESTION, description=part.description)
-    for property in source.properties:
-        create_property(
-            dataset=dataset,
-            name=property.name,
-            title=property.title,
-            settings=_settings(_PROPERTY, "metadata property", property.name, property.settings),
-            visible_for_annotators=property.visible_for_annotators,
-        )
-    for vector in source.vectors:
-        create_vector_settings(
-            dataset=dataset, name=vector.name, title=vector.title, dimensions=vector.dimensions
-        )
+
+
+def _create(source: SourceDataset, workspace_id: UUID, report: Report) -> Dataset:
+    workspace = Workspace.objects.get(id=workspace_id)
+    dataset = create_from(_blueprint(source), workspace=workspace, name=source.dataset.name)
     report.count("datasets")
     return dataset
-
-
-def _add_part(
-    create: Callable[..., object],
-    dataset: Dataset,
-    part: wire.Field,
-    adapter: TypeAdapter[BaseModel],
-    **more: Any,
-) -> None:
-    kind = type(part).__name__.lower()
-    create(
-        dataset=dataset,
-        name=part.name,
-        title=part.title,
-        settings=_settings(adapter, kind, part.name, part.settings),
-        required=part.required,
-        **more,
-    )
-
-
-def _settings(
-    adapter: TypeAdapter[BaseModel], kind: str, name: str, given: Mapping[str, Any]
-) -> BaseModel:
-    try:
-        return adapter.validate_python(given)
-    except ValidationError as error:
-        [first, *_] = error.errors(include_url=False)
-        place = ".".join(map(str, first["loc"]))
-        raise InvalidError(f"{kind} {name!r} {place}: {first['msg']}") from error

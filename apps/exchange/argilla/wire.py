@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
+from apps.exchange.blueprint import QuestionPart
+
 
 class User(BaseModel):
     id: UUID
@@ -37,29 +39,8 @@ class Dataset(BaseModel):
     metadata: dict[str, Any] | None = None
 
 
-class Field(BaseModel):
-    name: str
-    title: str
-    required: bool = False
-    settings: dict[str, Any]
-
-
-class Question(Field):
+class Question(QuestionPart):
     id: UUID
-    description: str | None = None
-
-
-class Property(BaseModel):
-    name: str
-    title: str
-    settings: dict[str, Any]
-    visible_for_annotators: bool = True
-
-
-class Vector(BaseModel):
-    name: str
-    title: str
-    dimensions: int
 
 
 class Response(BaseModel):
