@@ -12,6 +12,8 @@ from apps.core.constraints import one_of
 from apps.core.fields import TenantLink
 from apps.core.models import TenantManager, TenantModel
 from apps.core.sealing import BrokenSealError, unseal
+from apps.organizations.models import Membership
+from apps.workspaces.permissions import Action, may
 
 
 class WebhookEvent(models.TextChoices):
@@ -39,6 +41,10 @@ class DeliveryStatus(models.TextChoices):
 
 
 class WebhookQuerySet(models.QuerySet["Webhook"]):
+    def visible_to(self, member: Membership) -> "WebhookQuerySet":
+        """All of them to those who manage them, else none."""
+        return self.all() if may(member, Action.MANAGE_WEBHOOKS) else self.none()
+
     def enabled(self) -> "WebhookQuerySet":
         return self.filter(enabled=True)
 
@@ -103,6 +109,9 @@ class Webhook(TenantModel):
 
 
 class DeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
+    def visible_to(self, member: Membership) -> "DeliveryQuerySet":
+        return self.filter(webhook__in=Webhook.objects.visible_to(member))
+
     def pending(self) -> "DeliveryQuerySet":
         return self.filter(status=DeliveryStatus.PENDING)
 

@@ -12,6 +12,7 @@ from apps.core.errors import ConflictError, InvalidError
 from apps.core.sealing import seal
 from apps.events.log import emit
 from apps.events.models import Event, EventSubscription, WaitingEvent
+from apps.organizations.models import Membership
 from apps.webhooks.models import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
 from apps.webhooks.services import (
     MAX_WEBHOOKS,
@@ -150,6 +151,16 @@ def test_what_is_deleted_is_described_only_if_somebody_asks(django_assert_num_qu
     delivery = WebhookDelivery.objects.get()
     assert str(record.id) in delivery.body
     assert delivery.type == "record.deleted"
+
+
+def test_webhooks_are_shown_to_owners_alone(owner: Membership, make_member: Any) -> None:
+    delivery = make_delivery(make())
+    assert Webhook.objects.visible_to(owner).get() == delivery.webhook
+    assert WebhookDelivery.objects.visible_to(owner).get() == delivery
+    for role in ("admin", "reviewer", "annotator"):
+        member = make_member(role=role)
+        assert not Webhook.objects.visible_to(member).exists()
+        assert not WebhookDelivery.objects.visible_to(member).exists()
 
 
 def test_a_message_id_has_the_contracts_shape_and_no_twin() -> None:

@@ -118,7 +118,7 @@ class Webhooks(ApiViewSet):
 
     def list(self, request: ApiRequest) -> ApiResponse:
         check(self.member, Action.MANAGE_WEBHOOKS)
-        webhooks = Webhook.objects.in_order()
+        webhooks = Webhook.objects.visible_to(self.member).in_order()
         return ApiResponse({"items": [webhook_document(webhook) for webhook in webhooks]})
 
     def create(self, request: ApiRequest) -> ApiResponse:
