@@ -166,7 +166,9 @@ def scene(cast: Cast) -> Scene:
             value="mixed",
             updated_at=record.updated_at,
         )
-        job = Job.objects.create(kind="few_shot", dataset_id=ready.id, params={})
+        job = Job.objects.create(
+            kind="few_shot", workspace_id=cast.workspace.id, dataset_id=ready.id, params={}
+        )
         webhook = Webhook.objects.create(
             url="http://10.0.0.1/", events=["record.created"], sealed_secret=b"broken"
         )

@@ -21,6 +21,7 @@ PEOPLE = {
     Who.USERS: set(EVERYBODY) - {"nobody", "bad_key"},
     Who.OWNERS: {"owner"},
     Who.ADMINS: {"owner", "admin_in"},
+    Who.ANY_ADMINS: {"owner", "admin_in", "admin_out"},
     Who.REVIEWERS: {"owner", "admin_in", "reviewer_in"},
     Who.MEMBERS: {"owner", "admin_in", "reviewer_in", "annotator_in"},
     Who.AUTHORS: {"owner", "admin_in", "annotator_in"},  # who wrote the answer of the scene
@@ -72,6 +73,12 @@ RECORDS = {"items": [{"fields": {"text": "new"}}]}
 DATASET = {"name": "new", "workspace_id": "{workspace}"}
 WEBHOOK = {"url": "https://8.8.8.8/", "events": ["record.created"]}
 PICK = {"kind": "pick_records", "question": "sentiment"}
+IMPORT = {
+    "name": "a/b",
+    "subset": "default",
+    "split": "train",
+    "mapping": {"fields": [{"source": "text", "target": "text"}]},
+}
 
 ROWS = [
     row("GET /version", Who.ANYONE),
@@ -144,6 +151,9 @@ ROWS = [
     row("POST /datasets/{ready}/records/bulk", Who.ADMINS, 201, RECORDS),
     row("PUT /datasets/{ready}/records/bulk", Who.ADMINS, 200, RECORDS),
     row("DELETE /datasets/{ready}/records?ids={record}", Who.ADMINS, 204),
+    row("POST /datasets/{ready}/records/search", Who.REVIEWERS, 200, {}),
+    row("POST /me/datasets/{ready}/records/search", Who.MEMBERS, 200, {}),
+    row("GET /datasets/{ready}/records/search/suggestions/options", Who.MEMBERS),
     row("GET /records/{record}", Who.MEMBERS),
     row("PATCH /records/{record}", Who.ADMINS, 200, {"metadata": {}}),
     row("DELETE /records/{record}", Who.ADMINS),
@@ -169,6 +179,10 @@ ROWS = [
     row("GET /datasets/{ready}/users/progress", Who.MEMBERS),
     row("GET /me/datasets/{ready}/metrics", Who.MEMBERS),
     # Jobs
+    row("GET /jobs/{job}", Who.ANY_ADMINS),
+    row("GET /jobs/{job}/rejects", Who.ADMINS),
+    row("POST /datasets/{ready}/import", Who.ADMINS, 202, IMPORT),
+    row("POST /datasets/{ready}/export", Who.ADMINS, 202, {"name": "a/b", "token": "hf_x"}),
     row("GET /datasets/{ready}/jobs", Who.ADMINS),
     row("POST /datasets/{ready}/jobs", Who.ADMINS, 202, PICK),
     row("GET /datasets/{ready}/jobs/{job}", Who.ADMINS),

@@ -235,6 +235,25 @@ class Problem(TypedDict):
     detail: str
 
 
+class SearchHit(TypedDict):
+    """``query_score`` says how well it matches, from 0 to 1 for likeness."""
+
+    record: Record
+    query_score: float | None
+
+
+class QuestionName(TypedDict):
+    id: UUID
+    name: str
+
+
+class SuggestionAgents(TypedDict):
+    """Who made suggestions to a question."""
+
+    question: QuestionName
+    agents: list[str]
+
+
 class ResponseResult(TypedDict):
     """One of the two is null."""
 
@@ -315,6 +334,32 @@ class DatasetJob(TypedDict):
     finished_at: Timestamp | None
     inserted_at: Timestamp
     updated_at: Timestamp
+
+
+class JobStatus(TypedDict):
+    """What every admin may know of a job."""
+
+    id: UUID
+    status: Literal["queued", "started", "finished", "failed", "deferred", "stopped", "canceled"]
+
+
+class JobReport(DatasetJob, JobStatus):
+    """A job with how far it is; ``total`` is null while nobody knows it.
+
+    ``skipped`` counts what was left out, which ``report_url`` tells one by one.
+    """
+
+    processed: Count
+    total: int | None
+    skipped: Count
+    report_url: str
+
+
+class JobReject(TypedDict):
+    """What a job left out: its number in the source, and why."""
+
+    row: int
+    reason: str
 
 
 class Suggester(TypedDict):

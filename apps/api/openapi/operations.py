@@ -18,6 +18,7 @@ class Who(StrEnum):
     USERS = "Every user"
     OWNERS = "Owners"
     ADMINS = "Admins of the workspace, and owners"
+    ANY_ADMINS = "Admins, and owners"
     REVIEWERS = "Reviewers and admins of the workspace, and owners"
     MEMBERS = "Members of the workspace, and owners"
     AUTHORS = "Its author, admins of the workspace, and owners"
@@ -168,6 +169,17 @@ _RECORDS: Final = {
     "PATCH /records/{record_id}": _row("Change a record", Who.ADMINS, o.Record),
     "DELETE /records/{record_id}": _row("Delete a record", Who.ADMINS, o.Record),
 }
+_SEARCH: Final = {
+    "POST /datasets/{dataset_id}/records/search": _row(
+        "Search records", Who.REVIEWERS, o.Page[o.SearchHit]
+    ),
+    "POST /me/datasets/{dataset_id}/records/search": _row(
+        "Search records as an annotator", Who.MEMBERS, o.Page[o.SearchHit]
+    ),
+    "GET /datasets/{dataset_id}/records/search/suggestions/options": _row(
+        "Agents to filter by", Who.MEMBERS, o.Listing[o.SuggestionAgents]
+    ),
+}
 _SUGGESTIONS: Final = {
     "GET /records/{record_id}/suggestions": _row(
         "List the suggestions of a record", Who.MEMBERS, o.Listing[o.Suggestion]
@@ -205,6 +217,14 @@ _PROGRESS: Final = {
     ),
 }
 _JOBS: Final = {
+    "GET /jobs/{job}": _row("How a job is doing", Who.ANY_ADMINS, o.JobReport | o.JobStatus),
+    "GET /jobs/{job}/rejects": _row("What a job left out", Who.ADMINS, o.Page[o.JobReject]),
+    "POST /datasets/{dataset_id}/import": _row(
+        "Import from the Hugging Face Hub", Who.ADMINS, o.JobReport, 202
+    ),
+    "POST /datasets/{dataset_id}/export": _row(
+        "Export to the Hugging Face Hub", Who.ADMINS, o.JobReport, 202
+    ),
     "GET /datasets/{dataset_id}/jobs": _row("List jobs", Who.ADMINS, o.Listing[o.DatasetJob]),
     "POST /datasets/{dataset_id}/jobs": _row("Start a job", Who.ADMINS, o.DatasetJob, 202),
     "GET /datasets/{dataset_id}/jobs/{job_id}": _row("Get a job", Who.ADMINS, o.DatasetJob),
@@ -251,6 +271,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
     "Metadata properties": _PROPERTIES,
     "Vector settings": _VECTORS,
     "Records": _RECORDS,
+    "Search": _SEARCH,
     "Suggestions": _SUGGESTIONS,
     "Responses": _RESPONSES,
     "Queue": _QUEUE,
