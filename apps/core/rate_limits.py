@@ -46,7 +46,7 @@ class UncountedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """``burst`` at once, and ``rate`` a second in the long run."""
+    """``burst`` at once, and ``rate`` a second in the long run; a rate of 0 is no limit."""
 
     rate: float
     burst: float
@@ -95,10 +95,12 @@ def take_from_stock(bucket: str, limit: Limit) -> float:
 def _ask(bucket: str, limit: Limit, wanted: int) -> int:
     """How many tokens were taken, or, below 0, how many microseconds to wait for one."""
     global _away_until
+    if limit.rate <= 0:
+        return wanted
     if time.monotonic() < _away_until:
         raise UncountedError
     interval = 1_000_000 / limit.rate
-    arguments = [interval, interval * limit.burst, wanted]
+    arguments = [interval, interval * max(limit.burst, 1), wanted]
     try:
         return int(_script()(keys=[f"rate:{bucket}"], args=arguments))
     except redis.RedisError as error:

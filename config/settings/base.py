@@ -237,10 +237,9 @@ HF_ENDPOINT = env.text("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
 
 # --- Limits -----------------------------------------------------------------------------------
 LEASE_MINUTES = env.number("LEASE_MINUTES", 10)
-RATE_LIMIT_PER_SECOND = env.number(
-    "RATE_LIMIT_PER_SECOND", 1000
-)  # of each API key, in the long run
-RATE_LIMIT_BURST = env.number("RATE_LIMIT_BURST", 10_000)  # and at once
+# Of each API key in the long run, and at once; 0 is no limit, here and for log-ins.
+RATE_LIMIT_PER_SECOND = env.number("RATE_LIMIT_PER_SECOND", 1000)
+RATE_LIMIT_BURST = env.number("RATE_LIMIT_BURST", 10_000)
 LOGIN_LIMIT_PER_ADDRESS = env.number("LOGIN_LIMIT_PER_ADDRESS", 30)  # tries a minute
 LOGIN_LIMIT_PER_NAME = env.number("LOGIN_LIMIT_PER_NAME", 10)  # failures in five minutes
 TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0)  # in front, each adding to X-Forwarded-For

@@ -9,4 +9,5 @@ ALLOWED_HOSTS = ["*"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
 ACCOUNT_RATE_LIMITS = {}
+LOGIN_LIMIT_PER_ADDRESS = LOGIN_LIMIT_PER_NAME = 0  # no limit, unless a test sets one
 LOGGING["root"] = {"handlers": ["console"], "level": "WARNING"}

@@ -52,7 +52,6 @@ def provider(server: Provider, settings: Any, cast: Cast) -> Provider:
         "openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}
     }
     settings.OAUTH_ORGANIZATION = cast.organization.slug
-    refill("login-address:127.0.0.1")
     return server
 
 
@@ -94,6 +93,10 @@ def test_without_configuration_there_is_no_provider(db: None, browser: Client) -
 def test_providers_are_listed_by_name(provider: Provider, browser: Client) -> None:
     assert browser.get(ROOT).json() == {"items": [{"name": "company"}]}
     assert browser.get(f"{ROOT}/openid_connect/authentication").status_code == 404
+
+
+def test_the_log_in_page_stays_as_it_is(provider: Provider, browser: Client) -> None:
+    assert browser.get("/accounts/login/").status_code == 200
 
 
 def test_the_browser_is_sent_away_with_a_cookie(provider: Provider, browser: Client) -> None:
@@ -326,6 +329,15 @@ def test_a_provider_that_answers_nonsense_is_a_502(
     answer = browser.get(back)
     assert answer.status_code == 502, answer.content
     assert answer.json() == {"detail": "The provider does not answer as it should."}
+
+
+def test_tries_are_counted_by_address(provider: Provider, browser: Client, settings: Any) -> None:
+    settings.LOGIN_LIMIT_PER_ADDRESS = 2
+    where = f"{ROOT}/company/authentication"
+    extra = {"REMOTE_ADDR": "10.0.0.7"}
+    statuses = [browser.get(where, **extra).status_code for _ in range(3)]
+    refill("login-address:10.0.0.7")
+    assert statuses == [303, 303, 429]
 
 
 def test_a_provider_that_is_gone_is_a_502(

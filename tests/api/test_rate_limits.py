@@ -94,6 +94,12 @@ def test_what_is_left_of_a_stock_is_worth_nothing_later(bucket: str) -> None:
     assert rate_limits._stocks[bucket].tokens == 1, "another two were fetched"
 
 
+@pytest.mark.usefixtures("_redis_away")
+def test_a_rate_of_0_is_no_limit_and_asks_nobody() -> None:
+    for attempt in (take, take_from_stock):
+        assert [attempt("any", Limit(0, 0)) for _ in range(3)] == [0, 0, 0]
+
+
 def test_stocks_do_not_pile_up(bucket: str, monkeypatch: Any) -> None:
     monkeypatch.setattr(rate_limits, "MAX_STOCKS", 3)
     for n in range(9):
@@ -237,7 +243,8 @@ def test_an_address_is_believed_from_our_proxies_only(cast: Cast, settings: Any)
 
 
 @pytest.mark.usefixtures("_redis_away")
-def test_guessing_goes_uncounted_nowhere(cast: Cast) -> None:
+def test_guessing_goes_uncounted_nowhere(cast: Cast, settings: Any) -> None:
+    settings.LOGIN_LIMIT_PER_ADDRESS = 30
     with cast.inside():
         make_member(username="ann", password=PASSWORD)
     answer = log_in(cast, "ann", PASSWORD)

@@ -1,6 +1,5 @@
 """Log-in by username and password, and the bearer token as the second way in."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -10,7 +9,6 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from apps.core.rate_limits import refill
 from apps.core.tenancy import enter
 from apps.organizations import tokens
 from apps.organizations.models import Membership
@@ -25,13 +23,6 @@ BAD = {
         "params": {"detail": "Could not validate credentials"},
     }
 }
-
-
-@pytest.fixture(autouse=True)
-def _fresh_buckets() -> Iterator[None]:
-    """Earlier log-ins from this address do not count here."""
-    yield
-    refill("login-address:127.0.0.1")
 
 
 @pytest.fixture
