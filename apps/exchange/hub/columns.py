@@ -221,7 +221,7 @@ def _terms(value: Any) -> Any:
 def _extra_columns(schema: DatasetSchema) -> list[Column]:
     """Of metadata that the dataset does not declare; JSON unless all values are texts."""
     datasets = library.datasets()
-    facts = {
+    facts: dict[str, Any] = {
         "o": current(),
         "d": schema.dataset.id,
         "declared": list(schema.properties),

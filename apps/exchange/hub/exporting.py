@@ -1,8 +1,8 @@
 """The job that exports a dataset to the Hub: one item, which ends with one commit.
 
-``params``: ``{"name", "subset", "split", "private"}``. The records are written to Parquet files
-of a bounded size, one at a time; each is uploaded and removed before the next is begun. A worker
-that dies leaves the repository as it was; the next one begins anew.
+``params``: ``{"dataset_id", "name", "subset", "split", "private"}``. The records are written to
+Parquet files of a bounded size, one at a time; each is uploaded and removed before the next is
+begun. A worker that dies leaves the repository as it was; the next one begins anew.
 """
 
 import os
@@ -54,7 +54,7 @@ class HubExport(Kind[Order, int]):
         yield Planned({}, size=0)
 
     def read(self, work: Work) -> Order:
-        dataset = Dataset.objects.filter(id=work.job.dataset_id).first()
+        dataset = Dataset.objects.filter(id=work.job.params["dataset_id"]).first()
         if dataset is None:
             raise AbandonJobError("The dataset was deleted.")
         token = read_secret(work.job)

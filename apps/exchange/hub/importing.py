@@ -1,8 +1,9 @@
 """The job that imports a split of a dataset on the Hub: one item a batch of rows.
 
-``params``: ``{"name", "subset", "split", "columns": [["source", "target"], …], "id_column": null,
-"private": false}``, the targets in their written form (``exchange.targets``). An item's payload
-``{"name", "revision", "position", "state", "expected"}`` is where the stream stands.
+``params``: ``{"dataset_id", "name", "subset", "split", "columns": [["source", "target"], …],
+"id_column": null, "private": false}``, the targets in their written form (``exchange.targets``).
+An item's payload ``{"name", "revision", "position", "state", "expected"}`` is where the stream
+stands.
 """
 
 from collections.abc import Iterator, Mapping
@@ -91,10 +92,8 @@ class HubImport(Kind[Source, Batch]):
         def note(reject: Reject) -> None:
             rejects[reject.row.number] = reject.reason
 
-        assert work.job.dataset_id is not None  # noqa: S101  (see start_import)
-        importer = Importer(
-            work.organization_id, work.job.dataset_id, _Composer(work.job), Listener(note)
-        )
+        dataset_id = UUID(work.job.params["dataset_id"])
+        importer = Importer(work.organization_id, dataset_id, _Composer(work.job), Listener(note))
         importer.take(result.rows)
         chain.reject(work, rejects)
         payload = work.payload
@@ -112,7 +111,7 @@ class HubImport(Kind[Source, Batch]):
 
 def _check_dataset(job: Job) -> None:
     """Raise when there is no published dataset to import into."""
-    dataset = Dataset.objects.filter(id=job.dataset_id).first()
+    dataset = Dataset.objects.filter(id=job.params["dataset_id"]).first()
     if dataset is None:
         raise AbandonJobError("The dataset was deleted.")
     if dataset.status != DatasetStatus.READY:

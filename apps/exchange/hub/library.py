@@ -43,14 +43,23 @@ def hub() -> Any:
     """The package ``huggingface_hub``."""
     check_installed()
     import huggingface_hub
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
-    huggingface_hub.utils.disable_progress_bars()
+    disable_progress_bars()
     return huggingface_hub
 
 
 def api(token: str | None) -> Any:
     """The Hub's API for this token; without one for anybody, never with the server's own."""
     return hub().HfApi(endpoint=settings.HF_ENDPOINT, token=token or False)
+
+
+def card_header(text: str) -> str:
+    """The YAML at the beginning of a dataset card, as the packages find it."""
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
+
+    found = REGEX_YAML_BLOCK.search(text)
+    return str(found.group(2)) if found else ""
 
 
 def in_words(error: Exception, name: str) -> DomainError:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset
@@ -134,13 +134,13 @@ def start_export(
 def _enqueue(
     kind: str,
     dataset: Dataset,
-    params: dict[str, object],
+    params: dict[str, Any],
     token: str | None,
     created_by: Membership | None,
 ) -> Job:
     return enqueue(
         kind=kind,
-        params=params,
+        params={"dataset_id": str(dataset.id), **params},
         workspace=Workspace.objects.get(id=dataset.workspace_id),
         dataset_id=dataset.id,
         created_by=created_by,

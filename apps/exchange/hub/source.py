@@ -143,13 +143,7 @@ def _check_card(source: Source) -> None:
         if not files.exists(path):
             continue
         text = files.cat_file(path).decode(errors="replace")
-        _check_configs(_header(text) if name == CARDS[0] else text)
-
-
-def _header(text: str) -> str:
-    """The YAML at the beginning of a card."""
-    found = library.hub().repocard.REGEX_YAML_BLOCK.search(text)
-    return found.group(2) if found else ""
+        _check_configs(library.card_header(text) if name == CARDS[0] else text)
 
 
 def _check_configs(text: str) -> None:
