@@ -27,7 +27,7 @@ from apps.search.query import EVERYBODY, Filter, Similar, Sort, Viewpoint, Words
 from apps.search.similarity import Hits, nearest, vector_of
 from apps.search.words import WordQuery, word_query
 
-RANKED: Final = 10_000
+RANKED: Final = 5_000
 MOST_SIMILAR: Final = 1_000  # further ones are never given
 FUSED: Final = 200  # at least so many of each ranking are fused
 FEW: Final = 20_000  # matches that are gathered before they are put in order
@@ -173,24 +173,25 @@ class _Search:
 
     # --- By words -----------------------------------------------------------------------------
     def ranked(self, query: WordQuery, condition: Condition | None) -> Found:
-        """Two statements, three where the page reaches beyond the ranked ones."""
+        """One or two statements, three where the page reaches beyond the ranked ones."""
         facts = {**self._facts(condition), "words": query.text, "ranked": RANKED}
-        at_most = None if condition is None else RANKED + 1
-        documents = _number(_COUNT_DOCUMENTS, {**facts, "at_most": at_most})
         if condition is None:
-            return self._ranked_only(documents, facts)
+            return self._ranked_only(facts)
+        documents = _number(_COUNT_DOCUMENTS, {**facts, "at_most": RANKED + 1})
         found = _FILTER_DOCUMENTS if documents <= RANKED else _DOCUMENTS_AMONG
         return self._rank(found.format(of_dataset=_of_dataset(condition)), facts)
 
-    def _ranked_only(self, total: int, facts: dict[str, Any]) -> Found:
-        offset, limit = self.page.offset, self.page.limit
-        hits: list[Any] = []
-        if offset < min(total, RANKED):
-            hits += self._rank(_FIRST_DOCUMENTS, facts).hits
-        if len(hits) < limit and offset + limit > RANKED and total > RANKED:
-            beyond = {"offset": max(offset, RANKED), "limit": limit - len(hits)}
-            hits += raw_cursor().execute(_DOCUMENTS_IN_ORDER, {**facts, **beyond}).fetchall()
-        return Found(total, hits)
+    def _ranked_only(self, facts: dict[str, Any]) -> Found:
+        first = self._rank(_FIRST_DOCUMENTS, facts)
+        if first.total < RANKED:
+            return first
+        total = _number(_COUNT_DOCUMENTS, {**facts, "at_most": None})
+        offset, missing = self.page.offset, self.page.limit - len(first.hits)
+        if not missing or total == RANKED:
+            return Found(total, first.hits)
+        beyond = {"offset": max(offset, RANKED), "limit": missing}
+        rows = raw_cursor().execute(_DOCUMENTS_IN_ORDER, {**facts, **beyond}).fetchall()
+        return Found(total, [*first.hits, *rows])
 
     def _rank(self, found: str, facts: dict[str, Any]) -> Found:
         statement = _RANK.format(found=found, tie=self._tie())

@@ -24,12 +24,15 @@ from apps.search.conditions import Condition
 from apps.search.vector_indexes import VectorIndex, direction, find_index
 
 FEW: Final = 5_000  # records kept by a filter, up to which each one's vector is compared
-EXPLORED: Final = 400  # candidates the index weighs up at a time; at most 1,000
+EXPLORED: Final = 200  # candidates the index weighs up at a time; at most 1,000
 
-_TUNE: Final = (
-    "SELECT set_config('hnsw.iterative_scan', 'relaxed_order', true),"
-    " set_config('hnsw.ef_search', %(explored)s, true)"
-)
+# Filters differ a hundredfold in what they keep, so a plan for any values would suit few. For the
+# rest of the transaction.
+_TUNE: Final = """
+SELECT set_config('plan_cache_mode', 'force_custom_plan', true),
+    set_config('hnsw.iterative_scan', 'relaxed_order', true),
+    set_config('hnsw.ef_search', %(explored)s, true)
+"""
 # Compares every vector, whatever the index.
 _EXACT: Final = """
 SELECT v.record_id, v.embedding <=> %(near_query)s::vector AS distance
@@ -92,7 +95,7 @@ def nearest(
 
     Equal ones come in the order of their insertion. ``matching`` limits the records, ``without``
     leaves one out. ``least`` looks for the nearest to the opposite of ``vector``, and the
-    similarities are those to the opposite. Two queries while there is no index, else up to five.
+    similarities are those to the opposite. Three queries while there is no index, else up to five.
 
     Raises ``InvalidError`` for a vector of the wrong length, of no finite numbers or of zeros.
     """
@@ -100,6 +103,7 @@ def nearest(
     if count < 1:
         return []
     search = _Search(dataset, settings, -query if least else query, count, matching, without)
+    search.tune()
     index = find_index(settings.id)
     if index is None:
         return search.exact()
@@ -130,7 +134,7 @@ def _query(settings: VectorSettings, given: Sequence[float] | NDArray[Any]) -> V
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """One search; each way of doing it is one statement, ``approximate`` two."""
+    """One search; each way of doing it is one statement."""
 
     dataset: Dataset
     settings: VectorSettings
@@ -138,6 +142,15 @@ class _Search:
     count: int
     matching: Condition | None
     without: UUID | None
+
+    @property
+    def _reach(self) -> int:
+        """How many the index is asked for: it meets them nearly in order, then they are sorted."""
+        return self.count + 10
+
+    def tune(self) -> None:
+        explored = min(max(EXPLORED, self._reach), 1_000)
+        raw_cursor().execute(_TUNE, {"explored": str(explored)})
 
     def exact(self) -> Hits:
         return _hits(self._run(_EXACT, matching=self._matching()))
@@ -150,9 +163,6 @@ class _Search:
         return _hits((id, distance) for _, id, distance in rows if id)
 
     def approximate(self, index: VectorIndex) -> Hits:
-        reach = 2 * self.count + 20  # neighbours are met nearly in order: some more, then sorted
-        explored = min(max(EXPLORED, reach), 1_000)
-        raw_cursor().execute(_TUNE, {"explored": str(explored)})
         # A subquery with OFFSET is asked for each candidate, instead of being gathered up.
         return _hits(
             self._run(
@@ -161,7 +171,7 @@ class _Search:
                 last=index.last,
                 direction=direction(self.settings.dimensions, "v.embedding"),
                 dimensions=self.settings.dimensions,
-                near_reach=reach,
+                near_reach=self._reach,
             )
         )
 

@@ -596,7 +596,7 @@ def test_queries_are_few(cast: Cast, dataset: Dataset, django_assert_num_queries
     source = terms("web", **SOURCE)
     for queries, body in (
         (3, {}),
-        (3, {"query": text("card")}),
+        (2, {"query": text("card")}),
         (3, {"filters": source}),
         (3, {"query": text("card"), "filters": source}),
     ):

@@ -38,7 +38,8 @@ def main() -> None:
 
 
 def some_words(rng: random.Random, texts: list[str], count: int) -> str:
-    return " ".join(rng.sample(rng.choice(texts).split(), count))
+    words = rng.choice(texts).split()
+    return " ".join(rng.sample(words, min(count, len(words))))
 
 
 def group(rng: random.Random) -> dict[str, Any]:

@@ -15,7 +15,7 @@ SET plan_cache_mode = force_custom_plan SET client_min_messages = warning AS $$
     SELECT count(*) FROM (
         SELECT FROM record_search
         WHERE organization_id = current_setting('app.organization_id')::uuid
-          AND dataset_id = of_dataset AND numnode(to_tsquery('simple', wanted)) > 0
+          AND numnode(to_tsquery('simple', wanted)) > 0
           AND document @@ (to_tsquery('simple', wanted)
               && format('''ds:%s''', replace(of_dataset::text, '-', ''))::tsquery)
         LIMIT at_most
