@@ -356,7 +356,7 @@ def test_a_search_with_an_index_takes_three_queries_or_five(
     with enter(world.organization_id):
         with django_assert_num_queries(3):
             nearest(**find, count=10)
-        with django_assert_num_queries(2):
+        with django_assert_num_queries(3):
             nearest(**find, count=10, matching=every_nth(100))
         monkeypatch.setattr(similarity, "FEW", 100)
         with django_assert_num_queries(4):
