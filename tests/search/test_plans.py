@@ -139,7 +139,7 @@ def explain_function(scene: Scene, name: str, word: str) -> Any:
         for argument, value in values.items():
             body = body.replace(argument, value)
         cursor.execute("SET LOCAL ROLE stoneware_search")
-        plan = explain(body.replace("%", "%%"), {}, alias="owner")
+        plan = explain(body, {}, alias="owner")
         cursor.execute("RESET ROLE")
     return plan
 

@@ -14,10 +14,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
 SET plan_cache_mode = force_custom_plan SET client_min_messages = warning AS $$
     SELECT count(*) FROM (
         SELECT FROM record_search
-        WHERE organization_id = current_setting('app.organization_id')::uuid
+        WHERE organization_id = (SELECT current_setting('app.organization_id')::uuid)
           AND numnode(to_tsquery('simple', wanted)) > 0
           AND document @@ (to_tsquery('simple', wanted)
-              && format('''ds:%s''', replace(of_dataset::text, '-', ''))::tsquery)
+              && ('''ds:' || replace(of_dataset::text, '-', '') || '''')::tsquery)
         LIMIT at_most
     ) AS found
 $$;
@@ -28,10 +28,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
 SET plan_cache_mode = force_custom_plan SET client_min_messages = warning AS $$
     SELECT record_id, ts_rank('{1,1,1,1}', document, to_tsquery('simple', wanted), 1)
     FROM record_search
-    WHERE organization_id = current_setting('app.organization_id')::uuid
+    WHERE organization_id = (SELECT current_setting('app.organization_id')::uuid)
       AND dataset_id = of_dataset AND numnode(to_tsquery('simple', wanted)) > 0
       AND document @@ (to_tsquery('simple', wanted)
-          && format('''ds:%s''', replace(of_dataset::text, '-', ''))::tsquery)
+          && ('''ds:' || replace(of_dataset::text, '-', '') || '''')::tsquery)
       AND (among IS NULL OR record_id = ANY (among))
     ORDER BY record_id OFFSET skipped LIMIT at_most
 $$;
