@@ -54,7 +54,7 @@ def test_answers_are_as_described(scene: Scene, application: WSGIHandler, label:
     wrong = operation.as_strategy(GenerationMode.NEGATIVE)
 
     @settings(
-        max_examples=8,
+        max_examples=6,
         deadline=None,
         database=None,
         derandomize=True,
@@ -66,7 +66,8 @@ def test_answers_are_as_described(scene: Scene, application: WSGIHandler, label:
         if number:  # mostly real objects
             for name in case.path_parameters or {}:
                 keys = NAMES.get(name, (name.removesuffix("_id"),))
-                case.path_parameters[name] = str(scene.ids[keys[number % len(keys)]])
+                id = scene.ids.get(keys[number % len(keys)], case.path_parameters[name])
+                case.path_parameters[name] = str(id)
         headers = {"X-Argilla-Api-Key": scene.cast.keys[who]} if who != "nobody" else {}
         with transaction.atomic():
             answer = case.call(app=application, headers=headers)
