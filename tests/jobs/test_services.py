@@ -198,5 +198,5 @@ def test_a_secret_is_sealed_and_forgotten_with_the_end() -> None:
 def test_the_secret_of_an_ended_job_is_refused_by_the_database() -> None:
     job = enqueue(kind="count", params={"items": 1})
     cancel_job(job=job)
-    with pytest.raises(IntegrityError, match="no_secret"), transaction.atomic():
+    with pytest.raises(IntegrityError, match="job_ended_has_no_secret"), transaction.atomic():
         Job.objects.filter(id=job.id).update(secret=b"x")

@@ -149,6 +149,7 @@ def test_each_role_may_what_the_next_ones_may() -> None:
     assert only_owners == {
         Action.MANAGE_MEMBERS,
         Action.MANAGE_WORKSPACES,
+        Action.MANAGE_WEBHOOKS,
         Action.ADD_WORKSPACE_MEMBERS,
     }
 

@@ -10,7 +10,6 @@ from apps.api.v1.datasets import Distribution
 from apps.datasets.models import DatasetStatus, QueueOrder
 from apps.datasets.settings import FieldSettings, PropertySettings, QuestionSettings
 from apps.organizations.models import Role, Scope
-from apps.webhooks.models import DeliveryStatus, WebhookEvent
 
 _Item = TypeVar("_Item")
 
@@ -316,92 +315,6 @@ class Today(TypedDict):
 class MyMetrics(TypedDict):
     responses: MyAnswers
     today: Today
-
-
-# --- Jobs -------------------------------------------------------------------------------------
-class DatasetJob(TypedDict):
-    """Work in the background; ``counters`` count its items by what became of them."""
-
-    id: UUID
-    kind: str
-    state: str
-    params: dict[str, Any]
-    counters: dict[str, Any]
-    cost_usd: float
-    errors: Any
-    dataset_id: UUID | None
-    started_at: Timestamp | None
-    finished_at: Timestamp | None
-    inserted_at: Timestamp
-    updated_at: Timestamp
-
-
-class JobStatus(TypedDict):
-    """What every admin may know of a job."""
-
-    id: UUID
-    status: Literal["queued", "started", "finished", "failed", "deferred", "stopped", "canceled"]
-
-
-class JobReport(DatasetJob, JobStatus):
-    """A job with how far it is; ``total`` is null while nobody knows it.
-
-    ``skipped`` counts what was left out, which ``report_url`` tells one by one.
-    """
-
-    processed: Count
-    total: int | None
-    skipped: Count
-    report_url: str
-
-
-class JobReject(TypedDict):
-    """What a job left out: its number in the source, and why."""
-
-    row: int
-    reason: str
-
-
-class Suggester(TypedDict):
-    """Suggestions while people label: every ``every`` answers for up to ``limit`` records."""
-
-    enabled: bool
-    every: int | None
-    limit: int | None
-
-
-# --- Webhooks ---------------------------------------------------------------------------------
-class Webhook(TypedDict):
-    """Until ``previous_secret_until`` messages are signed by the secret before as well."""
-
-    id: UUID
-    url: str
-    secret: str
-    events: list[WebhookEvent]
-    enabled: bool
-    description: str | None
-    inserted_at: Timestamp
-    updated_at: Timestamp
-    previous_secret_until: Timestamp | None
-    failing_since: Timestamp | None
-    disabled_reason: str | None
-
-
-class WebhookDelivery(TypedDict):
-    """A message to a webhook; ``response`` is the beginning of the last answer."""
-
-    id: UUID
-    message_id: str
-    type: WebhookEvent
-    status: DeliveryStatus
-    attempts: Count
-    next_attempt_at: Timestamp | None
-    status_code: int | None
-    error: str | None
-    response: str | None
-    body: str
-    inserted_at: Timestamp
-    updated_at: Timestamp
 
 
 # --- What runs here ---------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from apps.api.openapi import background
 from apps.api.openapi import objects as o
 
 
@@ -217,20 +218,28 @@ _PROGRESS: Final = {
     ),
 }
 _JOBS: Final = {
-    "GET /jobs/{job}": _row("How a job is doing", Who.ANY_ADMINS, o.JobReport | o.JobStatus),
-    "GET /jobs/{job}/rejects": _row("What a job left out", Who.ADMINS, o.Page[o.JobReject]),
+    "GET /jobs/{job}": _row(
+        "How a job is doing", Who.ANY_ADMINS, background.JobReport | background.JobStatus
+    ),
+    "GET /jobs/{job}/rejects": _row(
+        "What a job left out", Who.ADMINS, o.Page[background.JobReject]
+    ),
     "POST /datasets/{dataset_id}/import": _row(
-        "Import from the Hugging Face Hub", Who.ADMINS, o.JobReport, 202
+        "Import from the Hugging Face Hub", Who.ADMINS, background.JobReport, 202
     ),
     "POST /datasets/{dataset_id}/export": _row(
-        "Export to the Hugging Face Hub", Who.ADMINS, o.JobReport, 202
+        "Export to the Hugging Face Hub", Who.ADMINS, background.JobReport, 202
     ),
-    "GET /datasets/{dataset_id}/jobs": _row("List jobs", Who.ADMINS, o.Listing[o.DatasetJob]),
-    "POST /datasets/{dataset_id}/jobs": _row("Start a job", Who.ADMINS, o.DatasetJob, 202),
-    "GET /datasets/{dataset_id}/jobs/{job_id}": _row("Get a job", Who.ADMINS, o.DatasetJob),
+    "GET /datasets/{dataset_id}/jobs": _row(
+        "List jobs", Who.ADMINS, o.Listing[background.DatasetJob]
+    ),
+    "POST /datasets/{dataset_id}/jobs": _row("Start a job", Who.ADMINS, background.DatasetJob, 202),
+    "GET /datasets/{dataset_id}/jobs/{job_id}": _row(
+        "Get a job", Who.ADMINS, background.DatasetJob
+    ),
     **{
         f"POST /datasets/{{dataset_id}}/jobs/{{job_id}}/{action}": _row(
-            summary, Who.ADMINS, o.DatasetJob
+            summary, Who.ADMINS, background.DatasetJob
         )
         for action, summary in {
             "cancel": "Cancel a job",
@@ -240,24 +249,26 @@ _JOBS: Final = {
         }.items()
     },
     "GET /questions/{question_id}/suggester": _row(
-        "How a question's suggester is set", Who.MEMBERS, o.Suggester
+        "How a question's suggester is set", Who.MEMBERS, background.Suggester
     ),
     "PUT /questions/{question_id}/suggester": _row(
-        "Turn suggestions while people label on or off", Who.ADMINS, o.Suggester
+        "Turn suggestions while people label on or off", Who.ADMINS, background.Suggester
     ),
 }
 _WEBHOOKS: Final = {
-    "GET /webhooks": _row("List webhooks", Who.OWNERS, o.Listing[o.Webhook]),
-    "POST /webhooks": _row("Create a webhook", Who.OWNERS, o.Webhook, 201),
-    "PATCH /webhooks/{webhook_id}": _row("Change a webhook", Who.OWNERS, o.Webhook),
-    "DELETE /webhooks/{webhook_id}": _row("Delete a webhook", Who.OWNERS, o.Webhook),
+    "GET /webhooks": _row("List webhooks", Who.OWNERS, o.Listing[background.Webhook]),
+    "POST /webhooks": _row("Create a webhook", Who.OWNERS, background.Webhook, 201),
+    "PATCH /webhooks/{webhook_id}": _row("Change a webhook", Who.OWNERS, background.Webhook),
+    "DELETE /webhooks/{webhook_id}": _row("Delete a webhook", Who.OWNERS, background.Webhook),
     "POST /webhooks/{webhook_id}/ping": _row("Send a webhook a ping", Who.OWNERS, None, 204),
-    "POST /webhooks/{webhook_id}/rotate-secret": _row("Make a new secret", Who.OWNERS, o.Webhook),
+    "POST /webhooks/{webhook_id}/rotate-secret": _row(
+        "Make a new secret", Who.OWNERS, background.Webhook
+    ),
     "GET /webhooks/{webhook_id}/deliveries": _row(
-        "List messages to a webhook", Who.OWNERS, o.Page[o.WebhookDelivery]
+        "List messages to a webhook", Who.OWNERS, o.Page[background.WebhookDelivery]
     ),
     "POST /webhooks/{webhook_id}/deliveries/{delivery_id}/resend": _row(
-        "Send a message again", Who.OWNERS, o.WebhookDelivery, 202
+        "Send a message again", Who.OWNERS, background.WebhookDelivery, 202
     ),
 }
 

@@ -44,34 +44,39 @@ def settings_files(schema: DatasetSchema) -> dict[str, bytes]:
             "allow_extra_metadata": dataset.allow_extra_metadata,
             "distribution": _distribution(dataset),
         },
-        "settings": {
-            "guidelines": dataset.guidelines,
-            "fields": [_shown(part) for part in schema.fields.values()],
-            "questions": [
-                {**_shown(rule.question), "description": rule.question.description}
-                for rule in schema.questions.values()
-            ],
-            "metadata": [
-                {
-                    "name": part.name,
-                    "title": part.title,
-                    "settings": part.settings,
-                    "visible_for_annotators": part.visible_for_annotators,
-                }
-                for part in schema.properties.values()
-            ],
-            "vectors": [
-                {"name": part.name, "title": part.title, "dimensions": part.dimensions}
-                for part in schema.vectors.values()
-            ],
-            "allow_extra_metadata": dataset.allow_extra_metadata,
-            "distribution": _distribution(dataset),
-            "mapping": None,
-        },
+        "settings": _settings(schema),
     }
     return {
         f".argilla/{name}.json": json.dumps(document, ensure_ascii=False, indent=2).encode()
         for name, document in documents.items()
+    }
+
+
+def _settings(schema: DatasetSchema) -> dict[str, Any]:
+    dataset = schema.dataset
+    return {
+        "guidelines": dataset.guidelines,
+        "fields": [_shown(part) for part in schema.fields.values()],
+        "questions": [
+            {**_shown(rule.question), "description": rule.question.description}
+            for rule in schema.questions.values()
+        ],
+        "metadata": [
+            {
+                "name": part.name,
+                "title": part.title,
+                "settings": part.settings,
+                "visible_for_annotators": part.visible_for_annotators,
+            }
+            for part in schema.properties.values()
+        ],
+        "vectors": [
+            {"name": part.name, "title": part.title, "dimensions": part.dimensions}
+            for part in schema.vectors.values()
+        ],
+        "allow_extra_metadata": dataset.allow_extra_metadata,
+        "distribution": _distribution(dataset),
+        "mapping": None,
     }
 
 

@@ -145,16 +145,12 @@ def _json(value: Any) -> str | None:
 
 
 def _question_columns(rule: QuestionRule) -> list[Column]:
-    datasets = library.datasets()
-    text, number = datasets.Value("string"), datasets.Value("float64")
-    answer, name = _answer_feature(rule), rule.name
-    classes = [str(option["value"]) for option in rule.question.options]
-    is_label = rule.type == QuestionType.LABEL
-    numbers = {value: place for place, value in enumerate(classes)}
+    return _response_columns(rule) + _suggestion_columns(rule)
 
-    def suggested(row: Row, part: str) -> Any:
-        suggestion = row.suggestions.get(rule.id)
-        return None if suggestion is None else getattr(suggestion, part)
+
+def _response_columns(rule: QuestionRule) -> list[Column]:
+    datasets = library.datasets()
+    text, name = datasets.Value("string"), rule.name
 
     def answers(row: Row) -> list[Response]:
         return [response for response in row.responses if name in (response.values or {})]
@@ -162,7 +158,7 @@ def _question_columns(rule: QuestionRule) -> list[Column]:
     return [
         Column(
             f"{name}.responses",
-            datasets.List(answer),
+            datasets.List(_answer_feature(rule)),
             lambda row: [response.values[name]["value"] for response in answers(row)],
         ),
         Column(
@@ -175,12 +171,29 @@ def _question_columns(rule: QuestionRule) -> list[Column]:
             datasets.List(text),
             lambda row: [str(response.status) for response in answers(row)],
         ),
+    ]
+
+
+def _suggestion_columns(rule: QuestionRule) -> list[Column]:
+    """A suggested label is the number of its class."""
+    datasets = library.datasets()
+    text, number, name = datasets.Value("string"), datasets.Value("float64"), rule.name
+    classes = [str(option["value"]) for option in rule.question.options]
+    is_label = rule.type == QuestionType.LABEL
+    numbers = {value: place for place, value in enumerate(classes)}
+
+    def suggested(row: Row, part: str) -> Any:
+        suggestion = row.suggestions.get(rule.id)
+        return None if suggestion is None else getattr(suggestion, part)
+
+    def value(row: Row) -> Any:
+        return numbers.get(suggested(row, "value")) if is_label else suggested(row, "value")
+
+    return [
         Column(
             f"{name}.suggestion",
-            datasets.ClassLabel(names=classes) if is_label else answer,
-            (lambda row: numbers.get(suggested(row, "value")))
-            if is_label
-            else (lambda row: suggested(row, "value")),
+            datasets.ClassLabel(names=classes) if is_label else _answer_feature(rule),
+            value,
         ),
         Column(f"{name}.suggestion.agent", text, lambda row: suggested(row, "agent")),
         Column(
