@@ -1,12 +1,17 @@
 """The Celery application: one queue for people who wait, one for bulk work."""
 
 import os
+import threading
+import time
 from typing import Any
 
+from billiard import current_process
 from celery import Celery
-from celery.signals import worker_init
+from celery.signals import beat_embedded_init, worker_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
+
+LOOK_EVERY = 0.5  # seconds
 
 app = Celery("stoneware")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -19,3 +24,16 @@ def refuse_unsafe_role(**_: Any) -> None:
     from apps.core import checks
 
     checks.refuse_unsafe_role()
+
+
+@beat_embedded_init.connect
+def end_with_worker(**_: Any) -> None:
+    """The beat inside a worker is a process of its own: it ends when the worker is killed."""
+    worker = current_process()._parent_pid  # as of the fork: it may be dead by now
+    threading.Thread(target=_end_after, args=[worker], name="end-with-worker", daemon=True).start()
+
+
+def _end_after(worker: int) -> None:
+    while os.getppid() == worker:
+        time.sleep(LOOK_EVERY)
+    os._exit(1)

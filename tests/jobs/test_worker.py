@@ -188,6 +188,33 @@ def test_a_worker_told_to_stop_leaves_the_job_to_the_next(
     assert wait(tenant, job, lambda job: job.has_ended, worker).done == 40
 
 
+def test_the_beat_of_a_killed_worker_ends_too(worker: Worker, tenant: Organization) -> None:
+    job = start(tenant, items=1)
+    worker.start()
+    wait(tenant, job, lambda job: job.has_ended, worker)
+    assert worker.process is not None
+    session = worker.process.pid
+    assert len(processes_of(session)) == 2, "the worker and its beat"
+    worker.process.kill()
+    worker.process.wait()
+    deadline = time.monotonic() + 10
+    while processes_of(session):
+        assert time.monotonic() < deadline, worker.log()
+        time.sleep(0.05)
+    worker.process = None
+
+
+def processes_of(session: int) -> list[str]:
+    """The command lines of the session's processes that have not ended."""
+    listing = subprocess.run(
+        ["ps", "-ww", "-o", "stat=,args=", "-s", str(session)],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    return [line for line in listing.stdout.splitlines() if not line.startswith("Z")]
+
+
 def test_threads_of_one_job_share_its_items(tenant: Organization) -> None:
     job = start(tenant, items=12, seconds=0.3)
     run_slice(organization_id=tenant.id, job_id=job.id)
