@@ -210,3 +210,21 @@ def test_claim_and_submit_cost_a_fixed_number_of_queries(
         cast["annotator_in"].post(path)
     with django_assert_max_num_queries(OVERHEAD + 12):
         answer(cast, records[1])
+
+
+def test_an_answer_may_claim_what_comes_next(cast, dataset, records):
+    mine = cast["annotator_in"]
+    (first,) = mine.post(f"/me/datasets/{dataset.id}/claim").json()["items"]
+    body = {"status": "submitted", "values": {"sentiment": {"value": "positive"}}}
+    answered = mine.post(f"/records/{first['record']['id']}/responses?claim=2", body)
+    assert answered.status_code == 201
+    claimed = answered.json()["claimed"]
+    again = mine.post(f"/me/datasets/{dataset.id}/claim?limit=2").json()["items"]
+    assert [one["record"] for one in claimed] == [one["record"] for one in again]
+    assert first["record"]["id"] not in {one["record"]["id"] for one in claimed}
+
+    refused = mine.post(f"/records/{claimed[0]['record']['id']}/responses?claim=51", body)
+    assert refused.status_code == 422
+    assert (
+        "claimed" not in mine.post(f"/records/{claimed[0]['record']['id']}/responses", body).json()
+    )

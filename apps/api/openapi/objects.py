@@ -269,6 +269,12 @@ class ClaimedRecord(TypedDict):
     lease: Lease
 
 
+class GivenResponse(Response):
+    """``claimed`` stands where ``claim`` was asked for."""
+
+    claimed: NotRequired[list[ClaimedRecord]]
+
+
 # --- Progress ---------------------------------------------------------------------------------
 class Username(TypedDict):
     username: str

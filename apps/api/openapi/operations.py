@@ -192,7 +192,9 @@ _SUGGESTIONS: Final = {
     "DELETE /suggestions/{suggestion_id}": _row("Delete a suggestion", Who.ADMINS, o.Suggestion),
 }
 _RESPONSES: Final = {
-    "POST /records/{record_id}/responses": _row("Answer a record", Who.MEMBERS, o.Response, 201),
+    "POST /records/{record_id}/responses": _row(
+        "Answer a record", Who.MEMBERS, o.GivenResponse, 201
+    ),
     "PUT /responses/{response_id}": _row("Replace an answer", Who.AUTHORS, o.Response),
     "DELETE /responses/{response_id}": _row("Delete an answer", Who.AUTHORS, o.Response),
     "POST /me/responses/bulk": _row(

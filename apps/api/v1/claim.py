@@ -1,5 +1,6 @@
 """The queue for API clients: claim the next records, renew or release a lease."""
 
+from typing import Any
 from uuid import UUID
 
 from django.urls import path
@@ -11,7 +12,8 @@ from apps.api.v1.lookups import find_dataset, find_record
 from apps.api.v1.record_json import Include, Viewer, records_json
 from apps.api.views import ApiRequest, ApiView, Schema
 from apps.core.errors import ConflictError
-from apps.organizations.models import Scope
+from apps.datasets.models import Dataset
+from apps.organizations.models import Membership, Scope
 from apps.workspaces.permissions import Action
 
 MAX_CLAIM = 50
@@ -28,19 +30,18 @@ class Claim(ApiView):
         """Lease up to ``limit`` records; those the caller holds already come first."""
         query = self.read_query(ClaimQuery)
         dataset = find_dataset(self.member, dataset_id, Action.ANSWER)
-        leases = distribution.claim(dataset=dataset, annotator=self.member, limit=query.limit)
-        viewer = Viewer.of(self.member, dataset)
-        records = records_json(
-            [lease.record for lease in leases], Include(suggestions=True), viewer
-        )
-        return ApiResponse(
-            {
-                "items": [
-                    {"record": record, "lease": {"expires_at": lease.expires_at}}
-                    for record, lease in zip(records, leases, strict=True)
-                ]
-            }
-        )
+        return ApiResponse({"items": claimed_json(self.member, dataset, query.limit)})
+
+
+def claimed_json(member: Membership, dataset: Dataset, limit: int) -> list[dict[str, Any]]:
+    """Up to ``limit`` records of the member's queue, each with its lease."""
+    leases = distribution.claim(dataset=dataset, annotator=member, limit=limit)
+    viewer = Viewer.of(member, dataset)
+    records = records_json([lease.record for lease in leases], Include(suggestions=True), viewer)
+    return [
+        {"record": record, "lease": {"expires_at": lease.expires_at}}
+        for record, lease in zip(records, leases, strict=True)
+    ]
 
 
 class LeaseDetail(ApiView):

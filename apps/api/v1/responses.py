@@ -11,6 +11,7 @@ from rest_framework.response import Response as ApiResponse
 from apps.annotation.models import Response
 from apps.annotation.services import delete_response, hold_answers, save_response
 from apps.api.lookup import find
+from apps.api.v1.claim import MAX_CLAIM, claimed_json
 from apps.api.v1.lookups import find_record
 from apps.api.v1.record_json import response_json
 from apps.api.v1.values import ResponseBody
@@ -30,12 +31,20 @@ class MyResponsesBody(Schema):
     items: list[MyResponseBody] = Field(min_length=1, max_length=MAX_BULK)
 
 
+class NextQuery(Schema):
+    claim: int = Field(default=0, ge=0, le=MAX_CLAIM)
+
+
 class RecordResponses(ApiView):
     write_scope = Scope.ANNOTATE
 
     def post(self, request: ApiRequest, record_id: UUID) -> ApiResponse:
-        """The caller's first answer to the record."""
-        body = self.read_body(ResponseBody)
+        """The caller's first answer to the record.
+
+        With ``claim`` the answer's key ``claimed`` holds the next records of the caller's queue,
+        as a claim gives them: one request for each record instead of two.
+        """
+        body, query = self.read_body(ResponseBody), self.read_query(NextQuery)
         record = find_record(self.member, record_id, Action.ANSWER)
         saved = save_response(
             record=record,
@@ -44,7 +53,10 @@ class RecordResponses(ApiView):
             values=body.plain_values(),
             must_be_new=True,
         )
-        return ApiResponse(response_json(saved.response), status=201)
+        answer = response_json(saved.response)
+        if query.claim:
+            answer["claimed"] = claimed_json(self.member, record.dataset, query.claim)
+        return ApiResponse(answer, status=201)
 
 
 class ResponseDetail(ApiView):
