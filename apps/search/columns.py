@@ -13,6 +13,7 @@ from apps.datasets.models import PropertyType, QuestionType
 from apps.datasets.schema import DatasetSchema, QuestionRule
 from apps.records.side_rows import MAX_TERM
 from apps.search.query import (
+    AnswererScope,
     Filter,
     MetadataScope,
     RecordScope,
@@ -176,7 +177,7 @@ class RatingColumn(Column):
 
 @dataclass(frozen=True, slots=True)
 class StatusColumn(Column):
-    """The status of responses, and pending: no response at all."""
+    """The status of responses, or who gave them; and pending: no response at all."""
 
     def condition(self, given: Filter) -> str:
         found = Column.condition(self, given)
@@ -228,6 +229,9 @@ class Scopes:
             return self._metadata(scope)
         if isinstance(scope, SuggestionScope):
             return self._suggestion(scope)
+        if isinstance(scope, AnswererScope):
+            source = self._responses(None)
+            return StatusColumn("x.user_id", ID, self.parameters, *source, single=False)
         return self._response(scope)
 
     def _metadata(self, scope: MetadataScope) -> Column:
@@ -263,9 +267,7 @@ class Scopes:
         return NoColumn("", TEXT, self.parameters)
 
     def _response(self, scope: ResponseScope) -> Column:
-        source = "response x", _BESIDE.format("x")
-        if self.viewpoint.own is not None:
-            source = source[0], f"{source[1]} AND x.user_id = {self._own(self.viewpoint.own)}"
+        source = self._responses(scope.member)
         if scope.question is None:
             return StatusColumn("x.status", TEXT, self.parameters, *source, single=False)
         rule = self._question(scope.question)
@@ -278,8 +280,12 @@ class Scopes:
             return AverageColumn(value, NUMBER, self.parameters, *source, key=key, single=False)
         return JsonColumn(value, TEXT, self.parameters, *source, key=text, single=False)
 
-    def _own(self, member: UUID) -> str:
-        return self.parameters.add(member, "uuid")
+    def _responses(self, member: UUID | None) -> tuple[str, str]:
+        """Where responses are: of one member if named, and one's own if no others count."""
+        rows = _BESIDE.format("x")
+        for one in {member, self.viewpoint.own} - {None}:
+            rows += f" AND x.user_id = {self.parameters.add(one, 'uuid')}"
+        return "response x", rows
 
     def _question(self, name: str) -> QuestionRule:
         rule = self.schema.questions.get(name)

@@ -29,12 +29,21 @@ class SuggestionScope:
 
 @dataclass(frozen=True, slots=True)
 class ResponseScope:
-    """The values that responses give to a question; without one, the responses' status."""
+    """The values that responses give to a question; without one, the responses' status.
+
+    ``member``: of this one's responses alone, as far as the viewpoint allows others'.
+    """
 
     question: str | None = None
+    member: UUID | None = None
 
 
-Scope = RecordScope | MetadataScope | SuggestionScope | ResponseScope
+@dataclass(frozen=True, slots=True)
+class AnswererScope:
+    """Who has answered, by membership id; ``pending`` is nobody at all."""
+
+
+Scope = RecordScope | MetadataScope | SuggestionScope | ResponseScope | AnswererScope
 
 
 @dataclass(frozen=True, slots=True)

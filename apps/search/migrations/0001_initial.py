@@ -1,4 +1,9 @@
-from django.db import migrations
+import apps.core.fields
+import apps.core.ids
+import apps.core.tenancy
+import django.utils.timezone
+from apps.core.isolation import Isolate
+from django.db import migrations, models
 
 # Under row-level security the index of words would never be used: its operator is not leakproof.
 # These two functions run as the owner of the search documents, whom the policy does not bind, and
@@ -56,9 +61,31 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ('datasets', '0001_initial'),
+        ('organizations', '0001_initial'),
         ('records', '0001_initial'),
     ]
 
     operations = [
         migrations.RunSQL(FUNCTIONS, reverse_sql=DROP_FUNCTIONS),
+        migrations.CreateModel(
+            name='SavedView',
+            fields=[
+                ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('name', models.CharField(max_length=100)),
+                ('query', models.TextField(blank=True)),
+                ('is_shared', models.BooleanField(default=False)),
+                ('dataset', apps.core.fields.TenantLink(related_name='+', to='datasets.dataset')),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+                ('owner', apps.core.fields.TenantLink(related_name='+', to='organizations.membership')),
+            ],
+            options={
+                'db_table': 'saved_view',
+                'base_manager_name': 'objects',
+                'constraints': [models.UniqueConstraint(fields=('organization', 'dataset', 'owner', 'name'), name='saved_view_name_unique'), models.CheckConstraint(condition=models.Q(('name', ''), _negated=True), name='saved_view_name_given')],
+            },
+        ),
+        Isolate("SavedView"),
     ]
