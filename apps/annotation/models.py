@@ -65,6 +65,62 @@ class Response(TenantModel):
                 fields=["organization", "dataset", "user", "status", "record"],
                 name="response_annotator",
             ),
+            models.Index(
+                fields=["organization", "dataset", "user", "updated_at"], name="response_latest"
+            ),
+        ]
+
+
+class ResponseVersion(TenantModel):
+    """What an answer was before an act replaced or deleted it: what ``undo`` goes back to.
+
+    ``replaced_by`` is the key of that act (a page's request key, a job's id, None for an API call
+    without one), ``replaced_at`` its time. Once the act is undone the row keeps what the act had
+    made, for ``redo``, and ``undone_at`` is set. ``status`` None means that there was no answer; a
+    new answer has no row at all. The times are those of the answer.
+    """
+
+    record = TenantLink(Record, related_name="+")
+    user = TenantLink(Membership, related_name="+")
+    dataset = TenantLink(Dataset, related_name="+")
+    status = models.CharField(max_length=10, choices=ResponseStatus, null=True)
+    values = models.JSONField(default=dict)
+    request_key = models.UUIDField(null=True)
+    inserted_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField(null=True)
+    replaced_by = models.UUIDField(null=True)
+    replaced_at = models.DateTimeField()
+    undone_at = models.DateTimeField(null=True)
+
+    objects = TenantManager()
+
+    class Meta:
+        db_table = "response_version"
+        base_manager_name = "objects"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "record", "user", "replaced_by"],
+                name="response_version_unique_per_act",
+            ),
+            one_of("status", ResponseStatus, name="response_version_status_known"),
+            models.CheckConstraint(
+                condition=Q(
+                    status__isnull=True,
+                    values={},
+                    request_key__isnull=True,
+                    inserted_at__isnull=True,
+                    updated_at__isnull=True,
+                )
+                | Q(status__isnull=False, inserted_at__isnull=False, updated_at__isnull=False),
+                name="response_version_all_or_nothing",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization", "dataset", "user", "replaced_at"],
+                name="response_version_history",
+            ),
+            models.Index(fields=["replaced_at"], name="response_version_age"),
         ]
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from apps.annotation import slots
+from apps.annotation import slots, versions
 from apps.annotation.models import Annotator, Response
 from apps.core.documents import encode
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
@@ -108,7 +108,8 @@ ON CONFLICT (organization_id, dataset_id, user_id) DO UPDATE SET
 _NOTE_USERS = _NOTE.format(
     answered="(SELECT unnest(%(users)s::uuid[]), 0) AS g (user_id, newly_submitted)"
 )
-# One statement: the answer is stored, its lease ends, and it counts against today's quota.
+# One statement: the answer is stored, what it replaces is kept, its lease ends, and it counts
+# against today's quota.
 _STORE = f"""
 WITH stored AS (
     INSERT INTO response AS x (organization_id, id, record_id, user_id, dataset_id, status, values,
@@ -120,12 +121,13 @@ WITH stored AS (
         updated_at = excluded.updated_at
     WHERE NOT %(must_be_new)s
         AND (excluded.request_key IS NULL OR x.request_key IS DISTINCT FROM excluded.request_key)
-    RETURNING new.id, new.user_id, new.inserted_at, old.id IS NULL AS is_new,
+    RETURNING new.id, new.user_id, new.record_id, new.inserted_at, old.id IS NULL AS is_new,
+        {versions.OLD},
         (new.status = 'submitted' AND old.status IS DISTINCT FROM 'submitted')::int
             AS newly_submitted
-), ended AS (
-    DELETE FROM lease USING stored
-    WHERE organization_id = %(o)s AND record_id = %(record)s AND lease.user_id = %(user)s
+), kept AS ({versions.keep("stored")}), ended AS (
+    DELETE FROM lease l USING stored
+    WHERE l.organization_id = %(o)s AND l.record_id = %(record)s AND l.user_id = %(user)s
 ), noted AS ({_NOTE.format(answered="stored")})
 SELECT id, inserted_at, is_new FROM stored
 """
@@ -170,13 +172,26 @@ def _store(response: Response, *, must_be_new: bool) -> tuple[UUID, datetime, bo
     return raw_cursor().execute(_STORE, facts).fetchone()
 
 
+_DELETE = f"""
+WITH gone AS (
+    DELETE FROM response WHERE organization_id = %(o)s AND id = %(id)s
+    RETURNING old.record_id, old.user_id, false AS is_new, {versions.OLD}
+), kept AS ({versions.keep("gone")})
+SELECT record_id FROM gone
+"""
+
+
 @transaction.atomic
-def delete_response(*, response: Response) -> None:
-    """Delete an answer; its record may go back to pending and be handed out again."""
+def delete_response(*, response: Response, request_key: UUID | None = None) -> None:
+    """Delete an answer; its record may go back to pending and be handed out again.
+
+    ``request_key`` names the act, which can then be undone.
+    """
     slots.lock_answer(response.record_id, response.user_id)
     described = describe(WebhookEvent.RESPONSE_DELETED, [response.id])
-    deleted, _ = Response.objects.filter(pk=response.pk).delete()
-    if deleted:
+    facts = {"o": current(), "id": response.id, "d": response.dataset_id}
+    facts |= {"key": request_key, "now": timezone.now()}
+    if raw_cursor().execute(_DELETE, facts).fetchone():
         # The record is theirs to be had again, even if no slot became free for others.
         places = Annotator.objects.filter(dataset=response.dataset_id, user=response.user_id)
         places.update(exhausted_at=None)
@@ -220,12 +235,29 @@ def clean_responses(
     return cleaned
 
 
+_IMPORT = f"""
+WITH stored AS (
+    INSERT INTO response AS x (organization_id, id, record_id, user_id, dataset_id, status, values,
+        inserted_at, updated_at)
+    SELECT %(o)s, uuidv7(), record_id, user_id, %(d)s, status, values::jsonb,
+        coalesce(inserted_at, %(now)s), %(now)s
+    FROM unnest(%(records)s::uuid[], %(users)s::uuid[], %(statuses)s::text[], %(values)s::text[],
+        %(times)s::timestamptz[]) AS given (record_id, user_id, status, values, inserted_at)
+    ON CONFLICT (organization_id, record_id, user_id) DO UPDATE SET status = excluded.status,
+        values = excluded.values, request_key = excluded.request_key,
+        updated_at = excluded.updated_at
+    RETURNING new.record_id, new.user_id, old.id IS NULL AS is_new, {versions.OLD}
+), kept AS ({versions.keep("stored")})
+SELECT count(*) FROM stored
+"""
+
+
 @transaction.atomic
 def import_responses(*, dataset: Dataset, responses: Sequence[tuple[UUID, ResponseInput]]) -> None:
     """Upsert ``(record id, cleaned response)`` pairs by (record, user).
 
     They register their authors in the dataset, count against no quota, and end no lease. An answer
-    that was there keeps the time at which it was first given.
+    that was there keeps the time at which it was first given, and goes to the history.
     """
     if not responses:
         return
@@ -233,26 +265,18 @@ def import_responses(*, dataset: Dataset, responses: Sequence[tuple[UUID, Respon
     slots.lock_places(dataset.id, {given.user_id for _, given in responses})
     slots.lock(record_ids)
     now = timezone.now()
-    Response.objects.bulk_create(
-        [
-            Response(
-                record_id=record_id,
-                user_id=given.user_id,
-                dataset=dataset,
-                status=given.status,
-                values=given.values or {},
-                inserted_at=given.inserted_at or now,
-                updated_at=now,
-            )
-            for record_id, given in responses
-        ],
-        update_conflicts=True,
-        unique_fields=["organization", "record", "user"],
-        update_fields=["status", "values", "updated_at"],
-    )
+    facts: dict[str, Any] = {"o": current(), "d": dataset.id, "now": now}
+    rows = {
+        "key": None,
+        "records": [record_id for record_id, _ in responses],
+        "users": [given.user_id for _, given in responses],
+        "statuses": [given.status for _, given in responses],
+        "values": [encode(given.values or {}).decode() for _, given in responses],
+        "times": [given.inserted_at for _, given in responses],
+    }
+    raw_cursor().execute(_IMPORT, facts | rows)
     users = sorted({given.user_id for _, given in responses})
-    facts = {"o": current(), "d": dataset.id, "users": users, "now": now, "day": now.date()}
-    raw_cursor().execute(_NOTE_USERS, facts)
+    raw_cursor().execute(_NOTE_USERS, facts | {"users": users, "day": now.date()})
     recount(record_ids)
 
 

@@ -1,10 +1,11 @@
-"""The sweep over leases that ran out."""
+"""The sweeps over leases that ran out and versions that nobody goes back to."""
 
 from celery import shared_task
 from django.db import connections
 from django.utils import timezone
 
 from apps.annotation.distribution import return_expired
+from apps.annotation.history import KEPT
 from apps.core.tenancy import enter
 
 
@@ -22,3 +23,13 @@ def return_expired_leases() -> int:
         with enter(organization_id):
             returned += return_expired(dataset_id)
     return returned
+
+
+@shared_task(name="annotation.prune_versions", ignore_result=True)
+def prune_versions() -> int:
+    """Forget what answers were before; returns how many versions."""
+    with connections["operator"].cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM response_version WHERE replaced_at <= %s", [timezone.now() - KEPT]
+        )
+        return cursor.rowcount

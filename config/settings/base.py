@@ -131,6 +131,7 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
     "ring-waiting-jobs": {"task": "jobs.ring_waiting", "schedule": 5.0},
     "return-expired-leases": {"task": "annotation.return_expired_leases", "schedule": 30.0},
+    "prune-versions": {"task": "annotation.prune_versions", "schedule": 3600.0},
     "sweep-idempotent-requests": {
         "task": "organizations.sweep_idempotent_requests",
         "schedule": 3600.0,

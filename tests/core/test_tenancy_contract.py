@@ -32,6 +32,7 @@ CROSSING_INDEXES = {
     "membership_user": "find_memberships, before the tenant is known",
     "idempotent_request_expiry": "the operator's sweep over expired answers",
     "lease_expiry": "the operator's sweep over expired leases",
+    "response_version_age": "the operator's sweep over old versions of answers",
     "job_waiting": "the operator's sweep over waiting jobs",
     "record_search_document": "the search function, with a lexeme of the dataset",
     "organization_slug": "find_organization, before the tenant is known",
