@@ -31,6 +31,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "record_metadata": {"term": "a"},
     "record_vector": {"embedding": [1.0, 2.0]},
     "record_search": {"document": "word"},
+    "response_version": {"status": None},
     "webhook": {"events": ["record.created"]},
     "webhook_delivery": {"next_attempt_at": timezone.now()},
 }
