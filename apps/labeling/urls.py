@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.labeling.views import accounts, annotate, home
+from apps.labeling.views import accounts, annotate, home, palette, preferences
 
 app_name = "labeling"
 
@@ -17,6 +17,9 @@ urlpatterns = [
     path(f"{RECORD}skip/", annotate.skip, name="skip"),
     path(f"{RECORD}lease/", annotate.renew, name="renew"),
     path(f"{RECORD}lease/release/", annotate.release, name="release"),
+    path("me/", preferences.preferences, name="preferences"),
+    path("me/keyboard/", preferences.keyboard, name="keyboard"),
+    path("search", palette.palette, name="palette"),
     path("organizations/", accounts.organizations, name="organizations"),
     path("accounts/login/member/", accounts.member_login, name="member_login"),
 ]

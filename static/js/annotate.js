@@ -1,8 +1,8 @@
 // The annotate page. Without this module the page is a plain form, and works.
 
 import * as answers from "./answers.js";
+import * as commands from "./commands.js";
 import * as hold from "./hold.js";
-import * as keys from "./keys.js";
 import * as save from "./save.js";
 import { answerForm, one } from "./page.js";
 
@@ -21,6 +21,6 @@ function startRecord() {
 }
 
 startRecord();
-keys.start();
+commands.start();
 hold.start();
 if (answerForm()) one(one("#errors").hidden ? "h1" : "#errors").focus({ preventScroll: true });

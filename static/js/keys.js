@@ -1,127 +1,133 @@
-// What each key does. Nothing is bound to Backspace; single keys pause while somebody types.
+// Which key runs which command. The table comes with the page (#shortcuts); modules register what
+// the commands do. A command that returns false leaves the key to the next one, then the browser.
 
-import * as answers from "./answers.js";
-import * as ranking from "./ranking.js";
-import * as spans from "./spans.js";
 import { all, one } from "./page.js";
 
-const SWITCH = "stoneware.single-keys"; // "off" in localStorage: only Ctrl, Enter, Esc and arrows
+const PAUSE = 1_000; // ms between the keys of "g m"
+const CONTROLS = "a[href], button, summary, select, [role=button]";
+const TEXTS = "textarea, select, [contenteditable], input:not([type=radio], [type=checkbox], [type=range])";
 
-const isText = (element) =>
-  element.matches?.("textarea, select, [contenteditable], input:not([type=radio], [type=checkbox])");
-const isControl = (element) => element.matches?.("a, button, summary, select");
-const press = (selector) => one(selector)?.click();
+const runs = new Map(); // command → function
+const interceptors = [];
+let table = new Map(); // key → [{command, typing, repeats}]
+let single = "on";
+let prefix = "";
+let forget = 0;
 
-const LETTERS = {
-  d: () => press("#answer [name=do][value=discard]"),
-  j: () => answers.stepQuestion(1),
-  k: () => answers.stepQuestion(-1),
-  n: () => press("[data-go=next]"),
-  "]": () => press("[data-go=next]"),
-  p: () => press("[data-go=previous]"),
-  "[": () => press("[data-go=previous]"),
-  t: () => inRanking() && ranking.tie(answers.current()),
-  x: () => answers.clear(answers.current()),
-  y: () => answers.accept(answers.current()),
-  Y: () => answers.acceptAll(),
-  "\\": toggleGuidelines,
-  "?": openKeys,
-};
-const ARROWS = {
-  ArrowDown: () => answers.step(1),
-  ArrowUp: () => answers.step(-1),
-  ArrowRight: () => answers.stepOption(1),
-  ArrowLeft: () => answers.stepOption(-1),
-};
-
-const inRanking = () => answers.current()?.dataset.type === "ranking";
-
-function toggleGuidelines() {
-  const guidelines = one("#guidelines");
-  if (guidelines) guidelines.open = !guidelines.open;
+/** Say what commands do: `{"answer.discard": (event, digit) => …}`. */
+export function register(commands) {
+  for (const [command, run] of Object.entries(commands)) runs.set(command, run);
 }
 
-export function openKeys() {
-  const sheet = one("#keys");
-  if (!sheet.open) sheet.showModal();
-}
+/** A function that sees every key before the table does; true means that the key is taken. */
+export const intercept = (look) => interceptors.push(look);
+
+/** Commands of this page that no module has registered. */
+export const missing = () =>
+  [...new Set([...table.values()].flat().map((entry) => entry.command))].filter((name) => !runs.has(name));
+
+export const isText = (element) => Boolean(element.matches?.(TEXTS));
+export const isControl = (element) => Boolean(element.matches?.(CONTROLS));
 
 /** The digit of a key by its place, since AZERTY needs Shift for digits. */
-function digitOf(event) {
-  return /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1];
+export function digitOf(event) {
+  if (/^[a-z]$/i.test(event.key)) return undefined;
+  return /^\d$/.test(event.key) ? event.key : /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1];
 }
 
-function onControl(event) {
-  if (event.key === "Enter") press("#answer [name=do][value=submit]");
-  else if (event.key.toLowerCase() === "s") press("#answer [name=do][value=draft]");
-  else return false;
-  return true;
+/** The key as the table writes it: "d", "Shift+y", "Control+s", "Alt+ArrowUp", "?". */
+export function nameOf(event) {
+  const isLetter = /^\p{L}$/u.test(event.key);
+  const isSign = event.key.length === 1 && !isLetter && event.key !== " ";
+  const parts = [];
+  const third = event.getModifierState("AltGraph"); // of signs such as \ on many keyboards
+  if ((event.ctrlKey || event.metaKey) && !third) parts.push("Control");
+  if (event.altKey && !third) parts.push("Alt");
+  if (event.shiftKey && !isSign) parts.push("Shift");
+  parts.push(event.key === " " ? "Space" : isLetter ? event.key.toLowerCase() : event.key);
+  return parts.join("+");
 }
 
-function onAlt(event) {
-  const item = document.activeElement.closest?.(".rank > li") ?? one(".q.now .rank > li.on");
-  if (!item || !["ArrowUp", "ArrowDown"].includes(event.key)) return false;
-  ranking.move(item, event.key === "ArrowUp" ? -1 : 1);
-  return true;
+const isSingle = (name) => name.replace(/^Shift\+/, "").length === 1 || name === "Space";
+
+function mayRun(entry, name, event) {
+  const target = event.target;
+  if (isText(target) && !entry.typing) return false;
+  if (isControl(target) && ["Enter", "Space", "Shift+Enter"].includes(name)) return false;
+  if (event.repeat && !entry.repeats) return false;
+  if (!isSingle(name) && name !== "0-9") return true;
+  return single === "on" || (single === "form" && Boolean(target.closest?.("form")));
 }
 
-function onText(event, target) {
-  if (event.key !== "Escape" || !target.closest(".q")) return false;
-  target.closest(".q").focus();
-  return true;
-}
-
-function onEnter(event, target) {
-  if (event.shiftKey) return answers.enterText();
-  if (isControl(target)) return false;
-  press("#answer [name=do][value=submit]");
-  return true;
-}
-
-function onArrow(event, target) {
-  if (target.matches?.(".pane, .qs") || isControl(target)) return false;
-  ARROWS[event.key]();
-  return true;
-}
-
-function onSingleKey(event) {
-  if (localStorage.getItem(SWITCH) === "off") return false;
-  const digit = event.shiftKey && /^[a-z]$/i.test(event.key) ? undefined : digitOf(event);
-  if (digit !== undefined) answers.type(digit);
-  else if (event.key === "/") return answers.enterFilter();
-  else {
-    const action = LETTERS[event.key] ?? LETTERS[event.key.toLowerCase()];
-    if (!action || (event.repeat && "dnpDNP".includes(event.key))) return false;
-    action();
+function run(name, event, digit) {
+  for (const entry of table.get(name) ?? []) {
+    const command = runs.get(entry.command);
+    if (!command || !mayRun(entry, name, event)) continue;
+    if (command(event, digit) !== false) return true;
   }
+  return false;
+}
+
+const begins = (name) => [...table.keys()].some((key) => key.startsWith(`${name} `));
+
+/** The first of two keys waits for the second. */
+function wait(name, event) {
+  if (isText(event.target) || single === "off" || !begins(name)) return false;
+  prefix = name;
+  forget = setTimeout(() => { prefix = ""; }, PAUSE);
   return true;
 }
 
 function act(event) {
-  const target = event.target;
-  if (event.isComposing || event.defaultPrevented || event.getModifierState("AltGraph")) return false;
-  if (one("dialog[open], [popover]:popover-open") || !answers.current()) return false;
-  if (one("#work[aria-busy=true]")) return true; // meant for the next record, which is not here yet
-  if (event.ctrlKey || event.metaKey) return !event.altKey && onControl(event);
-  const marking = spans.questionOf(target);
-  if (marking && spans.press(event, marking)) return true;
-  if (event.altKey) return onAlt(event);
-  if (isText(target)) return onText(event, target);
-  if (event.key === "Enter") return onEnter(event, target);
-  if (event.key in ARROWS) return onArrow(event, target);
-  return onSingleKey(event);
+  if (event.isComposing || event.keyCode === 229 || event.defaultPrevented) return false;
+  if (["Shift", "Control", "Alt", "Meta", "AltGraph"].includes(event.key)) return false;
+  if (one("dialog[open], [popover]:popover-open")) return false;
+  const name = nameOf(event);
+  const first = prefix;
+  prefix = "";
+  clearTimeout(forget);
+  if (first && run(`${first} ${name}`, event)) return true;
+  if (interceptors.some((look) => look(event, name))) return true;
+  if (run(name, event)) return true;
+  const digit = name.includes("Control") || name.includes("Alt") ? undefined : digitOf(event);
+  if (digit !== undefined && !table.has(name)) return run("0-9", event, digit);
+  return wait(name, event);
 }
 
-export function start() {
+function read() {
+  const given = JSON.parse(one("#shortcuts").textContent);
+  single = given.single;
+  table = new Map();
+  for (const { keys, ...entry } of given.commands)
+    for (const key of keys) table.set(key, [...(table.get(key) ?? []), entry]);
+}
+
+export function showSheet() {
+  const sheet = one("#keys");
+  if (!sheet.open) sheet.showModal();
+}
+
+/** The sheet shows only what is looked for. */
+function narrow(event) {
+  const wanted = event.target.value.trim().toLowerCase();
+  for (const row of all("#keys dl > div"))
+    row.hidden = !row.textContent.toLowerCase().includes(wanted);
+  for (const group of all("#keys section")) group.hidden = !one("dl > div:not([hidden])", group);
+}
+
+function start() {
+  if (!one("#shortcuts")) return;
+  read();
   document.addEventListener("keydown", (event) => {
     if (act(event)) event.preventDefault();
   });
-  const single = one("#single-keys");
-  single.checked = localStorage.getItem(SWITCH) !== "off";
-  single.addEventListener("change", () => {
-    localStorage.setItem(SWITCH, single.checked ? "on" : "off");
+  register({ "keys.show": showSheet });
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.("[data-opens=keys]")) showSheet();
   });
-  for (const button of all("[data-opens=keys]")) button.addEventListener("click", openKeys);
+  one("#keys-filter")?.addEventListener("input", narrow);
   if (/^Mac|^iP/.test(navigator.platform))
-    for (const key of all("kbd[data-control]")) key.textContent = key.textContent.replace("Ctrl ", "⌘");
+    for (const key of all("kbd[data-control]")) key.textContent = key.textContent.replace(/^(Ctrl|Strg) /, "⌘");
 }
+
+start();

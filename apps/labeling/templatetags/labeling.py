@@ -8,11 +8,12 @@ from uuid import UUID
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timesince import timesince
 from django.utils.translation import gettext
 
+from apps.labeling import shortcuts
 from apps.labeling.markup import render_markdown
 
 register = template.Library()
@@ -63,3 +64,50 @@ def ago(time: datetime) -> str:
 def as_json(value: Any) -> str:
     """For attributes; the template escapes it."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
+@register.inclusion_tag("labeling/_keys.html", takes_context=True)
+def keyboard(context: dict[str, Any], page: str) -> dict[str, Any]:
+    """The table of keys for ``keys.js`` and the cheatsheet of a page."""
+    user = context["request"].user
+    return {
+        "table": shortcuts.table(page, user.shortcuts, user.single_keys),
+        "sheet": shortcuts.sheet(page, user.shortcuts),
+    }
+
+
+@register.simple_tag(takes_context=True)
+def key(context: dict[str, Any], command: str) -> SafeString:
+    """The first key of a command as caps, e.g. ``{% key "answer.discard" %}``; nothing without."""
+    user = context["request"].user
+    keys = shortcuts.keys_of(shortcuts.by_command()[command], user.shortcuts)
+    if not keys or (user.single_keys == "off" and shortcuts.is_single(keys[0])):
+        return SafeString("")
+    control = SafeString(" data-control" if keys[0].startswith("Control+") else "")
+    caps = ((control, cap) for cap in shortcuts.caps(keys[0]))
+    return format_html_join(" ", '<kbd aria-hidden="true"{}>{}</kbd>', caps)
+
+
+@register.simple_tag(takes_context=True)
+def appearance(context: dict[str, Any]) -> SafeString:
+    """Attributes of the root for the person's theme and density; set before anything is painted."""
+    user = _signed_in(context)
+    if user is None:
+        return SafeString("")
+    chosen = {"theme": user.theme, "density": user.density}
+    usual = ("system", "comfortable")
+    pairs = ((name, value) for name, value in chosen.items() if value not in usual)
+    return format_html_join("", ' data-{}="{}"', pairs)
+
+
+@register.simple_tag(takes_context=True)
+def color_scheme(context: dict[str, Any]) -> str:
+    """What the browser paints before the stylesheet is there."""
+    user = _signed_in(context)
+    return "light dark" if user is None or user.theme == "system" else user.theme
+
+
+def _signed_in(context: dict[str, Any]) -> Any:
+    """The person who asks; None on error pages, which know no request."""
+    user = getattr(context.get("request"), "user", None)
+    return user if user is not None and user.is_authenticated else None

@@ -1,0 +1,302 @@
+"""The keyboard: one list of commands, from which keys, cheatsheet and their remapping come.
+
+To add one, put a ``Shortcut`` into ``SHORTCUTS`` and say in a module of ``static/js`` what it does:
+``keys.register({"answer.discard": () => …})``; a function that returns ``false`` leaves the key to
+the next command and then to the browser. Pages name themselves with ``{% keyboard "annotate" %}``
+in the block ``keyboard``; ``{% key "answer.discard" %}`` shows a command's key on its button.
+
+A key is written as in ``d``, ``Shift+y``, ``Control+s`` (⌘ counts as Control), ``Alt+ArrowUp``,
+``Enter``, ``Space``, ``0-9`` (any digit, given to the function), ``?``, or ``g m`` (one by one).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext, pgettext
+from django.utils.translation import gettext_lazy as _
+
+# Pages
+EVERYWHERE, ANNOTATE, BULK, EXPLORE, REVIEW = "", "annotate", "bulk", "explore", "review"
+
+# Groups of the cheatsheet, in its order
+GROUPS: dict[str, Any] = {
+    "question": _("This question"),
+    "record": _("This record"),
+    "text": _("Texts and rankings"),
+    "span": _("Marking a text"),
+    "marks": _("and its marks"),
+    "list": _("List"),
+    "review": _("Review"),
+    "go": _("Everywhere"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """A command and its keys.
+
+    ``context`` is what must have the focus (``span``, ``ranking``, …), which goes before commands
+    without one. ``fixed`` keys belong to the form's own behaviour and cannot be remapped. Keys
+    with ``typing`` work in text fields too; those with ``repeats`` while they are held down.
+    """
+
+    command: str
+    keys: tuple[str, ...]
+    text: str | Promise
+    group: str
+    page: str = ANNOTATE
+    context: str = ""
+    fixed: bool = False
+    typing: bool = False
+    repeats: bool = False
+
+
+SHORTCUTS: tuple[Shortcut, ...] = (
+    Shortcut("option.digit", ("0-9",), _("choose, rate, rank"), "question", fixed=True),
+    Shortcut(
+        "option.move",
+        ("ArrowLeft", "ArrowRight"),
+        _("move between options"),
+        "question",
+        fixed=True,
+        repeats=True,
+    ),
+    Shortcut("option.filter", ("/",), _("filter labels"), "question"),
+    Shortcut("suggestion.take", ("y",), _("take the suggestion"), "question"),
+    Shortcut("suggestion.take-all", ("Shift+y",), _("take all suggestions"), "question"),
+    Shortcut("answer.clear", ("x",), _("clear the answer"), "question"),
+    Shortcut("question.next", ("j",), _("next question"), "question", repeats=True),
+    Shortcut("question.previous", ("k",), _("previous question"), "question", repeats=True),
+    Shortcut(
+        "question.move",
+        ("ArrowUp", "ArrowDown"),
+        _("change question"),
+        "question",
+        fixed=True,
+        repeats=True,
+    ),
+    Shortcut("answer.submit", ("Enter",), _("submit"), "record", fixed=True),
+    Shortcut(
+        "answer.submit-anywhere",
+        ("Control+Enter",),
+        _("submit, also from a text"),
+        "record",
+        typing=True,
+    ),
+    Shortcut("answer.draft", ("Control+s",), _("save as a draft"), "record", typing=True),
+    Shortcut("answer.discard", ("d",), _("discard"), "record"),
+    Shortcut("record.next", ("n", "]"), _("next, without an answer"), "record"),
+    Shortcut("record.previous", ("p", "["), _("previous record"), "record"),
+    Shortcut("guidelines.toggle", ("\\",), _("guidelines"), "record"),
+    Shortcut("text.enter", ("Shift+Enter",), _("write or mark the text"), "text"),
+    Shortcut("text.leave", ("Escape",), _("leave the text"), "text", fixed=True, typing=True),
+    Shortcut(
+        "ranking.move",
+        ("Alt+ArrowUp", "Alt+ArrowDown"),
+        _("move the option"),
+        "text",
+        fixed=True,
+        repeats=True,
+    ),
+    Shortcut("ranking.tie", ("t",), _("tie with the one above"), "text", context="ranking"),
+    Shortcut(
+        "span.word",
+        ("ArrowLeft", "ArrowRight"),
+        _("word by word"),
+        "span",
+        context="span",
+        fixed=True,
+    ),
+    Shortcut(
+        "span.extend",
+        ("Shift+ArrowLeft", "Shift+ArrowRight"),
+        _("select more, or less"),
+        "span",
+        context="span",
+        fixed=True,
+    ),
+    Shortcut("span.mark", ("0-9",), _("mark the selection"), "span", context="span", fixed=True),
+    Shortcut(
+        "span.step",
+        (".", ","),
+        _("next mark, mark before"),
+        "marks",
+        context="span",
+        fixed=True,
+    ),
+    Shortcut("span.remove", ("Delete",), _("remove the mark"), "marks", context="span", fixed=True),
+    Shortcut("palette.open", ("Control+k",), _("go to …"), "go", page=EVERYWHERE, typing=True),
+    Shortcut("keys.show", ("?",), _("this sheet"), "go", page=EVERYWHERE),
+)
+
+
+@cache
+def by_command() -> dict[str, Shortcut]:
+    return {shortcut.command: shortcut for shortcut in SHORTCUTS}
+
+
+def shown_on(page: str) -> list[Shortcut]:
+    """The page's own commands and those of every page."""
+    return [shortcut for shortcut in SHORTCUTS if shortcut.page in (page, EVERYWHERE)]
+
+
+def keys_of(shortcut: Shortcut, own: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys in force; ``own`` maps commands to the person's key, empty for none."""
+    if shortcut.fixed or shortcut.command not in own:
+        return shortcut.keys
+    key = own[shortcut.command]
+    return (key,) if key else ()
+
+
+def table(page: str, own: Mapping[str, str], single: str) -> dict[str, Any]:
+    """What ``keys.js`` works with. ``single``: ``on``, ``form`` or ``off``."""
+    return {
+        "single": single,
+        "commands": [
+            {
+                "command": shortcut.command,
+                "keys": keys_of(shortcut, own),
+                "context": shortcut.context,
+                "typing": shortcut.typing,
+                "repeats": shortcut.repeats,
+            }
+            for shortcut in sorted(shown_on(page), key=lambda shortcut: not shortcut.context)
+        ],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A command in the cheatsheet or on the page of preferences."""
+
+    shortcut: Shortcut
+    keys: tuple[str, ...]
+
+    @property
+    def caps(self) -> list[list[str]]:
+        """Each key as what is printed on its caps."""
+        return [caps(key) for key in self.keys]
+
+
+def sheet(page: str, own: Mapping[str, str]) -> list[tuple[str, list[Row]]]:
+    """The cheatsheet: title and rows of every group that has commands on the page."""
+    rows = [Row(shortcut, keys_of(shortcut, own)) for shortcut in shown_on(page)]
+    rows.sort(key=lambda row: list(GROUPS).index(row.shortcut.group))
+    grouped = groupby(rows, key=lambda row: row.shortcut.group)
+    return [(GROUPS[group], [row for row in found if row.keys]) for group, found in grouped]
+
+
+# --- Remapping --------------------------------------------------------------------------------
+MODIFIERS = ("Control", "Alt", "Shift")
+NAMED = ("Enter", "Space", "Home", "End", "PageUp", "PageDown", "Insert")
+# Keys that browsers and screen readers need, and those that must never lose an answer.
+RESERVED = frozenset(f"Control+{key}" for key in "acfijlnprtuvwxz") | {
+    "Tab",
+    "Shift+Tab",
+    "Escape",
+    "Backspace",
+    "Delete",
+    "Space",
+    "Enter",
+    "Shift+Space",
+}
+
+
+_WORDS = {"ctrl": "Control", "strg": "Control", "cmd": "Control", "umschalt": "Shift"}
+
+
+def normalize(text: str) -> str:
+    """A key as typed by a person in its standard form; raises ``ValueError`` with what is wrong."""
+    strokes = text.split()
+    if len(strokes) > 2:
+        raise ValueError(gettext("At most two keys, one after the other."))
+    return " ".join(_stroke(stroke, alone=len(strokes) == 1) for stroke in strokes)
+
+
+def _stroke(text: str, *, alone: bool) -> str:
+    *modifiers, key = re.split(r"(?<=.)\+(?=.)", text)
+    given = {_WORDS.get(word.lower(), word.capitalize()) for word in modifiers}
+    if len(key) == 1 and key.isupper():
+        given, key = given or {"Shift"}, key.lower()
+    if len(key) == 1 and not key.isalpha():
+        given -= {"Shift"}  # a sign says itself whether it takes Shift
+    named = next((name for name in NAMED if name.lower() == key.lower()), None)
+    if not given <= set(MODIFIERS) or (named is None and (len(key) != 1 or not key.isprintable())):
+        raise ValueError(gettext("“%(key)s” is no key we know.") % {"key": text})
+    if key.isdigit():
+        raise ValueError(gettext("Digits choose options."))
+    stroke = "+".join([*(name for name in MODIFIERS if name in given), named or key])
+    if stroke in RESERVED or (not alone and given - {"Shift"}):
+        raise ValueError(gettext("“%(key)s” belongs to the browser.") % {"key": text})
+    return stroke
+
+
+def clashes(own: Mapping[str, str]) -> dict[str, Shortcut]:
+    """Commands of ``own`` whose key another command has on the same page, with that command.
+
+    One that works only in a certain place counts too: nobody guesses where a key means what.
+    """
+    found = {}
+    for command in own:
+        shortcut = by_command()[command]
+        for key in keys_of(shortcut, own):
+            other = _holder(key, shortcut, own)
+            if other is not None:
+                found[command] = other
+    return found
+
+
+def _holder(key: str, shortcut: Shortcut, own: Mapping[str, str]) -> Shortcut | None:
+    for other in SHORTCUTS:
+        if other is shortcut or not _meet(shortcut, other):
+            continue
+        if any(_collide(key, taken) for taken in keys_of(other, own)):
+            return other
+    return None
+
+
+def _meet(one: Shortcut, other: Shortcut) -> bool:
+    return one.page == other.page or EVERYWHERE in (one.page, other.page)
+
+
+def _collide(one: str, other: str) -> bool:
+    """The same, or one begins the other: ``g`` would never let ``g m`` come."""
+    return one == other or f"{one} ".startswith(f"{other} ") or f"{other} ".startswith(f"{one} ")
+
+
+# --- What is printed on keys --------------------------------------------------------------------
+def caps(key: str) -> list[str]:
+    """The caps of a key: ``Control+s`` is ``Ctrl S``, ``g m`` two caps, ``0-9`` is ``1 – 9``."""
+    if key == "0-9":
+        return ["1 – 9"]
+    return [_cap(stroke) for stroke in key.split()]
+
+
+def _cap(stroke: str) -> str:
+    *modifiers, key = re.split(r"(?<=.)\+(?=.)", stroke)
+    signs = {
+        "ArrowUp": "↑",
+        "ArrowDown": "↓",
+        "ArrowLeft": "←",
+        "ArrowRight": "→",
+        "Enter": "↵",
+        "Shift": "⇧",
+        "Alt": "Alt",
+        "Control": pgettext("key", "Ctrl"),
+        "Space": pgettext("key", "Space"),
+        "Escape": pgettext("key", "Esc"),
+        "Delete": pgettext("key", "Del"),
+    }
+    name = signs.get(key, key.upper() if len(key) == 1 else key)
+    before = "".join(signs[word] + ("" if word == "Shift" else " ") for word in modifiers)
+    return before + name
+
+
+def is_single(key: str) -> bool:
+    """Whether the key is pressed alone and prints something: what screen readers and speech hit."""
+    return key == "0-9" or all(len(stroke.removeprefix("Shift+")) == 1 for stroke in key.split())

@@ -1,0 +1,71 @@
+// What the annotate page's keys do.
+
+import * as answers from "./answers.js";
+import * as keys from "./keys.js";
+import * as ranking from "./ranking.js";
+import * as spans from "./spans.js";
+import { one } from "./page.js";
+
+const press = (selector) => (one(selector) ? one(selector).click() : false);
+const submit = () => press("#answer [name=do][value=submit]");
+const scrolls = (event) => event.target.matches?.(".pane, .qs") || keys.isControl(event.target);
+const inRanking = () => answers.current()?.dataset.type === "ranking";
+const by = (event, back) => (event.key === back ? -1 : 1);
+const open = (run) => (...given) => (answers.current() ? run(...given) : false);
+
+function move(event) {
+  const item = document.activeElement.closest?.(".rank > li") ?? one(".q.now .rank > li.on");
+  return item ? ranking.move(item, by(event, "ArrowUp")) : false;
+}
+
+function leave(event) {
+  const question = keys.isText(event.target) && event.target.closest(".q");
+  return question ? question.focus() : false;
+}
+
+function toggleGuidelines() {
+  const guidelines = one("#guidelines");
+  if (guidelines) guidelines.open = !guidelines.open;
+}
+
+const COMMANDS = {
+  "option.digit": (event, digit) => answers.type(digit),
+  "option.move": (event) => (scrolls(event) ? false : answers.stepOption(by(event, "ArrowLeft"))),
+  "option.filter": () => answers.enterFilter(),
+  "suggestion.take": () => answers.accept(answers.current()),
+  "suggestion.take-all": () => answers.acceptAll(),
+  "answer.clear": () => answers.clear(answers.current()),
+  "question.next": () => answers.stepQuestion(1),
+  "question.previous": () => answers.stepQuestion(-1),
+  "question.move": (event) => (scrolls(event) ? false : answers.step(by(event, "ArrowUp"))),
+  "answer.submit": submit,
+  "answer.submit-anywhere": submit,
+  "answer.draft": () => press("#answer [name=do][value=draft]"),
+  "answer.discard": () => press("#answer [name=do][value=discard]"),
+  "record.next": () => press("[data-go=next]"),
+  "record.previous": () => press("[data-go=previous]"),
+  "guidelines.toggle": toggleGuidelines,
+  "text.enter": () => answers.enterText(),
+  "text.leave": leave,
+  "ranking.move": move,
+  "ranking.tie": () => (inRanking() ? ranking.tie(answers.current()) : false),
+  // Keys in a text that is marked are read by spans.js itself.
+  "span.word": () => false,
+  "span.extend": () => false,
+  "span.mark": () => false,
+  "span.step": () => false,
+  "span.remove": () => false,
+};
+
+/** Keys meant for the next record, which is not here yet, and keys in a text that is marked. */
+function first(event) {
+  if (!answers.current()) return false;
+  if (one("#work[aria-busy=true]")) return true;
+  const marking = spans.questionOf(event.target);
+  return Boolean(marking && !event.ctrlKey && !event.metaKey && spans.press(event, marking));
+}
+
+export function start() {
+  for (const [command, run] of Object.entries(COMMANDS)) keys.register({ [command]: open(run) });
+  keys.intercept(first);
+}
