@@ -2,6 +2,7 @@
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from apps.core.constraints import one_of
 from apps.core.fields import TenantLink
@@ -13,9 +14,9 @@ from apps.workspaces.models import Workspace
 
 
 class ResponseStatus(models.TextChoices):
-    DRAFT = "draft"
-    SUBMITTED = "submitted"
-    DISCARDED = "discarded"
+    DRAFT = "draft", _("Draft")
+    SUBMITTED = "submitted", _("Submitted")
+    DISCARDED = "discarded", _("Discarded")
 
 
 class ResponseQuerySet(models.QuerySet["Response"]):

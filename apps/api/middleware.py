@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import Resolver404, resolve
+from django.utils import translation
 
 from apps.api import wire
 
@@ -33,7 +35,8 @@ class ApiMiddleware:
         except Resolver404:
             return _refuse(404, "Not Found")
         request.resolver_match = match
-        response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
+        with translation.override(settings.LANGUAGE_CODE):  # a page may have left its own behind
+            response: HttpResponseBase = match.func(request, *match.args, **match.kwargs)
         return response
 
 

@@ -5,6 +5,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from apps.core.constraints import one_of
 from apps.core.fields import TenantKey, TenantLink
@@ -18,10 +19,10 @@ SLUG_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 class Role(models.TextChoices):
     """Each role may do what the next ones may."""
 
-    OWNER = "owner"
-    ADMIN = "admin"
-    REVIEWER = "reviewer"
-    ANNOTATOR = "annotator"
+    OWNER = "owner", _("Owner")
+    ADMIN = "admin", _("Admin")
+    REVIEWER = "reviewer", _("Reviewer")
+    ANNOTATOR = "annotator", _("Annotator")
 
 
 class Plan(models.TextChoices):

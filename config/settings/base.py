@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.labeling.middleware.LanguageMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -140,6 +141,7 @@ CELERY_BEAT_SCHEDULE = {
     "ring-waiting-webhooks": {"task": "webhooks.ring_waiting", "schedule": 5.0},
     "prune-webhook-deliveries": {"task": "webhooks.prune", "schedule": 3600.0},
     "retrain-suggesters": {"task": "quality.retrain", "schedule": 10.0},
+    "refresh-review-queues": {"task": "quality.refresh_review", "schedule": 10.0},
 }
 
 # --- People -----------------------------------------------------------------------------------
@@ -186,7 +188,8 @@ EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
 # --- Language and time ------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English"), ("de", "Deutsch")]  # each in its own words
+LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
 USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"

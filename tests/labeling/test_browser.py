@@ -210,13 +210,14 @@ def test_spans_are_marked_by_mouse_and_removed(site: Site, visit: Visit) -> None
 def test_single_keys_can_be_switched_off(site: Site, visit: Visit) -> None:
     page = visit(site.annotate)
     page.keyboard.press("?")
-    page.uncheck("#single-keys")
-    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Change the keys").click()
+    page.get_by_label("Single-key shortcuts").select_option("off")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved.").wait_for()
+    page.goto(site.annotate)
     page.keyboard.press("d")
     page.keyboard.press("1")
     assert not page.is_checked("[value=positive]")
-    page.reload()
-    assert not page.is_checked("#single-keys")
     page.keyboard.press("d")
     heading(page, 1)
     assert stored(site) == []
