@@ -9,3 +9,4 @@ class QualityConfig(AppConfig):
 
         offer("suggest_few_shot", "apps.quality.few_shot.FewShotSuggestions")
         offer("pick_records", "apps.quality.picks.Picks")
+        offer("refresh_review", "apps.quality.review.RefreshReview")

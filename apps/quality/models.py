@@ -1,11 +1,15 @@
-"""The few-shot suggester's settings and what it has learned."""
+"""The few-shot suggester, and what reviewers and annotators say about answers."""
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
+from apps.core.constraints import one_of
 from apps.core.fields import TenantKey, TenantLink
-from apps.core.models import TenantManager, TenantRow
+from apps.core.models import TenantManager, TenantModel, TenantRow
 from apps.datasets.models import Dataset, Question
+from apps.organizations.models import Membership
+from apps.records.models import Record
 
 
 class SuggesterSettings(TenantRow):
@@ -63,3 +67,255 @@ class TrainedHead(TenantRow):
     class Meta:
         db_table = "trained_head"
         base_manager_name = "objects"
+
+
+class ReviewReason(models.TextChoices):
+    """Why a record deserves a reviewer's look."""
+
+    DISAGREEMENT = "disagreement", _("People disagree")
+    UNCERTAIN = "uncertain", _("Hard to tell who is right")
+    FLAGGED = "flagged", _("Flagged")
+    MODEL = "model", _("Differs from the model")
+    RANDOM = "random", _("Random check")
+
+
+class DatasetReview(TenantRow):
+    """How a dataset's answers are reviewed, and when its queue was last brought up to date.
+
+    ``random_percent`` of the completed records are checked whatever their answers;
+    ``least_certain`` is the posterior below which a label is uncertain. ``answers`` were
+    submitted at the last refresh, which says how long the next one may wait. ``agreement`` maps
+    a question's id to Krippendorff's alpha.
+    """
+
+    dataset = TenantKey(Dataset, related_name="review")
+    random_percent = models.FloatField(default=5)
+    least_certain = models.FloatField(default=0.8)
+    blind = models.BooleanField(default=False)
+    refreshed_at = models.DateTimeField(null=True)
+    answers = models.PositiveIntegerField(default=0)
+    agreement = models.JSONField(default=dict)
+
+    objects = TenantManager["DatasetReview"]()
+
+    class Meta:
+        db_table = "dataset_review"
+        base_manager_name = "objects"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(random_percent__gte=0, random_percent__lte=100),
+                name="dataset_review_percent_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(least_certain__gte=0, least_certain__lte=1),
+                name="dataset_review_posterior_known",
+            ),
+        ]
+
+
+class ReviewItem(TenantRow):
+    """A record that waits for a reviewer, in the hands of ``held_by`` until ``held_until``."""
+
+    record = TenantKey(Record, related_name="review_item")
+    dataset = TenantLink(Dataset, related_name="+")
+    held_by = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
+    held_until = models.DateTimeField(null=True)
+
+    objects = TenantManager["ReviewItem"]()
+
+    class Meta:
+        db_table = "review_item"
+        base_manager_name = "objects"
+        indexes = [
+            models.Index(fields=["organization", "dataset", "record"], name="review_item_queue"),
+        ]
+
+
+class ReviewCause(TenantModel):
+    """One reason for which a record waits; of one question, or of the whole record.
+
+    ``score`` is the agreement, or the posterior, that was found too low.
+    """
+
+    record = TenantLink(ReviewItem, related_name="causes")
+    dataset = TenantLink(Dataset, related_name="+")
+    question = TenantLink(Question, null=True, related_name="+")
+    reason = models.CharField(max_length=12, choices=ReviewReason)
+    score = models.FloatField(null=True)
+
+    objects = TenantManager["ReviewCause"]()
+
+    class Meta:
+        db_table = "review_cause"
+        base_manager_name = "objects"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "record", "reason", "question"],
+                nulls_distinct=False,
+                name="review_cause_unique",
+            ),
+            one_of("reason", ReviewReason, name="review_cause_reason_known"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["organization", "dataset", "reason", "question", "record"],
+                name="review_cause_queue",
+            ),
+        ]
+
+
+class Adjudication(TenantRow):
+    """A reviewer's decision on a record: the answer that exports call the adjudicated one.
+
+    ``values`` has the form of a response's. ``ambiguous`` names the questions that cannot be
+    decided. ``reviewer`` is None when that person is gone.
+    """
+
+    record = TenantKey(Record, related_name="adjudication")
+    dataset = TenantLink(Dataset, related_name="+")
+    reviewer = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
+    values = models.JSONField(default=dict)
+    ambiguous = models.JSONField(default=list)
+    note = models.TextField(blank=True)
+    decided_at = models.DateTimeField()
+
+    objects = TenantManager["Adjudication"]()
+
+    class Meta:
+        db_table = "adjudication"
+        base_manager_name = "objects"
+        indexes = [
+            models.Index(fields=["organization", "dataset", "record"], name="adjudication_feed"),
+        ]
+
+
+class FeedbackKind(models.TextChoices):
+    CHANGED = "changed", _("Changed")
+    CONFIRMED = "confirmed", _("Confirmed")
+    RETURNED = "returned", _("Sent back")
+
+
+class Feedback(TenantModel):
+    """What a reviewer made of one person's answer: ``before`` is theirs, ``after`` the decision.
+
+    Both have the form of a response's values; ``after`` is empty when it was sent back.
+    """
+
+    record = TenantLink(Record, related_name="+")
+    dataset = TenantLink(Dataset, related_name="+")
+    user = TenantLink(Membership, related_name="feedback")
+    reviewer = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
+    kind = models.CharField(max_length=10, choices=FeedbackKind)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    ambiguous = models.JSONField(default=list)
+    note = models.TextField(blank=True)
+    seen_at = models.DateTimeField(null=True)
+
+    objects = TenantManager["Feedback"]()
+
+    class Meta:
+        db_table = "feedback"
+        base_manager_name = "objects"
+        constraints = [one_of("kind", FeedbackKind, name="feedback_kind_known")]
+        indexes = [
+            models.Index(fields=["organization", "user", "id"], name="feedback_of_person"),
+            models.Index(
+                fields=["organization", "user"],
+                condition=Q(seen_at__isnull=True),
+                name="feedback_unseen",
+            ),
+            models.Index(fields=["organization", "record"], name="feedback_of_record"),
+        ]
+
+
+class Comment(TenantModel):
+    """What somebody says about a record to the others."""
+
+    record = TenantLink(Record, related_name="comments")
+    author = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
+    text = models.TextField()
+
+    objects = TenantManager["Comment"]()
+
+    class Meta:
+        db_table = "comment"
+        base_manager_name = "objects"
+        constraints = [
+            models.CheckConstraint(condition=~Q(text=""), name="comment_text_given"),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "record", "id"], name="comment_thread"),
+        ]
+
+
+class Mention(TenantRow):
+    """Somebody named in a comment; unread until ``seen_at``."""
+
+    pk = models.CompositePrimaryKey("organization_id", "comment_id", "member_id")
+    comment = TenantLink(Comment, related_name="mentions")
+    member = TenantLink(Membership, related_name="+")
+    seen_at = models.DateTimeField(null=True)
+
+    objects = TenantManager["Mention"]()
+
+    class Meta:
+        db_table = "mention"
+        base_manager_name = "objects"
+        indexes = [
+            models.Index(fields=["organization", "member", "comment"], name="mention_of_person"),
+            models.Index(
+                fields=["organization", "member"],
+                condition=Q(seen_at__isnull=True),
+                name="mention_unseen",
+            ),
+        ]
+
+
+class Flag(TenantModel):
+    """Somebody asks a reviewer to look at a record; one a person, until it is decided on."""
+
+    record = TenantLink(Record, related_name="flags")
+    member = TenantLink(Membership, related_name="+")
+    note = models.TextField(blank=True)
+
+    objects = TenantManager["Flag"]()
+
+    class Meta:
+        db_table = "flag"
+        base_manager_name = "objects"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "record", "member"], name="flag_unique_per_person"
+            ),
+        ]
+
+
+class GuidelineGap(TenantModel):
+    """What the guidelines do not say, found on a record; open until somebody resolves it."""
+
+    dataset = TenantLink(Dataset, related_name="guideline_gaps")
+    record = TenantLink(Record, null=True, database_delete="SET NULL", related_name="+")
+    question = TenantLink(Question, null=True, database_delete="SET NULL", related_name="+")
+    author = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
+    text = models.TextField()
+    resolution = models.TextField(blank=True)
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
+
+    objects = TenantManager["GuidelineGap"]()
+
+    class Meta:
+        db_table = "guideline_gap"
+        base_manager_name = "objects"
+        constraints = [
+            models.CheckConstraint(condition=~Q(text=""), name="guideline_gap_text_given"),
+            models.CheckConstraint(
+                condition=Q(resolved_at__isnull=False)
+                | (Q(resolution="") & Q(resolved_by__isnull=True)),
+                name="guideline_gap_resolved_has_time",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "dataset", "id"], name="guideline_gap_list"),
+        ]

@@ -31,6 +31,8 @@ MEANINGS: Final[Mapping[str, tuple[WebhookEvent, ...]]] = {
     "response.created": (WebhookEvent.RECORD_UPDATED, WebhookEvent.RESPONSE_CREATED),
     "response.updated": (WebhookEvent.RECORD_UPDATED, WebhookEvent.RESPONSE_UPDATED),
     "response.deleted": (WebhookEvent.RECORD_UPDATED,),
+    "adjudication.created": (WebhookEvent.RECORD_UPDATED,),
+    "adjudication.updated": (WebhookEvent.RECORD_UPDATED,),
 }
 
 

@@ -1,0 +1,294 @@
+"""A reviewer's decision on a record, and what it means to those who answered."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.annotation import slots
+from apps.annotation.models import Response, ResponseStatus
+from apps.annotation.services import save_response
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.tenancy import current
+from apps.datasets.models import Dataset
+from apps.datasets.schema import DatasetSchema, load_schema
+from apps.datasets.values import clean_value
+from apps.events.log import Happening, emit, emit_all
+from apps.organizations.models import Membership
+from apps.quality.causes import take_turns
+from apps.quality.models import (
+    Adjudication,
+    Feedback,
+    FeedbackKind,
+    Flag,
+    ReviewItem,
+)
+from apps.records.models import Record
+
+DECIDED = "decision"  # the key under which ``Seen`` names an earlier decision
+Seen = Mapping[str, str]
+
+
+class ChangedMeanwhileError(ConflictError):
+    """What the reviewer saw is no longer so.
+
+    ``people`` are those whose answer was given, changed or taken back since; ``decided_by`` is
+    whoever decided since.
+    """
+
+    def __init__(self, people: Sequence[Membership], decided_by: Membership | None) -> None:
+        self.people = people
+        self.decided_by = decided_by
+        names = ", ".join(person.username for person in people)
+        parts = [f"answers changed meanwhile: {names}"] if people else []
+        parts += [f"{decided_by.username} decided meanwhile"] if decided_by else []
+        super().__init__("; ".join(parts) or "the decision was changed meanwhile")
+
+
+def what_is_seen(responses: Iterable[Response], adjudication: Adjudication | None) -> Seen:
+    """The answers by id with their times, and an earlier decision: what a decision rests on."""
+    seen = {str(one.id): one.updated_at.isoformat() for one in responses}
+    if adjudication is not None:
+        seen[DECIDED] = adjudication.decided_at.isoformat()
+    return seen
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What is decided: ``{question: {"value": …}}``, what cannot be, and why."""
+
+    values: Mapping[str, Any]
+    ambiguous: Sequence[str] = ()
+    note: str = ""
+
+
+@transaction.atomic
+def decide(
+    *, record: Record, reviewer: Membership, ruling: Ruling, seen: Seen | None = None
+) -> Adjudication:
+    """Make the ruling the record's adjudicated answer, in place of an earlier one.
+
+    Everybody who answered gets feedback; the record leaves the queue, and its flags are settled.
+    With ``seen`` it is refused when something is different by now. Raises ``InvalidError`` for a
+    wrong value, ``ChangedMeanwhileError``, ``ConflictError`` while somebody else holds the
+    record, ``NotFoundError`` when it is gone.
+    """
+    schema = load_schema(record.dataset)
+    ruling = clean_ruling(schema, ruling, record.fields)
+    if not slots.lock([record.id]):
+        raise NotFoundError(f"Record with id `{record.id}` not found")
+    take_turns(record.dataset_id)
+    refuse_held(record, reviewer)
+    responses = list(Response.objects.submitted().filter(record=record).order_by("id"))
+    before = _check_seen(record, responses, seen)
+    decided, _ = Adjudication.objects.update_or_create(
+        record=record,
+        defaults={
+            "dataset_id": record.dataset_id,
+            "reviewer": reviewer,
+            "values": ruling.values,
+            "ambiguous": list(ruling.ambiguous),
+            "note": ruling.note,
+            "decided_at": timezone.now(),
+        },
+    )
+    _tell(record, reviewer, ruling, responses)
+    Flag.objects.filter(record=record).delete()
+    ReviewItem.objects.filter(record=record).delete()
+    emit_all([_happening("adjudication.updated" if before else "adjudication.created", decided)])
+    return decided
+
+
+def _happening(kind: str, decided: Adjudication) -> Happening:
+    return Happening(
+        kind,
+        dataset_id=decided.dataset_id,
+        object_id=decided.record_id,
+        payload={"record": str(decided.record_id), "ambiguous": decided.ambiguous},
+    )
+
+
+def clean_ruling(schema: DatasetSchema, ruling: Ruling, fields: Mapping[str, Any]) -> Ruling:
+    """The ruling in stored form. Raises ``InvalidError`` with the reason."""
+    values: dict[str, Any] = {}
+    for name in [*ruling.values, *ruling.ambiguous]:
+        if name not in schema.questions:
+            raise InvalidError(f"found a decision for non configured question with name={name!r}")
+    for name, answer in ruling.values.items():
+        if not isinstance(answer, Mapping) or "value" not in answer:
+            raise InvalidError('an answer has the form {"value": …}')
+        rule = schema.questions[name]
+        values[name] = {"value": clean_value(rule, answer["value"], fields, complete=True)}
+    ambiguous = [name for name in dict.fromkeys(ruling.ambiguous) if name not in values]
+    if not values and not ambiguous:
+        raise InvalidError("a decision is about at least one question")
+    return Ruling(values, ambiguous, ruling.note.strip())
+
+
+def refuse_held(record: Record, reviewer: Membership) -> None:
+    """Raise ``ConflictError`` while the record is in another reviewer's hands."""
+    item = ReviewItem.objects.filter(record=record).select_related("held_by").first()
+    if item is None or item.held_by is None or item.held_by_id == reviewer.id:
+        return
+    if item.held_until is not None and item.held_until > timezone.now():
+        raise ConflictError(f"{item.held_by.display_name} is reviewing this record.")
+
+
+def _check_seen(record: Record, responses: Sequence[Response], seen: Seen | None) -> bool:
+    """Whether there is an earlier decision. Raises ``ChangedMeanwhileError``."""
+    earlier = Adjudication.objects.filter(record=record).select_related("reviewer").first()
+    if seen is None:
+        return earlier is not None
+    now = what_is_seen(responses, earlier)
+    changed = {key for key in {*now, *seen} if now.get(key) != seen.get(key)}
+    if changed:
+        decided_by = earlier.reviewer if earlier and DECIDED in changed else None
+        raise ChangedMeanwhileError(_authors(record, changed - {DECIDED}), decided_by)
+    return earlier is not None
+
+
+def _authors(record: Record, response_ids: Iterable[str]) -> list[Membership]:
+    """Whose answers these are; those of a deleted answer cannot be told any more."""
+    ids = [UUID(id) for id in response_ids if _is_uuid(id)]
+    rows = Response.objects.filter(record=record, id__in=ids).select_related("user")
+    return [row.user for row in rows.order_by("id")]
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _tell(
+    record: Record, reviewer: Membership, ruling: Ruling, responses: Sequence[Response]
+) -> None:
+    """Feedback on the questions decided; what an earlier decision said is replaced."""
+    earlier = Feedback.objects.filter(record=record).exclude(kind=FeedbackKind.RETURNED)
+    earlier.delete()
+    rows = []
+    for response in responses:
+        if response.user_id == reviewer.id:
+            continue
+        names = [name for name in (*ruling.values, *ruling.ambiguous) if name in response.values]
+        before = {name: response.values[name] for name in names}
+        after = {name: ruling.values[name] for name in names if name in ruling.values}
+        ambiguous = [name for name in ruling.ambiguous if name in names]
+        changed = ambiguous or any(before[name] != value for name, value in after.items())
+        rows.append(
+            Feedback(
+                record=record,
+                dataset_id=record.dataset_id,
+                user_id=response.user_id,
+                reviewer=reviewer,
+                kind=FeedbackKind.CHANGED if changed else FeedbackKind.CONFIRMED,
+                before=before,
+                after=after,
+                ambiguous=ambiguous,
+                note=ruling.note,
+            )
+        )
+    Feedback.objects.bulk_create(rows)
+
+
+@transaction.atomic
+def send_back(
+    *, response: Response, reviewer: Membership, note: str, seen: Seen | None = None
+) -> Feedback:
+    """Ask the author to look at their answer again: it becomes a draft, which they find again.
+
+    What they had submitted is kept in the feedback. The record leaves the queue until they
+    submit. Raises ``InvalidError`` without a note, ``ConflictError`` when there is nothing
+    submitted, and what ``decide`` raises.
+    """
+    if not note.strip():
+        raise InvalidError("Say what to look at again.")
+    if not slots.lock_answer(response.record_id, response.user_id):
+        raise NotFoundError(f"Record with id `{response.record_id}` not found")
+    take_turns(response.dataset_id)
+    rows = Response.objects.select_related("record__dataset", "user")
+    now = rows.filter(id=response.id).first()
+    if now is None or now.status != ResponseStatus.SUBMITTED:
+        raise ConflictError("This answer is not submitted any more.")
+    refuse_held(now.record, reviewer)
+    submitted = Response.objects.submitted().filter(record=now.record)
+    _check_seen(now.record, list(submitted), seen)
+    feedback = Feedback.objects.create(
+        record=now.record,
+        dataset_id=now.dataset_id,
+        user=now.user,
+        reviewer=reviewer,
+        kind=FeedbackKind.RETURNED,
+        before=now.values,
+        note=note.strip(),
+    )
+    ReviewItem.objects.filter(record=now.record).delete()
+    emit(
+        "response.returned",
+        dataset_id=now.dataset_id,
+        object_id=now.id,
+        payload={"record": str(now.record_id), "user": str(now.user_id)},
+    )
+    _make_draft(now)
+    return feedback
+
+
+def _make_draft(response: Response) -> None:
+    """Last, since it takes the dataset's counter. Questions that are gone stay behind."""
+    schema = load_schema(response.record.dataset)
+    values = {name: value for name, value in response.values.items() if name in schema.questions}
+    save_response(
+        record=response.record,
+        annotator=response.user,
+        status=ResponseStatus.DRAFT,
+        values=values,
+        schema=schema,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAdjudication:
+    """A decision that comes along with a record from a file."""
+
+    ruling: Ruling
+    reviewer_id: UUID | None = None
+    decided_at: datetime | None = None
+
+
+@transaction.atomic
+def import_adjudications(
+    *, dataset: Dataset, given: Sequence[tuple[UUID, GivenAdjudication]]
+) -> None:
+    """Upsert ``(record id, decision)`` pairs; nobody gets feedback. Raises ``InvalidError``."""
+    if not given:
+        return
+    schema = load_schema(dataset)
+    rows = Record.objects.filter(id__in=[id for id, _ in given]).values_list("id", "fields")
+    fields = dict(rows)
+    take_turns(dataset.id)
+    decisions = []
+    for record_id, one in given:
+        ruling = clean_ruling(schema, one.ruling, fields[record_id])
+        decisions.append(
+            Adjudication(
+                organization_id=current(),
+                record_id=record_id,
+                dataset=dataset,
+                reviewer_id=one.reviewer_id,
+                values=ruling.values,
+                ambiguous=list(ruling.ambiguous),
+                note=ruling.note,
+                decided_at=one.decided_at or timezone.now(),
+            )
+        )
+    record_ids = [row.record_id for row in decisions]
+    Adjudication.objects.filter(record__in=record_ids).delete()
+    Adjudication.objects.bulk_create(decisions)
+    ReviewItem.objects.filter(record__in=record_ids).delete()
+    emit_all([_happening("adjudication.created", row) for row in decisions])

@@ -1,0 +1,287 @@
+"""The review queue: what waits, who holds it, and how it is kept current.
+
+A sweep notices datasets with new answers and starts ``refresh_review``, which goes through a
+dataset page by page and then question by question. How soon it may start again grows with the
+number of answers, so that the work is a bounded share of a worker.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connections, transaction
+from django.db.models import Count, Exists, OuterRef, Q
+from django.utils import timezone
+
+from apps.annotation.models import Response
+from apps.core.errors import ConflictError, InvalidError
+from apps.core.tenancy import enter
+from apps.datasets.models import Dataset
+from apps.datasets.schema import DatasetSchema, load_schema
+from apps.events.log import emit
+from apps.jobs.kinds import FREE, Kind, Planned, Work
+from apps.jobs.models import Job
+from apps.jobs.services import enqueue
+from apps.organizations.models import Membership
+from apps.quality.answers import submitted_count
+from apps.quality.causes import (
+    Cause,
+    find_causes,
+    find_uncertain,
+    is_classed,
+    load_crowd,
+    replace_causes,
+    reviewable,
+)
+from apps.quality.models import DatasetReview, ReviewCause, ReviewItem, ReviewReason
+from apps.records.models import Record
+
+KIND: Final = "refresh_review"
+PAGE: Final = 2_000  # records an item
+HOLD: Final = timedelta(minutes=10)
+REST: Final = timedelta(seconds=10)  # between two refreshes, and a millisecond more an answer
+OWN_KINDS: Final = tuple(reason for reason in ReviewReason if reason != ReviewReason.UNCERTAIN)
+_START: Final = UUID(int=0)
+_logger = logging.getLogger(__name__)
+
+
+def review_settings(dataset_id: UUID) -> DatasetReview:
+    """The dataset's, or the defaults, unsaved."""
+    found = DatasetReview.objects.filter(dataset=dataset_id).first()
+    return found or DatasetReview(dataset_id=dataset_id)
+
+
+@transaction.atomic
+def configure_review(
+    *, dataset: Dataset, random_percent: float, least_certain: float, blind: bool
+) -> DatasetReview:
+    """How the dataset is reviewed; the queue follows. Raises ``InvalidError``."""
+    if not 0 <= random_percent <= 100:
+        raise InvalidError("The share of random checks lies between 0 and 100 %.")
+    if not 0 <= least_certain <= 1:
+        raise InvalidError("The least probability lies between 0 and 1.")
+    wanted = {"random_percent": random_percent, "least_certain": least_certain, "blind": blind}
+    settings, _ = DatasetReview.objects.update_or_create(dataset=dataset, defaults=wanted)
+    emit("review.configured", dataset_id=dataset.id, object_id=dataset.id, payload=wanted)
+    start_refresh(dataset=dataset)
+    return settings
+
+
+# --- Keeping it current --------------------------------------------------------------------------
+@transaction.atomic
+def start_refresh(*, dataset: Dataset, created_by: Membership | None = None) -> Job | None:
+    """Bring the dataset's queue up to date, as a job; None while one runs."""
+    now = timezone.now()
+    known = {"refreshed_at": now, "answers": submitted_count(dataset.id)}
+    try:
+        job = enqueue(
+            kind=KIND,
+            workspace=dataset.workspace,
+            dataset_id=dataset.id,
+            subject=str(dataset.id),
+            created_by=created_by,
+        )
+    except ConflictError:
+        return None
+    DatasetReview.objects.update_or_create(dataset=dataset, defaults=known)
+    return job
+
+
+@transaction.atomic
+def refresh_records(*, dataset: Dataset, record_ids: Sequence[UUID]) -> None:
+    """Bring a few records up to date at once, except for what only the crowd can tell."""
+    schema = load_schema(dataset)
+    causes = find_causes(schema, record_ids, review_settings(dataset.id))
+    replace_causes(dataset.id, causes, kinds=OWN_KINDS, scope=record_ids)
+
+
+_DUE = """
+SELECT c.organization_id, c.dataset_id FROM dataset_counter c
+LEFT JOIN dataset_review r
+    ON r.organization_id = c.organization_id AND r.dataset_id = c.dataset_id
+WHERE c.last_activity_at IS NOT NULL AND (r.refreshed_at IS NULL
+    OR (c.last_activity_at > r.refreshed_at
+        AND r.refreshed_at + %s + r.answers * interval '1 millisecond' < %s))
+"""
+
+
+def refresh_due() -> int:
+    """Start the refreshes that are due, of all organizations; returns how many."""
+    with connections["operator"].cursor() as cursor:
+        cursor.execute(_DUE, [REST, timezone.now()])
+        due = cursor.fetchall()
+    return sum(_refresh(organization_id, dataset_id) for organization_id, dataset_id in due)
+
+
+def _refresh(organization_id: UUID, dataset_id: UUID) -> bool:
+    """One organization's trouble must not stop the others."""
+    try:
+        with enter(organization_id):
+            dataset = Dataset.objects.select_related("workspace").filter(id=dataset_id).first()
+            return dataset is not None and start_refresh(dataset=dataset) is not None
+    except Exception:
+        _logger.exception("The review queue of dataset %s could not be refreshed", dataset_id)
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The causes of a page of records (``scope``), or of one question."""
+
+    causes: list[Cause]
+    scope: list[UUID] | None = None
+    question_id: UUID | None = None
+    alpha: float | None = None
+
+
+class RefreshReview(Kind[Any, Found]):
+    """Pages of records first, then each question whose answers are classes."""
+
+    def plan(self, job: Job, *, organization_id: UUID) -> Iterator[Planned]:
+        after = _START
+        while True:
+            with enter(organization_id):
+                records = Record.objects.filter(dataset=job.dataset_id, id__gt=after)
+                ids = list(records.in_order().values_list("id", flat=True)[:PAGE])
+            if not ids:
+                break
+            yield Planned({"after": str(after)}, size=len(ids))
+            after = ids[-1]
+        with enter(organization_id):
+            questions = [str(rule.id) for rule in _schema(job).questions.values()]
+        for id in questions:
+            yield Planned({"question": id}, size=0)
+
+    def read(self, work: Work) -> Any:
+        schema = _schema(work.job)
+        settings = review_settings(schema.dataset.id)
+        if "after" in work.payload:
+            return self._page(schema, settings, UUID(work.payload["after"]))
+        rule = schema.questions_by_id.get(UUID(work.payload["question"]))
+        if rule is None or not is_classed(rule):
+            return Found([], question_id=UUID(work.payload["question"]))
+        return load_crowd(schema, rule), rule, settings.least_certain
+
+    def _page(self, schema: DatasetSchema, settings: DatasetReview, after: UUID) -> Found:
+        records = Record.objects.filter(dataset=schema.dataset, id__gt=after).in_order()
+        ids = list(records.values_list("id", flat=True)[:PAGE])
+        return Found(find_causes(schema, ids, settings), scope=ids)
+
+    def compute(self, work: Work, material: Any) -> Found:
+        if isinstance(material, Found):
+            return material
+        crowd, rule, least = material
+        if crowd is None:
+            return Found([], question_id=rule.id)
+        causes = find_uncertain(crowd, rule, least)
+        return Found(causes, question_id=rule.id, alpha=crowd.alpha)
+
+    def write(self, work: Work, result: Found) -> Decimal:
+        dataset_id = work.job.dataset_id
+        if dataset_id is None or not Dataset.objects.filter(id=dataset_id).exists():
+            return FREE
+        if result.question_id is None:
+            replace_causes(dataset_id, result.causes, kinds=OWN_KINDS, scope=result.scope)
+            return FREE
+        ids = [cause.record_id for cause in result.causes]
+        open_ids = set(reviewable(dataset_id).filter(id__in=ids).values_list("id", flat=True))
+        replace_causes(
+            dataset_id,
+            [cause for cause in result.causes if cause.record_id in open_ids],
+            kinds=[ReviewReason.UNCERTAIN],
+            question_id=result.question_id,
+        )
+        _note_agreement(dataset_id, result)
+        return FREE
+
+
+def _schema(job: Job) -> DatasetSchema:
+    return load_schema(Dataset.objects.get(id=job.dataset_id))
+
+
+def _note_agreement(dataset_id: UUID, found: Found) -> None:
+    rows = DatasetReview.objects.select_for_update(of=("self",)).filter(dataset=dataset_id)
+    settings = rows.first()
+    if settings is not None:
+        agreement = {**settings.agreement, str(found.question_id): found.alpha}
+        DatasetReview.objects.filter(dataset=dataset_id).update(agreement=agreement)
+
+
+# --- Reading and holding -------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a reviewer looks at: a reason, a question and a person who answered, or any."""
+
+    reason: str = ""
+    question_id: UUID | None = None
+    person_id: UUID | None = None
+
+    def items(self, dataset: Dataset) -> Any:
+        """The items of the queue, in its order: as the records were inserted."""
+        items = ReviewItem.objects.filter(dataset=dataset)
+        causes: dict[str, Any] = {}
+        if self.reason:
+            causes["reason"] = self.reason
+        if self.question_id:
+            causes["question"] = self.question_id
+        if causes:
+            found = ReviewCause.objects.filter(
+                dataset=dataset, record=OuterRef("record_id"), **causes
+            )
+            items = items.filter(Exists(found))
+        if self.person_id:
+            theirs = Response.objects.submitted().filter(
+                record=OuterRef("record_id"), user=self.person_id
+            )
+            items = items.filter(Exists(theirs))
+        return items.order_by("record_id")
+
+
+def count_reasons(dataset: Dataset) -> Mapping[str, int]:
+    """How many records wait for each reason. One query."""
+    causes = ReviewCause.objects.filter(dataset=dataset).order_by()
+    rows = causes.values_list("reason").annotate(n=Count("record_id", distinct=True))
+    return dict(rows)
+
+
+@transaction.atomic
+def take_next(
+    *, dataset: Dataset, reviewer: Membership, filters: Filters, after: UUID | None = None
+) -> ReviewItem | None:
+    """The item in the reviewer's hands, else the next that is in nobody's; None for none.
+
+    ``after`` passes over what comes before, and gives back what the reviewer held.
+    """
+    now = timezone.now()
+    items = filters.items(dataset)
+    mine = items.filter(held_by=reviewer, held_until__gt=now).first()
+    if mine is not None and after is None:
+        return hold(item=mine, reviewer=reviewer)
+    free = items.filter(Q(held_by__isnull=True) | Q(held_by=reviewer) | Q(held_until__lte=now))
+    later = free.filter(record_id__gt=after) if after else free
+    for candidates in (later, free) if after else (free,):
+        locked = candidates.select_for_update(of=("self",), skip_locked=True)
+        found = locked.first()
+        if found is not None:
+            return hold(item=found, reviewer=reviewer)
+    return None
+
+
+@transaction.atomic
+def hold(*, item: ReviewItem, reviewer: Membership) -> ReviewItem:
+    """Put the item into the reviewer's hands, unless it is in somebody else's; frees the others.
+
+    ``item.held_by_id`` tells whose it is then.
+    """
+    now = timezone.now()
+    free = Q(held_by__isnull=True) | Q(held_by=reviewer) | Q(held_until__lte=now)
+    rows = ReviewItem.objects.filter(free, record=item.record_id)
+    if rows.update(held_by=reviewer, held_until=now + HOLD):
+        others = ReviewItem.objects.filter(dataset=item.dataset_id, held_by=reviewer)
+        others.exclude(record=item.record_id).update(held_by=None, held_until=None)
+        item.held_by, item.held_until = reviewer, now + HOLD
+    return item
