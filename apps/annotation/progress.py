@@ -35,6 +35,20 @@ class MyProgress:
     discarded: int
     submitted_today: int
     daily_quota: int | None
+    total_quota: int | None = None
+
+    @property
+    def quota_reached(self) -> bool:
+        """Nothing more is handed out, today or for good."""
+        return self.today_reached or self.total_reached
+
+    @property
+    def today_reached(self) -> bool:
+        return self.daily_quota is not None and self.submitted_today >= self.daily_quota
+
+    @property
+    def total_reached(self) -> bool:
+        return self.total_quota is not None and self.submitted >= self.total_quota
 
     @property
     def pending(self) -> int:
@@ -85,7 +99,8 @@ def overview(*, datasets: Iterable[Dataset], annotator: Membership) -> dict[UUID
             mine=MyProgress(
                 total=total,
                 submitted_today=place.submitted_today if place and place.day == today else 0,
-                daily_quota=_quota(dataset, place),
+                daily_quota=_quota(dataset.daily_quota, place and place.daily_quota),
+                total_quota=_quota(dataset.total_quota, place and place.total_quota),
                 submitted=counts.get("submitted", 0),
                 draft=counts.get("draft", 0),
                 discarded=counts.get("discarded", 0),
@@ -94,27 +109,30 @@ def overview(*, datasets: Iterable[Dataset], annotator: Membership) -> dict[UUID
     return result
 
 
-def _quota(dataset: Dataset, place: Annotator | None) -> int | None:
-    own = place.daily_quota if place else None
-    return dataset.daily_quota if own is None else own
+def _quota(usual: int | None, own: int | None) -> int | None:
+    return usual if own is None else own
 
 
 def annotators(*, dataset: Dataset) -> list[str]:
     """Usernames of everybody who ever answered, by first answer. One query."""
+    return _who_answered(dataset, "first_response_at")
+
+
+def _who_answered(dataset: Dataset, order: str) -> list[str]:
     places = Annotator.objects.filter(dataset=dataset, first_response_at__isnull=False)
-    ordered = places.order_by("first_response_at", "user_id")
-    return list(ordered.values_list("user__username", flat=True))
+    return list(places.order_by(order, "user_id").values_list("user__username", flat=True))
 
 
 def by_annotator(*, dataset: Dataset) -> dict[str, dict[str, dict[str, int]]]:
-    """``{username: {record status: {response status: n}}}`` of everybody who ever answered.
+    """``{username: {record status: {response status: n}}}`` of everybody who ever answered, in
+    the order in which they became members.
 
     Two queries; cost grows with the dataset's answers.
     """
     empty = {"submitted": 0, "discarded": 0, "draft": 0}
     result = {
         name: {"completed": dict(empty), "pending": dict(empty)}
-        for name in annotators(dataset=dataset)
+        for name in _who_answered(dataset, "user__inserted_at")
     }
     rows = (
         Response.objects.filter(dataset=dataset)

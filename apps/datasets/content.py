@@ -19,7 +19,7 @@ MAX_METADATA_KEYS: Final = 100
 MAX_NUMBER: Final = 1e308
 IMAGE_TYPES: Final = {"avif", "gif", "ico", "jpeg", "jpg", "png", "svg", "webp"}
 
-_IMAGE_URL = re.compile(r"^https?://[^/\s?#]+[^\s]*$", re.IGNORECASE)
+_IMAGE_URL = re.compile(r"https?://[^/\s?#]+/\S*", re.IGNORECASE)
 _IMAGE_DATA = re.compile(r"^data:image/([a-z]+)(;[^,]*)?,", re.IGNORECASE)
 
 
@@ -61,7 +61,7 @@ def _clean_image(name: str, value: Any) -> str:
             raise InvalidError(f"image field {name!r} has an unsupported type: {data.group(1)}")
         if len(value) > MAX_IMAGE_DATA:
             raise InvalidError(f"image field {name!r} is longer than {MAX_IMAGE_DATA} characters")
-    elif not _IMAGE_URL.match(value[: MAX_IMAGE_URL + 1]):
+    elif not _IMAGE_URL.fullmatch(value[: MAX_IMAGE_URL + 1]):
         raise InvalidError(f"image field {name!r} is neither a web address nor an image data URL")
     elif len(value) > MAX_IMAGE_URL:
         raise InvalidError(f"image field {name!r} is longer than {MAX_IMAGE_URL} characters")

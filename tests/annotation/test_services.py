@@ -284,6 +284,16 @@ def test_progress_of_a_dataset_and_of_one_person(dataset: Dataset, ann: Membersh
     }
 
 
+def test_people_are_listed_by_first_answer_or_by_their_coming(
+    dataset: Dataset, record: Record
+) -> None:
+    first, second = make_member(username="first"), make_member(username="second")
+    for member in (second, first):
+        save(record, member, "draft")
+    assert progress.annotators(dataset=dataset) == ["second", "first"]
+    assert list(progress.by_annotator(dataset=dataset)) == ["first", "second"]
+
+
 def test_progress_of_many_datasets_is_three_queries(
     ann: Membership, django_assert_num_queries: Any
 ) -> None:

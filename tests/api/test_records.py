@@ -11,6 +11,7 @@ from apps.records.models import Record
 from tests import factories
 from tests.api.conftest import OVERHEAD, Cast
 
+USER = str(uuid.UUID(int=1))
 KEYS = [
     "id",
     "status",
@@ -158,6 +159,23 @@ def test_one_bad_record_refuses_the_whole_bulk(cast, dataset, item, reason):
             ["body", "items", 0, "vectors", "v", 0],
             "float_parsing",
         ),
+        (
+            {"items": [{"fields": {"text": "x"}, "external_id": id} for id in ("1", 1)]},
+            ["body", "items"],
+            "value_error",
+        ),
+        *(
+            (
+                {"items": [{"fields": {"text": "x"}, "responses": [{"user_id": USER, **given}]}]},
+                ["body", "items", 0, "responses", 0, *loc],
+                kind,
+            )
+            for given, loc, kind in (
+                ({"status": "draft"}, ["draft", "values"], "missing"),
+                ({"status": "submitted"}, ["submitted", "values"], "missing"),
+                ({"status": "done", "values": {}}, [], "union_tag_invalid"),
+            )
+        ),
     ],
 )
 def test_a_wrong_shape_is_a_schema_error(cast, dataset, body, loc, kind):
@@ -168,12 +186,33 @@ def test_a_wrong_shape_is_a_schema_error(cast, dataset, body, loc, kind):
     assert set(problem) == {"type", "loc", "msg"}
 
 
-@pytest.mark.parametrize("value", [True, 1.5, {"a": 1}, None])
+BACKWARDS = [{"label": "person", "start": 1, "end": 1}]
+
+
+@pytest.mark.parametrize("value", [True, 1.5, {"a": 1}, None, BACKWARDS])
 def test_a_value_of_no_kind_is_a_schema_error(cast, dataset, value):
     suggestion = {"question_id": question_id(cast, dataset, "sentiment"), "value": value}
     answer = put(cast, dataset, {"fields": {"text": "x"}, "suggestions": [suggestion]})
     assert answer.status_code == 422
     assert answer.json()["detail"]["code"] == "argilla.api.errors::ValidationError"
+
+
+def test_a_discarded_answer_needs_no_values(cast, dataset):
+    given = [{"user_id": str(cast.id("annotator_in")), "status": "discarded"}]
+    (made,) = put(cast, dataset, {"fields": {"text": "x"}, "responses": given}).json()["items"]
+    assert made["responses"][0]["values"] == {}
+
+
+def test_ids_to_delete_must_be_named(cast, dataset):
+    with cast.inside():
+        (record,) = factories.make_records(dataset, 1)
+    for path in (f"/datasets/{dataset.id}/records", f"/records/{record.id}/suggestions"):
+        refused = cast["owner"].delete(path)
+        assert refused.status_code == 422
+        (problem,) = refused.json()["detail"]["params"]["errors"]
+        assert (problem["loc"], problem["type"]) == (["query", "ids"], "missing")
+        refused = cast["owner"].delete(f"{path}?ids=x")
+        assert (refused.status_code, type(refused.json()["detail"])) == (422, str)
 
 
 def test_a_draft_dataset_takes_no_records(cast, dataset):

@@ -55,7 +55,6 @@ def test_a_retry_with_the_same_key_is_the_same_answer(cast, records):
     ("body", "reason"),
     [
         ({"values": {}}, "missing response values for submitted response"),
-        ({"values": None}, "missing response values for submitted response"),
         ({"values": {"nope": {"value": "x"}}}, "non configured question"),
         ({"values": {"sentiment": {"value": "x"}}}, "not a valid label"),
         ({"values": {"order": {"value": [{"value": "a", "rank": 1}]}}}, "all options"),
@@ -66,6 +65,29 @@ def test_a_wrong_answer_is_refused_with_the_reason(cast, records, body, reason):
     refused = answer(cast, records[0], **body)
     assert refused.status_code == 422
     assert reason in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "loc", "kind"),
+    [
+        ({"status": "submitted"}, ["submitted", "values"], "missing"),
+        ({"status": "submitted", "values": None}, ["submitted", "values"], "dict_type"),
+        ({"status": "done", "values": VALUES}, [], "union_tag_invalid"),
+    ],
+)
+def test_the_shape_of_an_answer_follows_its_status(cast, records, body, loc, kind):
+    mine = cast["annotator_in"]
+    made = answer(cast, records[1]).json()
+    path = f"/records/{records[0].id}/responses"
+    items = [{**body, "record_id": str(records[0].id)}]
+    for refused, place in (
+        (mine.post(path, body), ["body"]),
+        (mine.put(f"/responses/{made['id']}", body), ["body"]),
+        (mine.post("/me/responses/bulk", {"items": items}), ["body", "items", 0]),
+    ):
+        assert refused.status_code == 422
+        (problem,) = refused.json()["detail"]["params"]["errors"]
+        assert (problem["loc"], problem["type"]) == ([*place, *loc], kind)
 
 
 def test_values_of_a_discarded_answer_are_an_object_never_null(cast, records):

@@ -479,6 +479,8 @@ ONE = {"type": "terms", "scope": SHARE, "values": ["1"]}
         {"filters": between(**SHARE)},
         {"filters": between(3, 2, **SHARE)},
         {"filters": between("b", "a", **SHARE)},
+        {"filters": between("10", "9", **SHARE)},
+        {"filters": between(3, "2", **SHARE)},
         {"query": {"vector": {"name": "v"}}},
         {"query": {"vector": {"name": "v", "value": [1, 0], "record_id": str(uuid4())}}},
         {"query": {"vector": {"name": "v", "value": [1, 0], "order": "random"}}},
@@ -499,6 +501,7 @@ def test_the_shape_is_checked(cast: Cast, dataset: Dataset, body: dict[str, Any]
     "filters",
     [
         {"and": [ONE] * 50},
+        between("9", "10", **SHARE),
         between("1", 2, **SHARE),
         between(1, "2", **SHARE),
         terms(True, **SOURCE),

@@ -1,11 +1,11 @@
 """Records: bulk, list, get, change, delete."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.urls import path
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from rest_framework.response import Response as ApiResponse
 
 from apps.annotation.ingest import log_records
@@ -76,12 +76,27 @@ class RecordUpsertBody(RecordBody):
         return given
 
 
+_Record = TypeVar("_Record", RecordCreateBody, RecordUpsertBody)
+
+
+def _each_once(items: list[_Record]) -> list[_Record]:
+    names = [item.external_id for item in items if item.external_id is not None]
+    if len(set(names)) < len(names):
+        raise ValueError("found several records with the same external id")
+    return items
+
+
+_Items = Annotated[
+    list[_Record], Field(min_length=1, max_length=MAX_BULK), AfterValidator(_each_once)
+]
+
+
 class BulkCreateBody(Schema):
-    items: list[RecordCreateBody] = Field(min_length=1, max_length=MAX_BULK)
+    items: _Items[RecordCreateBody]
 
 
 class BulkUpsertBody(Schema):
-    items: list[RecordUpsertBody] = Field(min_length=1, max_length=MAX_BULK)
+    items: _Items[RecordUpsertBody]
 
 
 class RecordUpdateBody(Schema):
@@ -99,7 +114,7 @@ class PageQuery(Schema):
 
 
 class DeleteQuery(Schema):
-    ids: str = ""
+    ids: str
 
 
 class RecordList(ApiView):

@@ -1,6 +1,6 @@
 """Responses: one's own, in bulk, and by id."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from django.db import transaction
@@ -14,7 +14,12 @@ from apps.api.lookup import find
 from apps.api.v1.claim import MAX_CLAIM, claimed_json
 from apps.api.v1.lookups import find_record
 from apps.api.v1.record_json import response_json
-from apps.api.v1.values import ResponseBody
+from apps.api.v1.values import (
+    DiscardedBody,
+    DraftBody,
+    ResponseBody,
+    SubmittedBody,
+)
 from apps.api.views import ApiRequest, ApiView, Schema
 from apps.core.errors import DomainError, NotAllowedError
 from apps.organizations.models import Scope
@@ -23,12 +28,25 @@ from apps.workspaces.permissions import Action, check
 MAX_BULK = 100
 
 
-class MyResponseBody(ResponseBody):
+class MyDraftBody(DraftBody):
     record_id: UUID
 
 
+class MyDiscardedBody(DiscardedBody):
+    record_id: UUID
+
+
+class MySubmittedBody(SubmittedBody):
+    record_id: UUID
+
+
+MyResponseBody = MyDraftBody | MyDiscardedBody | MySubmittedBody
+
+
 class MyResponsesBody(Schema):
-    items: list[MyResponseBody] = Field(min_length=1, max_length=MAX_BULK)
+    items: list[Annotated[MyResponseBody, Field(discriminator="status")]] = Field(
+        min_length=1, max_length=MAX_BULK
+    )
 
 
 class NextQuery(Schema):
@@ -44,7 +62,7 @@ class RecordResponses(ApiView):
         With ``claim`` the answer's key ``claimed`` holds the next records of the caller's queue,
         as a claim gives them: one request for each record instead of two.
         """
-        body, query = self.read_body(ResponseBody), self.read_query(NextQuery)
+        body, query = self.read_body(ResponseBody).root, self.read_query(NextQuery)
         record = find_record(self.member, record_id, Action.ANSWER)
         saved = save_response(
             record=record,
@@ -64,7 +82,7 @@ class ResponseDetail(ApiView):
 
     def put(self, request: ApiRequest, response_id: UUID) -> ApiResponse:
         """Replace the values and the status."""
-        body = self.read_body(ResponseBody)
+        body = self.read_body(ResponseBody).root
         response = self._find(response_id)
         saved = save_response(
             record=response.record,

@@ -77,6 +77,14 @@ class TermsBody(Schema):
         return query.Terms(self.scope.to_scope(), self.values)
 
 
+def _bound(given: float | str | None) -> float | str | None:
+    """A number also where it is written as text."""
+    try:
+        return float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return given
+
+
 class RangeBody(Schema):
     type: Literal["range"]
     scope: ScopeBody
@@ -87,9 +95,8 @@ class RangeBody(Schema):
     def bounds_in_order(self) -> "RangeBody":
         if self.ge is None and self.le is None:
             raise ValueError("either 'ge' or 'le' must be given")
-        numbers = isinstance(self.ge, float) and isinstance(self.le, float)
-        texts = isinstance(self.ge, str) and isinstance(self.le, str)
-        if (numbers or texts) and self.ge > self.le:  # type: ignore[operator]
+        low, high = _bound(self.ge), _bound(self.le)
+        if type(low) is type(high) and low > high:  # type: ignore[operator]
             raise ValueError("'ge' must be lower than or equal to 'le'")
         return self
 

@@ -21,7 +21,7 @@ MAX_DELETE = 100
 
 
 class DeleteQuery(Schema):
-    ids: str = ""
+    ids: str
 
 
 class RecordSuggestions(ApiView):

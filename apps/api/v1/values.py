@@ -6,11 +6,13 @@ from uuid import UUID
 from pydantic import (
     BaseModel,
     Field,
+    RootModel,
     StrictInt,
     StrictStr,
     StringConstraints,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    model_validator,
 )
 
 from apps.api.views import Schema
@@ -18,7 +20,6 @@ from apps.core.errors import InvalidError
 from apps.datasets.values import as_vector
 from apps.records.inputs import ResponseInput, SuggestionInput
 
-ResponseStatus = Literal["draft", "submitted", "discarded"]
 _Text = Annotated[str, Field(coerce_numbers_to_str=True)]
 _Agent = Annotated[
     str,
@@ -33,6 +34,12 @@ class SpanItem(Schema):
     label: str
     start: int = Field(ge=0)
     end: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def end_after_start(self) -> "SpanItem":
+        if self.end <= self.start:
+            raise ValueError("'end' must be greater than 'start'")
+        return self
 
 
 class RankingItem(Schema):
@@ -82,11 +89,14 @@ class AnswerBody(Schema):
     value: Value
 
 
-class ResponseBody(Schema):
-    """An answer of the caller's; ``values`` by question name."""
+Answers = dict[str, AnswerBody]
 
-    values: dict[str, AnswerBody] | None = None
-    status: ResponseStatus
+
+class _Response(Schema):
+    """An answer; ``values`` by question name."""
+
+    values: Answers | None = None
+    status: str
 
     def plain_values(self) -> dict[str, Any] | None:
         if self.values is None:
@@ -94,10 +104,50 @@ class ResponseBody(Schema):
         return {name: {"value": plain(answer.value)} for name, answer in self.values.items()}
 
 
-class UserResponseBody(ResponseBody):
-    """An answer that comes along with a record; a draft brings its values."""
+class DraftBody(_Response):
+    status: Literal["draft"]
+
+
+class DiscardedBody(_Response):
+    status: Literal["discarded"]
+
+
+class SubmittedBody(_Response):
+    """Brings its values."""
+
+    values: Answers
+    status: Literal["submitted"]
+
+
+class ResponseBody(
+    RootModel[Annotated[DraftBody | DiscardedBody | SubmittedBody, Field(discriminator="status")]]
+):
+    """An answer of the caller's."""
+
+
+class _UserResponse(_Response):
+    """An answer that comes along with a record."""
 
     user_id: UUID
 
     def to_input(self) -> ResponseInput:
         return ResponseInput(self.user_id, self.status, self.plain_values())
+
+
+class UserDraftBody(DraftBody, _UserResponse):
+    """Brings its values, which a draft elsewhere need not."""
+
+    values: Answers
+
+
+class UserDiscardedBody(DiscardedBody, _UserResponse):
+    pass
+
+
+class UserSubmittedBody(SubmittedBody, _UserResponse):
+    pass
+
+
+UserResponseBody = Annotated[
+    UserDraftBody | UserDiscardedBody | UserSubmittedBody, Field(discriminator="status")
+]
