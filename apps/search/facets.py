@@ -66,7 +66,9 @@ _PARTS: Final = {
 _STATEMENT: Final = """
 WITH hits AS MATERIALIZED (SELECT r.id, r.status FROM record r WHERE {{matching}}),
 found (key, value, n) AS ({parts}),
-placed AS (SELECT *, row_number() OVER (PARTITION BY key ORDER BY n DESC, value) AS place FROM found)
+placed AS (
+    SELECT *, row_number() OVER (PARTITION BY key ORDER BY n DESC, value) AS place FROM found
+)
 SELECT key, value, n FROM placed WHERE place <= {most} ORDER BY key, place
 """
 

@@ -6,7 +6,7 @@ answered as a whole, however large. Listing shows the best ``SHOWN`` of a rankin
 ranking is listed by key, as far as anybody scrolls.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -30,7 +30,6 @@ from apps.search.words import word_query
 
 SHOWN: Final = 1_000  # of a ranking that likeness takes part in
 FIRST: Final = UUID(int=0)
-LAST: Final = UUID(int=2**128 - 1)
 
 _OF_DATASET: Final = "r.organization_id = %(organization)s AND r.dataset_id = %(dataset)s"
 # A vector of zeros is at no distance (NaN), which lies between no bounds.
@@ -41,6 +40,7 @@ _NEAR: Final = (
     " AND (v.embedding <=> %(like_query)s::vector)"
     " BETWEEN %(like_from)s::float8 AND %(like_to)s::float8)"
 )
+_ONLY: Final = "r.id = ANY (%(only_ids)s)"
 _COSINES: Final = """
 SELECT v.record_id, 1 - (v.embedding <=> %(query)s::vector) FROM record_vector v
 WHERE v.organization_id = %(o)s AND v.settings_id = %(settings)s AND v.record_id = ANY(%(ids)s)
@@ -87,7 +87,10 @@ class Hit:
 
 @dataclass(frozen=True)
 class Matcher:
-    """Filters, words and a likeness over one dataset; ``either``: words or likeness will do."""
+    """Filters, words and a likeness over one dataset; ``either``: words or likeness will do.
+
+    ``only`` names records one by one, ``upto`` the last one to be looked at.
+    """
 
     schema: DatasetSchema
     filters: Sequence[Filter] = ()
@@ -95,10 +98,17 @@ class Matcher:
     near: Near | None = None
     either: bool = False
     viewpoint: Viewpoint = EVERYBODY
+    only: Sequence[UUID] | None = None
+    upto: UUID | None = None
 
     @cached_property
     def filtered(self) -> Condition | None:
-        return condition_for(self.schema, self.filters, self.viewpoint)
+        only, upto = self.only, self.upto
+        return all_of(
+            condition_for(self.schema, self.filters, self.viewpoint),
+            None if only is None else Condition(_ONLY, {"only_ids": list(only)}),
+            None if upto is None else Condition("r.id <= %(upto)s", {"upto": upto}),
+        )
 
     @cached_property
     def _word_query(self) -> Any:
@@ -136,13 +146,12 @@ class Matcher:
         params = {**(self.condition.params if self.condition else {}), **known, **facts}
         return raw_cursor().execute(statement.replace("{matching}", sql), params).fetchall()
 
-    def ids_after(self, after: UUID, *, limit: int, upto: UUID = LAST) -> list[UUID]:
+    def ids_after(self, after: UUID, *, limit: int) -> list[UUID]:
         """The next matching ids in the order of insertion. One statement."""
         rows = self.select(
-            "SELECT r.id FROM record r WHERE {matching} AND r.id > %(after)s AND r.id <= %(upto)s"
+            "SELECT r.id FROM record r WHERE {matching} AND r.id > %(after)s"
             " ORDER BY r.id LIMIT %(limit)s",
             after=after,
-            upto=upto,
             limit=limit,
         )
         return [row[0] for row in rows]
@@ -202,13 +211,6 @@ class Matcher:
             words = {"words": self._word_query.text}
             worded = {row[0] for row in raw_cursor().execute(_WITH_WORDS, {**facts, **words})}
         return [Hit(id, cosines.get(id), id in worded) for id in ids]
-
-    def walk(self, *, size: int, upto: UUID = LAST) -> Iterator[list[UUID]]:
-        """All matching ids, ``size`` at a time. A statement for each."""
-        after = FIRST
-        while ids := self.ids_after(after, limit=size, upto=upto):
-            yield ids
-            after = ids[-1]
 
 
 def unit(vector: Any) -> Vector:

@@ -111,7 +111,10 @@ def test_counting_walking_and_listing_agree(
         asked["near"] = near(dataset, cosine, least=least)
     found = matcher(dataset, **asked)
     assert found.count() == len(expected)
-    assert names([id for page in found.walk(size=5) for id in page]) == list(expected)
+    walked: list[UUID] = []
+    while ids := found.ids_after(walked[-1] if walked else matching.FIRST, limit=5):
+        walked += ids
+    assert names(walked) == list(expected)
     listed: list[UUID] = []
     while page := found.page(
         offset=len(listed), after=listed[-1] if listed else matching.FIRST, limit=5
@@ -191,7 +194,7 @@ def test_facets_count_what_matches(
     answer(dataset, me, 0)
     answer(dataset, other, 0)
     answer(dataset, other, 2)
-    load_schema(dataset).questions, load_schema(dataset).properties  # noqa: B018
+    load_schema(dataset).questions, load_schema(dataset).properties
     with django_assert_num_queries(1):
         counts = facets(dataset, me)
     assert counts == {
@@ -222,6 +225,13 @@ def test_facets_of_an_annotator_count_their_own_answers(dataset: Dataset, me: Me
     assert "by" not in counts
     assert "meta.lang" not in counts
     assert counts["answered.genre"] == {"comedy": 1}
+
+
+def test_records_can_be_named_and_later_ones_left_out(dataset: Dataset) -> None:
+    ids = list(Record.objects.in_order().values_list("id", flat=True))
+    assert names(matcher(dataset, only=ids[2:5]).ids_after(matching.FIRST, limit=9)) == [2, 3, 4]
+    assert matcher(dataset, only=ids[2:5], upto=ids[3]).count() == 2
+    assert matcher(dataset, "meta.lang=fr", upto=ids[9]).count() == 2
 
 
 def test_a_draft_dataset_has_nothing(dataset: Dataset) -> None:
