@@ -16,12 +16,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.annotation import slots
-from apps.annotation.models import Annotator, Lease
+from apps.annotation.models import Annotator, Lease, Response
 from apps.core.prepared import build, columns, fetch, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset, QueueOrder
 from apps.organizations.models import Membership
 from apps.records.models import Record, RecordTask
+
+NO_LIMIT = 1_000_000  # answers
 
 _NOT_MINE = """
     AND NOT EXISTS (SELECT 1 FROM response x WHERE x.organization_id = k.organization_id
@@ -81,6 +83,7 @@ class QueueState:
     open: int
     held_by_others: bool
     quota_reached: bool
+    total_reached: bool = False
 
 
 def claim(
@@ -89,7 +92,7 @@ def claim(
     """Up to ``limit`` leases for the annotator, each with its record, in queue order.
 
     Leases already held come first and are renewed, so that asking again is safe. Fewer come back
-    when nothing more is open or the annotator's daily quota is reached. ``beyond`` is a record
+    when nothing more is open or a quota of the annotator's is reached. ``beyond`` is a record
     that was skipped: what follows it comes first, also where the least certain come first.
     """
     now = timezone.now()
@@ -97,7 +100,7 @@ def claim(
     with transaction.atomic(savepoint=False):
         place, reopened_at = _lock_place(dataset, annotator)
         held = _renew_held(dataset, annotator, now, expires, limit)
-        wanted = min(limit, remaining_today(dataset, place, now)) - len(held)
+        wanted = min(limit, remaining(dataset, place, now)) - len(held)
         taken: list[Record] = []
         if wanted > 0 and not _is_exhausted(dataset, place, reopened_at, now):
             taken = _hand_out(dataset, place, wanted, expires, beyond)
@@ -116,17 +119,32 @@ def lease_time() -> timedelta:
     return timedelta(minutes=settings.LEASE_MINUTES)
 
 
-def remaining_today(dataset: Dataset, place: Annotator, now: datetime) -> int:
-    """How many more answers the annotator's daily quota lets them be asked for."""
+def remaining(dataset: Dataset, place: Annotator, now: datetime) -> int:
+    """How many more answers the annotator's quotas let them be asked for.
+
+    One query where there is a total quota. Saving an answer asks for no quota.
+    """
+    return min(_remaining_today(dataset, place, now), _remaining_in_all(dataset, place))
+
+
+def _remaining_today(dataset: Dataset, place: Annotator, now: datetime) -> int:
     quota = dataset.daily_quota if place.daily_quota is None else place.daily_quota
     if quota is None:
-        return 1_000_000
+        return NO_LIMIT
     done = place.submitted_today if place.day == now.date() else 0
     return max(quota - done, 0)
 
 
+def _remaining_in_all(dataset: Dataset, place: Annotator) -> int:
+    quota = dataset.total_quota if place.total_quota is None else place.total_quota
+    if quota is None:
+        return NO_LIMIT
+    mine = Response.objects.submitted().filter(dataset=dataset, user=place.user_id)
+    return max(quota - mine[:quota].count(), 0)
+
+
 _LOCK_PLACE = """
-SELECT a.cursor_id, a.exhausted_at, a.day, a.submitted_today, a.daily_quota,
+SELECT a.cursor_id, a.exhausted_at, a.day, a.submitted_today, a.daily_quota, a.total_quota,
     (SELECT c.reopened_at FROM dataset_counter c
         WHERE c.organization_id = %(o)s AND c.dataset_id = %(d)s)
 FROM annotator a WHERE a.organization_id = %(o)s AND a.dataset_id = %(d)s AND a.user_id = %(u)s
@@ -144,7 +162,7 @@ def _lock_place(dataset: Dataset, annotator: Membership) -> tuple[Annotator, dat
     if row is None:
         slots.lock_places(dataset.id, [annotator.id])
         return _lock_place(dataset, annotator)
-    cursor_id, exhausted_at, day, submitted_today, daily_quota, reopened_at = row
+    cursor_id, exhausted_at, day, submitted_today, daily_quota, total_quota, reopened_at = row
     place = Annotator(
         dataset=dataset,
         user=annotator,
@@ -153,6 +171,7 @@ def _lock_place(dataset: Dataset, annotator: Membership) -> tuple[Annotator, dat
         day=day,
         submitted_today=submitted_today,
         daily_quota=daily_quota,
+        total_quota=total_quota,
     )
     return place, reopened_at
 
@@ -261,16 +280,18 @@ def skip(*, dataset: Dataset, record_id: UUID, annotator: Membership) -> None:
 
 
 def queue_state(*, dataset: Dataset, annotator: Membership) -> QueueState:
-    """Why a claim came back empty. Four queries."""
+    """Why a claim came back empty. Three queries, four where there is a total quota."""
     now = timezone.now()
     place = Annotator.objects.filter(dataset=dataset, user=annotator).first()
-    remaining = 1 if place is None else remaining_today(dataset, place, now)
+    place = place or Annotator(dataset=dataset, user=annotator)
+    total_reached = _remaining_in_all(dataset, place) <= 0
     return QueueState(
         open=RecordTask.objects.filter(dataset=dataset, open_slots__gt=0).count(),
         held_by_others=Lease.objects.filter(dataset=dataset, expires_at__gt=now)
         .exclude(user=annotator)
         .exists(),
-        quota_reached=remaining <= 0,
+        quota_reached=total_reached or _remaining_today(dataset, place, now) <= 0,
+        total_reached=total_reached,
     )
 
 

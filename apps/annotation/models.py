@@ -150,8 +150,8 @@ class Annotator(TenantRow):
 
     ``cursor_id`` is the last record handed out; ``exhausted_at`` is the dataset's ``reopened_at``
     behind which the queue was found empty; ``day`` and ``submitted_today`` count against the daily
-    quota, which ``daily_quota`` overrides for this person. The row stays when their answers are
-    deleted.
+    quota. ``daily_quota`` and ``total_quota`` override the dataset's for this person. The row stays
+    when their answers are deleted.
     """
 
     pk = models.CompositePrimaryKey("organization_id", "dataset_id", "user_id")
@@ -163,6 +163,7 @@ class Annotator(TenantRow):
     day = models.DateField(null=True)
     submitted_today = models.PositiveIntegerField(default=0)
     daily_quota = models.PositiveIntegerField(null=True)
+    total_quota = models.PositiveIntegerField(null=True)
 
     objects = TenantManager()
 

@@ -64,6 +64,7 @@ class Dataset(TenantModel):
     """A collection of records of one shape, with the questions asked of each.
 
     ``schema_version`` moves with every change of a field, question, property or vector setting.
+    ``daily_quota`` and ``total_quota`` are how many answers each person is asked for.
     """
 
     workspace = TenantLink(Workspace, related_name="datasets")
@@ -77,6 +78,7 @@ class Dataset(TenantModel):
         max_length=20, choices=QueueOrder, default=QueueOrder.OLDEST_FIRST
     )
     daily_quota = models.PositiveIntegerField(null=True, blank=True)
+    total_quota = models.PositiveIntegerField(null=True, blank=True)
     metadata = models.JSONField(null=True, blank=True)
     schema_version = models.PositiveIntegerField(default=0)
     last_property_number = models.PositiveSmallIntegerField(default=0)
@@ -98,6 +100,10 @@ class Dataset(TenantModel):
             models.CheckConstraint(
                 condition=Q(daily_quota__isnull=True) | Q(daily_quota__gte=1),
                 name="dataset_daily_quota_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(total_quota__isnull=True) | Q(total_quota__gte=1),
+                name="dataset_total_quota_positive",
             ),
             one_of("status", DatasetStatus, name="dataset_status_known"),
             one_of("queue_order", QueueOrder, name="dataset_queue_order_known"),

@@ -27,6 +27,7 @@ KEYS = [
     "name",
     "queue_order",
     "status",
+    "total_quota",
     "updated_at",
     "workspace_id",
 ]

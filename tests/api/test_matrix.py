@@ -71,6 +71,7 @@ PART = {"name": "new", "title": "New"}
 ANSWER = {"status": "submitted", "values": {"sentiment": {"value": "mixed"}}}
 RECORDS = {"items": [{"fields": {"text": "new"}}]}
 DATASET = {"name": "new", "workspace_id": "{workspace}"}
+QUOTAS = {"daily_quota": 5, "total_quota": None}
 WEBHOOK = {"url": "https://8.8.8.8/", "events": ["record.created"]}
 PICK = {"kind": "pick_records", "question": "sentiment"}
 IMPORT = {
@@ -178,6 +179,8 @@ ROWS = [
     row("GET /datasets/{ready}/progress", Who.MEMBERS),
     row("GET /datasets/{ready}/users/progress", Who.MEMBERS),
     row("GET /me/datasets/{ready}/metrics", Who.MEMBERS),
+    row("GET /datasets/{ready}/quotas", Who.ADMINS),
+    row("PUT /datasets/{ready}/users/{insider}/quotas", Who.ADMINS, 200, QUOTAS),
     # Jobs
     row("GET /jobs/{job}", Who.ANY_ADMINS),
     row("GET /jobs/{job}/rejects", Who.ADMINS),

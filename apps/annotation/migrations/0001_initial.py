@@ -27,6 +27,7 @@ class Migration(migrations.Migration):
                 ('day', models.DateField(null=True)),
                 ('submitted_today', models.PositiveIntegerField(default=0)),
                 ('daily_quota', models.PositiveIntegerField(null=True)),
+                ('total_quota', models.PositiveIntegerField(null=True)),
                 ('dataset', apps.core.fields.TenantLink(related_name='annotators', to='datasets.dataset')),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
                 ('user', apps.core.fields.TenantLink(related_name='+', to='organizations.membership')),

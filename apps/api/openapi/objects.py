@@ -98,6 +98,7 @@ class Dataset(TypedDict):
     updated_at: Timestamp
     queue_order: QueueOrder
     daily_quota: int | None
+    total_quota: int | None
     guidelines_version: Count
 
 
@@ -318,9 +319,28 @@ class Today(TypedDict):
     daily_quota: int | None
 
 
+class Quotas(TypedDict):
+    """What the dataset or the person sets; null is no limit, or the dataset's for a person."""
+
+    daily_quota: int | None
+    total_quota: int | None
+
+
+class PersonQuotas(Quotas):
+    user_id: UUID
+    username: str
+    submitted: Count
+    submitted_today: Count
+
+
+class DatasetQuotas(Quotas):
+    users: list[PersonQuotas]
+
+
 class MyMetrics(TypedDict):
     responses: MyAnswers
     today: Today
+    total_quota: int | None
 
 
 # --- What runs here ---------------------------------------------------------------------------

@@ -218,6 +218,10 @@ _PROGRESS: Final = {
     "GET /me/datasets/{dataset_id}/metrics": _row(
         "The caller's own progress", Who.MEMBERS, o.MyMetrics
     ),
+    "GET /datasets/{dataset_id}/quotas": _row("Quotas by person", Who.ADMINS, o.DatasetQuotas),
+    "PUT /datasets/{dataset_id}/users/{user_id}/quotas": _row(
+        "Set a person's quotas", Who.ADMINS, o.Quotas
+    ),
 }
 _JOBS: Final = {
     "GET /jobs/{job}": _row(

@@ -1,4 +1,4 @@
-"""Datasets. Beside the contract's keys: the order and the daily quota of the annotators' queue."""
+"""Datasets. Beside the contract's keys: the order and the quotas of the annotators' queue."""
 
 from typing import Annotated, Any, Literal, TypeAlias
 from uuid import UUID
@@ -28,7 +28,7 @@ from apps.workspaces.permissions import Action, check
 
 DatasetName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Guidelines: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=10_000)]
-DailyQuota: TypeAlias = Annotated[int, Field(ge=1, le=2_147_483_647)]
+Quota: TypeAlias = Annotated[int, Field(ge=1, le=2_147_483_647)]
 
 
 class Distribution(Schema):
@@ -46,7 +46,8 @@ class DatasetCreate(Schema):
     distribution: Distribution = Distribution(strategy="overlap", min_submitted=1)
     metadata: dict[str, Any] | None = None
     queue_order: QueueOrder = QueueOrder.OLDEST_FIRST
-    daily_quota: DailyQuota | None = None
+    daily_quota: Quota | None = None
+    total_quota: Quota | None = None
 
 
 class DatasetUpdate(Schema):
@@ -56,7 +57,8 @@ class DatasetUpdate(Schema):
     distribution: Distribution = LEFT_OUT
     metadata: dict[str, Any] | None = None
     queue_order: QueueOrder = LEFT_OUT
-    daily_quota: DailyQuota | None = None
+    daily_quota: Quota | None = None
+    total_quota: Quota | None = None
 
 
 class DatasetFilters(Schema):
@@ -88,6 +90,7 @@ def dataset_document(dataset: Dataset) -> dict[str, Any]:
         "updated_at": dataset.updated_at,
         "queue_order": dataset.queue_order,
         "daily_quota": dataset.daily_quota,
+        "total_quota": dataset.total_quota,
         "guidelines_version": dataset.guidelines_version,
     }
 

@@ -30,6 +30,7 @@ class Migration(migrations.Migration):
                 ('min_submitted', models.PositiveSmallIntegerField(default=1)),
                 ('queue_order', models.CharField(choices=[('oldest_first', 'Oldest First'), ('least_certain_first', 'Least Certain First')], default='oldest_first', max_length=20)),
                 ('daily_quota', models.PositiveIntegerField(blank=True, null=True)),
+                ('total_quota', models.PositiveIntegerField(blank=True, null=True)),
                 ('metadata', models.JSONField(blank=True, null=True)),
                 ('schema_version', models.PositiveIntegerField(default=0)),
                 ('last_property_number', models.PositiveSmallIntegerField(default=0)),
@@ -146,6 +147,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='dataset',
             constraint=models.CheckConstraint(condition=models.Q(('daily_quota__isnull', True), ('daily_quota__gte', 1), _connector='OR'), name='dataset_daily_quota_positive'),
+        ),
+        migrations.AddConstraint(
+            model_name='dataset',
+            constraint=models.CheckConstraint(condition=models.Q(('total_quota__isnull', True), ('total_quota__gte', 1), _connector='OR'), name='dataset_total_quota_positive'),
         ),
         migrations.AddConstraint(
             model_name='dataset',

@@ -35,6 +35,7 @@ def create_dataset(
     metadata: Mapping[str, Any] | None = None,
     queue_order: str = QueueOrder.OLDEST_FIRST,
     daily_quota: int | None = None,
+    total_quota: int | None = None,
     author: Membership | None = None,
 ) -> Dataset:
     """Create a draft; ``author`` is named on the guidelines' first version.
@@ -53,6 +54,7 @@ def create_dataset(
             metadata=metadata,
             queue_order=queue_order,
             daily_quota=daily_quota,
+            total_quota=total_quota,
         )
     if guidelines:
         _keep_guidelines(dataset, author)
