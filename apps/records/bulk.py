@@ -29,6 +29,7 @@ from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import RecordStatus
 from apps.records.search_document import BODIES, DATASET_LEXEME, DOCUMENT, Bodies
 from apps.records.side_rows import SideRows
+from apps.records.staging import Stage
 
 MAX_EXTERNAL_ID = 500
 
@@ -137,40 +138,46 @@ def clean_suggestion(
     suggestion.value = values.clean_value(rule, suggestion.value, fields, complete=False)
 
 
+_NEW = Stage(
+    "record",
+    'id uuid, external_id text COLLATE "C", fields text, metadata text, certainty float8,'
+    f" inserted_at timestamptz, {BODIES}",
+)
+_CHANGED = Stage("change", f"id uuid, fields text, sets_metadata bool, metadata text, {BODIES}")
 _HOLD_SCHEMA = """
 SELECT schema_version FROM dataset WHERE organization_id = %(o)s AND id = %(d)s FOR KEY SHARE
 """
-_INSERT = """
+_INSERT = f"""
 INSERT INTO record (organization_id, id, dataset_id, external_id, fields, metadata, status,
     inserted_at, updated_at)
 SELECT %(o)s, id, %(d)s, external_id, fields::jsonb, metadata::jsonb, %(pending)s,
     coalesce(inserted_at, %(now)s), %(now)s
-FROM stage_record ORDER BY external_id
+FROM {_NEW} ORDER BY external_id
 ON CONFLICT (organization_id, dataset_id, external_id) DO NOTHING
 """
 _INSERT_DOCUMENT = f"""
 INSERT INTO record_search (organization_id, record_id, dataset_id, document)
 SELECT %(o)s, id, %(d)s, {DOCUMENT}
-FROM stage_record
+FROM {_NEW}
 """
 # min_submitted is read anew: whoever changes it waits for the records, or they have waited.
-_INSERT_TASK = """
+_INSERT_TASK = f"""
 INSERT INTO record_task
     (organization_id, record_id, dataset_id, submitted, open_slots, certainty)
 SELECT %(o)s, id, %(d)s, 0,
     (SELECT min_submitted FROM dataset WHERE organization_id = %(o)s AND id = %(d)s), certainty
-FROM stage_record
+FROM {_NEW}
 """
-_CHANGE = """
+_CHANGE = f"""
 UPDATE record r SET fields = coalesce(s.fields::jsonb, r.fields),
     metadata = CASE WHEN s.sets_metadata THEN s.metadata::jsonb ELSE r.metadata END,
     updated_at = %(now)s
-FROM stage_change s WHERE r.organization_id = %(o)s AND r.id = s.id
+FROM {_CHANGED} s WHERE r.organization_id = %(o)s AND r.id = s.id
 """
 _CHANGE_DOCUMENT = f"""
 INSERT INTO record_search (organization_id, record_id, dataset_id, document)
 SELECT %(o)s, id, %(d)s, {DOCUMENT}
-FROM stage_change WHERE fields IS NOT NULL
+FROM {_CHANGED} WHERE fields IS NOT NULL
 ON CONFLICT (organization_id, record_id) DO UPDATE SET document = excluded.document
 """
 
@@ -290,11 +297,8 @@ class _Upsert:
     def _insert(self, inserts: list[tuple[UpsertedRecord, RecordInput]]) -> None:
         """Stage the new records, then write record, search document and task row from it."""
         bodies = Bodies(self.schema.fields)
-        staging.fill(
+        _NEW.fill(
             self.cursor,
-            "stage_record",
-            'id uuid, external_id text COLLATE "C", fields text, metadata text,'
-            f" certainty float8, inserted_at timestamptz, {BODIES}",
             [
                 (
                     str(row.id),
@@ -314,7 +318,6 @@ class _Upsert:
             raise _RacedError
         self.cursor.execute(_INSERT_DOCUMENT, {**facts, "lexeme": self.lexeme})
         self.cursor.execute(_INSERT_TASK, facts)
-        staging.drop(self.cursor, "stage_record")
 
     def _update(
         self,
@@ -326,10 +329,8 @@ class _Upsert:
             if item.fields is None and item.suggestions:
                 self._check_late_spans(row, item, position_of[id(item)])
         bodies = Bodies(self.schema.fields)
-        staging.fill(
+        _CHANGED.fill(
             self.cursor,
-            "stage_change",
-            f"id uuid, fields text, sets_metadata bool, metadata text, {BODIES}",
             [
                 (
                     str(row.id),
@@ -344,7 +345,6 @@ class _Upsert:
         facts = {"o": self.organization_id, "d": self.dataset.id, "now": self.now}
         self.cursor.execute(_CHANGE, facts)
         self.cursor.execute(_CHANGE_DOCUMENT, {**facts, "lexeme": self.lexeme})
-        staging.drop(self.cursor, "stage_change")
 
     def _check_late_spans(self, row: UpsertedRecord, item: RecordInput, position: int) -> None:
         stored = json.loads(self.known[row.external_id][2])  # Django keeps jsonb as text

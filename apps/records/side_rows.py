@@ -14,8 +14,19 @@ from apps.datasets.models import Dataset, PropertyType
 from apps.datasets.schema import DatasetSchema
 from apps.records import staging
 from apps.records.inputs import RecordInput, SuggestionInput
+from apps.records.staging import Stage
 
 MAX_TERM = 500  # longer terms are filtered by their beginning
+
+_METADATA = Stage(
+    "metadata", "record_id uuid, number smallint, ordinal smallint, term text, value float8"
+)
+_SUGGESTIONS = Stage(
+    "suggestion",
+    "id uuid, record_id uuid, question_id uuid, value text, value_key text, score text,"
+    " certainty float8, agent text, type text",
+)
+_VECTORS = Stage("vector", "settings_id uuid, record_id uuid, embedding vector")
 
 
 class SideRows:
@@ -66,19 +77,13 @@ class SideRows:
         rows = [row for record_id, metadata in records for row in self._values(record_id, metadata)]
         if not rows:
             return
-        staging.fill(
-            self.cursor,
-            "stage_metadata",
-            "record_id uuid, number smallint, ordinal smallint, term text, value float8",
-            rows,
-        )
+        _METADATA.fill(self.cursor, rows)
         self.cursor.execute(
             "INSERT INTO record_metadata"
             " (organization_id, record_id, number, ordinal, dataset_id, term, value)"
-            " SELECT %(o)s, record_id, number, ordinal, %(d)s, term, value FROM stage_metadata",
+            f" SELECT %(o)s, record_id, number, ordinal, %(d)s, term, value FROM {_METADATA}",
             {"o": self.organization_id, "d": self.dataset.id},
         )
-        staging.drop(self.cursor, "stage_metadata")
 
     def _values(
         self, record_id: UUID, metadata: Mapping[str, Any] | None
@@ -113,25 +118,18 @@ class SideRows:
             for record_id, suggestions in identified.items()
             for id, given in suggestions
         ]
-        staging.fill(
-            self.cursor,
-            "stage_suggestion",
-            "id uuid, record_id uuid, question_id uuid, value text, value_key text, score text,"
-            " certainty float8, agent text, type text",
-            lines,
-        )
+        _SUGGESTIONS.fill(self.cursor, lines)
         self.cursor.execute(
             "INSERT INTO suggestion (organization_id, id, record_id, question_id, dataset_id,"
             " value, value_key, score, certainty, agent, type, inserted_at, updated_at)"
             " SELECT %(o)s, id, record_id, question_id, %(d)s, value::jsonb, value_key,"
-            " score::jsonb, certainty, agent, type, %(now)s, %(now)s FROM stage_suggestion"
+            f" score::jsonb, certainty, agent, type, %(now)s, %(now)s FROM {_SUGGESTIONS}"
             " ON CONFLICT (organization_id, record_id, question_id) DO UPDATE SET"
             " value = excluded.value, value_key = excluded.value_key, score = excluded.score,"
             " certainty = excluded.certainty, agent = excluded.agent, type = excluded.type,"
             " updated_at = excluded.updated_at",
             {"o": self.organization_id, "d": self.dataset.id, "now": self.now},
         )
-        staging.drop(self.cursor, "stage_suggestion")
         return identified
 
     def _suggestion(self, record_id: UUID, id: UUID, given: SuggestionInput) -> tuple[str, ...]:
@@ -158,15 +156,14 @@ class SideRows:
                 vectors.append(vector)
         if not keys:
             return
-        staging.fill_vectors(self.cursor, "stage_vector", keys, vectors)
+        _VECTORS.fill_vectors(self.cursor, keys, vectors)
         self.cursor.execute(
             "INSERT INTO record_vector (organization_id, settings_id, record_id, embedding)"
-            " SELECT %(o)s, settings_id, record_id, embedding FROM stage_vector"
+            f" SELECT %(o)s, settings_id, record_id, embedding FROM {_VECTORS}"
             " ON CONFLICT (organization_id, settings_id, record_id)"
             " DO UPDATE SET embedding = excluded.embedding",
             {"o": self.organization_id},
         )
-        staging.drop(self.cursor, "stage_vector")
 
     def refresh_certainty(self, record_ids: Sequence[UUID]) -> None:
         """Set each task's certainty to the lowest score among the record's suggestions."""

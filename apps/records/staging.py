@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
+from zlib import crc32
 
 import psycopg
 
@@ -25,42 +26,49 @@ def as_json(value: Any) -> str:
     return encode(value).decode().replace("\\", "\\\\")
 
 
-def fill(
-    cursor: psycopg.Cursor[Any], stage: str, columns: str, rows: Iterable[Sequence[str]]
-) -> None:
-    """Create the temporary table ``stage`` and copy rows of ready-made texts into it."""
-    cursor.execute(f"CREATE TEMP TABLE {stage} ({columns}) ON COMMIT DROP")
-    with cursor.copy(f"COPY {stage} FROM STDIN") as copy:
-        copy.write("".join(["\t".join(row) + "\n" for row in rows]))
+class Stage:
+    """A temporary table: made once a session, empty for each transaction that fills it.
 
+    So the catalog does not grow with every bulk, and statements that read it keep their plans.
+    The name tells the columns apart, since a pooled session may outlive a release.
+    """
 
-def fill_vectors(
-    cursor: psycopg.Cursor[Any],
-    stage: str,
-    rows: Sequence[tuple[UUID, UUID]],
-    vectors: Sequence[Vector],
-) -> None:
-    """Stage ``(settings id, record id)`` pairs with their vectors, in binary."""
-    cursor.execute(
-        f"CREATE TEMP TABLE {stage} (settings_id uuid, record_id uuid, embedding vector)"
-        " ON COMMIT DROP"
-    )
-    parts = [b"PGCOPY\n\xff\r\n\0" + bytes(8)]
-    for (settings_id, record_id), vector in zip(rows, vectors, strict=True):
-        data = len(vector).to_bytes(2, "big") + b"\0\0" + vector.astype(">f4").tobytes()
-        parts.append(
-            b"\0\3\0\0\0\x10"
-            + settings_id.bytes
-            + b"\0\0\0\x10"
-            + record_id.bytes
-            + len(data).to_bytes(4, "big")
-            + data
+    def __init__(self, name: str, columns: str) -> None:
+        self.name = f"stage_{name}_{crc32(columns.encode()):08x}"
+        # One round trip; a second bulk in the same transaction finds what the first one left.
+        self._prepare = (
+            f"CREATE TEMP TABLE IF NOT EXISTS {self.name} ({columns}) ON COMMIT DELETE ROWS;"
+            f" DELETE FROM {self.name}"
         )
-    parts.append(b"\xff\xff")
-    with cursor.copy(f"COPY {stage} FROM STDIN WITH (FORMAT binary)") as copy:
-        copy.write(b"".join(parts))
 
+    def __str__(self) -> str:
+        return self.name
 
-def drop(cursor: psycopg.Cursor[Any], *stages: str) -> None:
-    """Drop the stages, so that a second bulk in the same transaction can make its own."""
-    cursor.execute("DROP TABLE " + ", ".join(stages))
+    def fill(self, cursor: psycopg.Cursor[Any], rows: Iterable[Sequence[str]]) -> None:
+        """Copy rows of ready-made texts into the stage."""
+        cursor.execute(self._prepare)
+        with cursor.copy(f"COPY {self.name} FROM STDIN") as copy:
+            copy.write("".join(["\t".join(row) + "\n" for row in rows]))
+
+    def fill_vectors(
+        self,
+        cursor: psycopg.Cursor[Any],
+        keys: Sequence[tuple[UUID, UUID]],
+        vectors: Sequence[Vector],
+    ) -> None:
+        """Copy pairs of ids, each with its vector, in binary."""
+        cursor.execute(self._prepare)
+        parts = [b"PGCOPY\n\xff\r\n\0" + bytes(8)]
+        for (first, second), vector in zip(keys, vectors, strict=True):
+            data = len(vector).to_bytes(2, "big") + b"\0\0" + vector.astype(">f4").tobytes()
+            parts.append(
+                b"\0\3\0\0\0\x10"
+                + first.bytes
+                + b"\0\0\0\x10"
+                + second.bytes
+                + len(data).to_bytes(4, "big")
+                + data
+            )
+        parts.append(b"\xff\xff")
+        with cursor.copy(f"COPY {self.name} FROM STDIN WITH (FORMAT binary)") as copy:
+            copy.write(b"".join(parts))
