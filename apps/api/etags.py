@@ -17,6 +17,7 @@ from rest_framework.response import Response as ApiResponse
 from apps.api import wire
 
 IF_MATCH: Final = "If-Match"
+IF_NONE_MATCH: Final = "If-None-Match"
 _LENGTH: Final = 32  # hexadecimal digits
 
 
@@ -40,7 +41,7 @@ def tagged(document: Mapping[str, Any], *, status: int = 200) -> ApiResponse:
 def tagged_unless_known(request: Request, document: Mapping[str, Any]) -> ApiResponse:
     """The document, or 304 for a reader who named its tag in ``If-None-Match``."""
     tag = etag_of(document)
-    known = parse_etags(request.headers.get("If-None-Match", ""))
+    known = parse_etags(request.headers.get(IF_NONE_MATCH, ""))
     if "*" in known or tag in (one.removeprefix("W/") for one in known):
         return ApiResponse(status=304, headers={"ETag": tag})
     return ApiResponse(document, headers={"ETag": tag})

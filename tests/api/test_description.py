@@ -36,7 +36,8 @@ def test_the_document_is_valid_openapi() -> None:
 def test_references_lead_somewhere_and_no_shape_is_unused() -> None:
     found = {reference.split("/")[-1] for reference in references(document())}
     components = document()["components"]
-    shared = components["schemas"], components["responses"], components["parameters"]
+    kinds = ("schemas", "responses", "parameters", "headers")
+    shared = [components[kind] for kind in kinds]
     assert found == set().union(*shared)
 
 
@@ -57,6 +58,21 @@ def test_bodies_and_queries_are_those_that_the_views_read() -> None:
     assert (items["minItems"], items["maxItems"]) == (1, 500)
     assert paths["/version"]["get"]["security"] == []
     assert "401" in paths["/me"]["get"]["responses"]
+
+
+def test_entity_tags_are_described_where_they_are_heeded() -> None:
+    paths = document()["paths"]
+    known = {path for path in paths if "304" in paths[path].get("get", {}).get("responses", ())}
+    parts = ("field", "question", "metadata_property", "vector_settings")
+    names = {re.findall(r"{(\w+)_id}$", path)[0] for path in known}
+    assert names == {"dataset", *parts}
+    for path in known:
+        answer = paths[path]["get"]["responses"]["200"]
+        assert answer["headers"] == {"ETag": {"$ref": "#/components/headers/ETag"}}
+        for method in ("patch", "delete"):
+            assert "412" in paths[path][method]["responses"]
+            heeded = {"$ref": "#/components/parameters/IfMatch"}
+            assert heeded in paths[path][method]["parameters"]
 
 
 def test_anyone_may_read_it(db: None) -> None:

@@ -12,9 +12,10 @@ from django.urls import URLPattern
 from pydantic import TypeAdapter
 
 from apps.api.auth import HEADER
+from apps.api.etags import IF_MATCH, IF_NONE_MATCH
 from apps.api.http import IDEMPOTENCY_KEY, FormParser
 from apps.api.openapi import errors
-from apps.api.openapi.operations import SECTIONS, Operation, Who
+from apps.api.openapi.operations import SECTIONS, TAGGED, Operation, Who
 from apps.api.openapi.reading import schemas_read
 from apps.api.views import ApiMixin
 
@@ -36,8 +37,21 @@ _HEADERS: Final = {
         "in": "header",
         "description": "The same request sent again under one key is answered, not repeated.",
         "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
-    }
+    },
+    "IfMatch": {
+        "name": IF_MATCH,
+        "in": "header",
+        "description": "Only if the object still has this `ETag`, else 412.",
+        "schema": {"type": "string"},
+    },
+    "IfNoneMatch": {
+        "name": IF_NONE_MATCH,
+        "in": "header",
+        "description": "Only if the object no longer has this `ETag`, else 304.",
+        "schema": {"type": "string"},
+    },
 }
+_TAG: Final = {"description": "Stands for the object as it is.", "schema": {"type": "string"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,7 @@ def document() -> dict[str, Any]:
                 "ApiKey": {"type": "apiKey", "in": "header", "name": HEADER},
                 "Bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
             },
+            "headers": {"ETag": _TAG},
             "parameters": _HEADERS,
             "responses": {
                 answer.name: {
@@ -223,6 +238,8 @@ def _operation(one: _Described, shapes: _Shapes) -> dict[str, Any]:
         failures.append(409)
     if is_open and "body" in reads:
         failures.append(401)
+    if _condition(route) == "IfMatch":
+        failures.append(412)
     found["responses"] = _answers(one, shapes) | {
         str(status): {"$ref": f"#/components/responses/{errors.ANSWERS[status].name}"}
         for status in sorted(failures)
@@ -247,7 +264,19 @@ def _answers(one: _Described, shapes: _Shapes) -> dict[str, Any]:
         if type_ is not None:
             answer["content"] = {one.operation.media: {"schema": shapes[one.route.name, status]}}
         found[str(status)] = answer
+    if one.route.path in TAGGED and one.route.method != "DELETE":
+        if _condition(one.route) == "IfNoneMatch":
+            found["304"] = {"description": HTTPStatus(304).phrase}
+        for answer in found.values():
+            answer["headers"] = {"ETag": {"$ref": "#/components/headers/ETag"}}
     return found
+
+
+def _condition(route: Route) -> str:
+    """The name of the conditional header that it heeds, empty for none."""
+    if route.path not in TAGGED:
+        return ""
+    return "IfNoneMatch" if route.method == "GET" else "IfMatch"
 
 
 def _parameters(one: _Described, shapes: _Shapes) -> Iterator[dict[str, Any]]:
@@ -261,6 +290,8 @@ def _parameters(one: _Described, shapes: _Shapes) -> Iterator[dict[str, Any]]:
             yield {"name": name, "in": "query", "required": required, "schema": schema}
     if one.route.method != "GET" and one.operation.who is not Who.ANYONE:
         yield {"$ref": "#/components/parameters/IdempotencyKey"}
+    if _condition(one.route):
+        yield {"$ref": f"#/components/parameters/{_condition(one.route)}"}
 
 
 def _description(one: _Described) -> str:

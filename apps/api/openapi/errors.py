@@ -67,6 +67,7 @@ ANSWERS: Final = {
     404: ErrorAnswer("NotFound", "There is no such object.", TextError),
     409: ErrorAnswer("Conflict", "Something else stands against it.", TextError),
     411: ErrorAnswer("LengthRequired", "A body needs a Content-Length.", TextError),
+    412: ErrorAnswer("Outdated", "The object was changed meanwhile.", TextError),
     413: ErrorAnswer("TooLarge", "The body is too large.", TextError),
     415: ErrorAnswer("Unsupported", "Compressed bodies are not accepted.", TextError),
     422: ErrorAnswer(

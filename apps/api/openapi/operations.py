@@ -42,6 +42,14 @@ def _row(summary: str, who: Who, answer: Any, *statuses: int, **more: Any) -> Op
     return Operation(summary, who, dict.fromkeys(statuses or (200,), answer), **more)
 
 
+# Objects that are read and changed with entity tags.
+TAGGED: Final = {
+    "/datasets/{dataset_id}",
+    "/fields/{field_id}",
+    "/questions/{question_id}",
+    "/metadata-properties/{metadata_property_id}",
+    "/vectors-settings/{vector_settings_id}",
+}
 _HERE: Final = {
     "GET /version": _row("Version of the server", Who.ANYONE, o.Version),
     "GET /status": _row("State of the server", Who.ANYONE, o.Status),
