@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Count
@@ -19,6 +20,7 @@ class Progress:
 
     total: int
     completed: int
+    last_answer_at: datetime | None = None
 
     @property
     def pending(self) -> int:
@@ -95,7 +97,11 @@ def overview(*, datasets: Iterable[Dataset], annotator: Membership) -> dict[UUID
         total = counter.records if counter else 0
         counts = answers[dataset.id]
         result[dataset.id] = Overview(
-            dataset=Progress(total, counter.completed if counter else 0),
+            dataset=Progress(
+                total,
+                counter.completed if counter else 0,
+                counter.last_activity_at if counter else None,
+            ),
             mine=MyProgress(
                 total=total,
                 submitted_today=place.submitted_today if place and place.day == today else 0,

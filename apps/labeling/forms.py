@@ -4,10 +4,23 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from django import forms
+from django.core.validators import MinValueValidator
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from apps.users.models import User
+
+
+class QuotaForm(forms.Form):
+    """How many answers are asked for, a day and in all; empty is no quota of one's own."""
+
+    daily_quota = forms.IntegerField(label=_("A day"), required=False, max_value=2_147_483_647)
+    total_quota = forms.IntegerField(label=_("In all"), required=False, max_value=2_147_483_647)
+
+    def __init__(self, *args: Any, least: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.validators.append(MinValueValidator(least))
 
 
 class MemberLoginForm(forms.Form):

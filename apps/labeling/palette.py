@@ -34,7 +34,8 @@ class Place:
 
 
 def find_places(member: Membership, search: str) -> list[Place]:
-    """What has ``search`` in its name, datasets last. Two queries at most."""
+    """What has ``search`` in its name, datasets last. Two queries."""
+    permissions.remember_roles(member)
     wanted = search.casefold()
     pages = [Place(str(text), reverse(name), icon) for name, text, icon in PAGES]
     found = [page for page in pages if wanted in page.text.casefold()]
@@ -51,3 +52,12 @@ def _ways(member: Membership, dataset: Dataset) -> Iterator[Place]:
     if permissions.may(member, Action.ANSWER, dataset.workspace_id):
         url = reverse("labeling:annotate", args=[dataset.id])
         yield Place(gettext("Annotate %(name)s") % {"name": dataset.name}, url, "pencil", detail)
+    ways = (
+        (Action.LIST_RECORDS, "explore", gettext("Explore %(name)s"), "search"),
+        (Action.REVIEW, "review", gettext("Review %(name)s"), "flag"),
+        (Action.VIEW_DATASET, "team", gettext("Progress of %(name)s"), "gauge"),
+    )
+    for action, name, text, icon in ways:
+        if permissions.may(member, action, dataset.workspace_id):
+            url = reverse(f"labeling:{name}", args=[dataset.id])
+            yield Place(text % {"name": dataset.name}, url, icon, detail)

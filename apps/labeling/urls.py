@@ -13,6 +13,7 @@ from apps.labeling.views import (
     preferences,
     review,
     saving,
+    team,
 )
 
 app_name = "labeling"
@@ -39,6 +40,8 @@ urlpatterns = [
     path(f"{RECORD}skip/", saving.skip, name="skip"),
     path(f"{RECORD}lease/", annotate.renew, name="renew"),
     path(f"{RECORD}lease/release/", annotate.release, name="release"),
+    path("datasets/<uuid:dataset_id>/progress/", team.team, name="team"),
+    path("datasets/<uuid:dataset_id>/quotas/", team.set_quotas, name="set_quotas"),
     path("me/", preferences.preferences, name="preferences"),
     path("me/keyboard/", preferences.keyboard, name="keyboard"),
     path("search", palette.palette, name="palette"),

@@ -86,6 +86,17 @@ def remember_role(
     _known_roles(member)[workspace_id] = (role or member.role) if belongs else None
 
 
+def remember_roles(member: Membership) -> None:
+    """Spare ``role_in`` its queries in a list: the member's roles in all their workspaces at once.
+
+    One query, none for an owner.
+    """
+    if member.role == Role.OWNER:
+        return
+    for place in WorkspaceMembership.objects.filter(membership=member):
+        remember_role(member, place.workspace_id, belongs=True, role=place.role)
+
+
 def _known_roles(member: Membership) -> dict[UUID, str | None]:
     roles: dict[UUID, str | None] = member.__dict__.setdefault("_roles", {})
     return roles

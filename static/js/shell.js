@@ -2,6 +2,7 @@
 
 import * as keys from "./keys.js";
 import { all, one } from "./page.js";
+import * as wait from "./wait.js";
 
 const PAUSE = 120; // ms after the last letter
 let timer = 0;
@@ -45,6 +46,7 @@ function walk(event) {
   event.preventDefault();
 }
 
+wait.start();
 keys.register({ "palette.open": () => { openPalette(); } });
 document.addEventListener("click", (event) => {
   if (!event.target.closest?.("[data-opens=palette]") || !one("#palette")) return;

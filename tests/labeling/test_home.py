@@ -1,14 +1,21 @@
 """What a member sees first: their queues and the datasets of their workspaces."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from apps.annotation.distribution import claim
+from apps.annotation.services import save_response
 from apps.datasets.models import Dataset, DatasetStatus
+from apps.jobs.models import Job
 from apps.organizations.models import Membership
-from apps.workspaces.models import Workspace
+from apps.quality.models import ReviewItem
+from apps.records.models import DatasetCounter
+from apps.workspaces.models import Workspace, WorkspaceMembership
 from tests import factories
 
 SignIn = Callable[[Membership], Client]
@@ -75,11 +82,93 @@ def test_the_list_costs_the_same_however_long_it_is(
     for _ in range(2):
         factories.make_dataset(workspace)
     client.get("/")
-    for path in ("/", "/datasets/"):
-        with django_assert_num_queries(10):
+    pages = {"/": 11, "/datasets/": 10}
+    for path, queries in pages.items():
+        with django_assert_num_queries(queries):
             client.get(path)
     for _ in range(8):
         factories.make_dataset(workspace)
-    for path in ("/", "/datasets/"):
-        with django_assert_num_queries(10):
+    for path, queries in pages.items():
+        with django_assert_num_queries(queries):
             client.get(path)
+
+
+def test_a_managers_home_costs_the_same_in_many_workspaces(
+    workspace: Workspace, sign_in: SignIn, django_assert_num_queries: Any
+) -> None:
+    admin = factories.make_member(role="admin", workspace=workspace)
+    client = sign_in(admin)
+    for _ in range(2):
+        factories.make_records(factories.make_dataset(workspace), 2)
+    client.get("/")
+    with django_assert_num_queries(15):
+        client.get("/")
+    for number in range(4):
+        other = factories.make_workspace(f"more-{number}")
+        WorkspaceMembership.objects.create(workspace=other, membership=admin)
+        factories.make_records(factories.make_dataset(other), 2)
+    with django_assert_num_queries(15):
+        client.get("/")
+
+
+def test_a_manager_is_told_what_stands_still_failed_or_waits(
+    workspace: Workspace, sign_in: SignIn
+) -> None:
+    ann, admin = (
+        factories.make_member(role=role, workspace=workspace) for role in ("annotator", "admin")
+    )
+    stalled = factories.make_dataset(workspace, name="stalled")
+    busy = factories.make_dataset(workspace, name="busy", daily_quota=1)
+    factories.make_records(stalled, 2)
+    first, second = factories.make_records(busy, 2)
+    long_ago = timezone.now() - timedelta(days=5)
+    Dataset.objects.filter(pk=stalled.pk).update(last_activity_at=long_ago)
+    DatasetCounter.objects.update(last_activity_at=None)
+    save_response(
+        record=first,
+        annotator=ann,
+        status="submitted",
+        values={"sentiment": {"value": "positive"}},
+    )
+    Job.objects.create(
+        kind="few_shot", workspace=workspace, dataset_id=busy.id, total=9, done=6, failed=3
+    )
+    ReviewItem.objects.create(record=second, dataset=busy)
+    text = sign_in(admin).get("/").content.decode()
+    assert "<b>stalled</b> stands still: 2 records are pending, the last activity was" in text
+    assert "<b>busy</b> stands still" not in text
+    assert "A job in <b>busy</b> left 3 of 9 out (few_shot)." in text
+    assert "1 person has reached today’s quota in <b>busy</b>." in text
+    assert "1 record of <b>busy</b> waits for a review." in text
+    assert "Needs you as manager" not in sign_in(ann).get("/").content.decode()
+
+
+def test_a_reached_quota_is_no_queue_to_continue(workspace: Workspace, sign_in: SignIn) -> None:
+    dataset = factories.make_dataset(workspace, name="reviews", total_quota=1)
+    other = factories.make_dataset(workspace, name="other")
+    factories.make_records(other, 3)
+    first, _ = factories.make_records(dataset, 2)
+    ann = factories.make_member(workspace=workspace)
+    values = {"sentiment": {"value": "positive"}}
+    save_response(record=first, annotator=ann, status="submitted", values=values)
+    client = sign_in(ann)
+    text = client.get("/").content.decode()
+    assert "your share is done" in text
+    assert "1 of 1 in all" in text
+    page = client.get(reverse("labeling:annotate", args=[dataset.id])).content.decode()
+    assert "Your share is done" in page
+    assert "Go on with other, 3 pending" in page
+
+
+def test_a_queue_held_by_others_says_so_and_looks_again(
+    workspace: Workspace, sign_in: SignIn
+) -> None:
+    dataset = factories.make_dataset(workspace)
+    factories.make_records(dataset, 1)
+    claim(dataset=dataset, annotator=factories.make_member(workspace=workspace))
+    reviewer = sign_in(factories.make_member(role="reviewer", workspace=workspace))
+    path = reverse("labeling:annotate", args=[dataset.id])
+    page = reviewer.get(path).content.decode()
+    assert "with a colleague now" in page
+    assert f'data-waits="{path}"' in page
+    assert "Look again" in page

@@ -1,7 +1,7 @@
 """What templates need beyond Django: icons, markdown, initials."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +10,11 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.timesince import timesince
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 
-from apps.labeling import shortcuts
+from apps.annotation.quotas import median_seconds
+from apps.datasets.models import Dataset
+from apps.labeling import shortcuts, work
 from apps.labeling.markup import render_markdown
 
 register = template.Library()
@@ -55,9 +56,18 @@ def hue(id: UUID) -> int:
 @register.filter
 def ago(time: datetime) -> str:
     """How long ago, in its largest unit."""
-    if timezone.now() - time < timedelta(minutes=1):
+    minutes = int((timezone.now() - time).total_seconds() // 60)
+    if minutes < 1:
         return gettext("just now")
-    return gettext("%(time)s ago") % {"time": timesince(time, depth=1)}
+    if minutes < 60:
+        return ngettext("%(n)d minute ago", "%(n)d minutes ago", minutes) % {"n": minutes}
+    if minutes < 24 * 60:
+        hours = minutes // 60
+        return ngettext("%(n)d hour ago", "%(n)d hours ago", hours) % {"n": hours}
+    days = minutes // (24 * 60)
+    if days < 60:
+        return ngettext("%(n)d day ago", "%(n)d days ago", days) % {"n": days}
+    return ngettext("%(n)d month ago", "%(n)d months ago", days // 30) % {"n": days // 30}
 
 
 @register.filter
@@ -105,6 +115,24 @@ def color_scheme(context: dict[str, Any]) -> str:
     """What the browser paints before the stylesheet is there."""
     user = _signed_in(context)
     return "light dark" if user is None or user.theme == "system" else user.theme
+
+
+@register.simple_tag
+def next_step(page: Any) -> work.NextStep:
+    """What else there is to do when an annotate page has no record."""
+    return work.find_next_step(page.dataset, page.member)
+
+
+@register.simple_tag
+def review_link(dataset: Dataset) -> str:
+    """Where the dataset is reviewed."""
+    return work.review_url(dataset.id)
+
+
+@register.simple_tag
+def pace(page: Any) -> int | None:
+    """The member's median seconds a record in the dataset of an annotate page."""
+    return median_seconds(dataset=page.dataset, annotator=page.member)
 
 
 def _signed_in(context: dict[str, Any]) -> Any:

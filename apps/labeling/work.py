@@ -1,0 +1,183 @@
+"""A member's work across datasets: their queues, what comes next, and what needs a manager."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from uuid import UUID
+
+from django.db.models import Count, Q
+from django.urls import reverse
+from django.utils import timezone
+
+from apps.annotation import progress, quotas
+from apps.datasets.models import Dataset, DatasetStatus
+from apps.jobs.models import Job, JobState
+from apps.organizations.models import Membership
+from apps.quality.models import ReviewItem
+from apps.workspaces import permissions
+from apps.workspaces.permissions import Action
+
+STALLED = timedelta(days=3)  # without an answer
+RECENT = timedelta(days=7)  # of failed jobs
+SHOWN = 4  # of each thing that needs a manager
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """A dataset in a list, with its progress and the member's."""
+
+    dataset: Dataset
+    overview: progress.Overview
+
+    @property
+    def last_activity_at(self) -> datetime:
+        """The last answer or change of the dataset."""
+        changed = self.dataset.last_activity_at
+        return max(self.overview.dataset.last_answer_at or changed, changed)
+
+    @property
+    def is_done(self) -> bool:
+        return self.overview.dataset.total > 0 and self.overview.dataset.pending == 0
+
+    @property
+    def has_work(self) -> bool:
+        """Something is left for the member; completed records need nobody."""
+        mine = self.overview.mine
+        return not self.is_done and mine.pending > 0 and not mine.quota_reached
+
+    @property
+    def is_begun(self) -> bool:
+        return self.overview.mine.pending < self.overview.mine.total
+
+    @property
+    def to_go(self) -> int:
+        """Records that the member may still be asked for today."""
+        mine = self.overview.mine
+        left = mine.pending if self.has_work else 0
+        if mine.daily_quota is not None:
+            left = min(left, mine.daily_quota - mine.submitted_today)
+        if mine.total_quota is not None:
+            left = min(left, mine.total_quota - mine.submitted)
+        return max(left, 0)
+
+    @property
+    def goal(self) -> tuple[int, int]:
+        """Done and wanted: of today's quota, the total one, or of all the records."""
+        mine = self.overview.mine
+        if mine.daily_quota:
+            return mine.submitted_today, mine.daily_quota
+        if mine.total_quota:
+            return mine.submitted, mine.total_quota
+        return mine.total - mine.pending, max(mine.total, 1)
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Completed records, and the member's submitted answers and drafts beyond, in percent."""
+        total = max(self.overview.dataset.total, 1)
+        completed = 100 * self.overview.dataset.completed / total
+        mine = self.overview.mine
+        submitted = min(100 * mine.submitted / total, 100) - completed
+        drafts = min(100 * mine.draft / total, 100 - completed - max(submitted, 0))
+        return round(completed, 1), round(max(submitted, 0), 1), round(drafts, 1)
+
+    @property
+    def draft_start(self) -> float:
+        return self.shares[0] + self.shares[1]
+
+
+def find_rows(member: Membership, search: str = "") -> list[DatasetRow]:
+    """One query for the datasets, three for the progress of all of them."""
+    visible = Dataset.objects.visible_to(member).select_related("workspace")
+    found = list(visible.filter(name__icontains=search).order_by("-last_activity_at", "id"))
+    overviews = progress.overview(datasets=found, annotator=member) if found else {}
+    return [DatasetRow(dataset, overviews[dataset.id]) for dataset in found]
+
+
+def find_queues(member: Membership) -> list[DatasetRow]:
+    """The queues that are open: with work first, begun ones before others, then by activity."""
+    rows = [row for row in find_rows(member) if row.dataset.status == DatasetStatus.READY]
+    return sorted(rows, key=lambda row: (not row.has_work, not row.is_begun))
+
+
+def minutes_to_go(row: DatasetRow | None, member: Membership) -> int | None:
+    """How long today's records of a queue take at the member's pace; None if not known."""
+    if row is None or not row.to_go:
+        return None
+    seconds = quotas.median_seconds(dataset=row.dataset, annotator=member)
+    return ceil(row.to_go * seconds / 60) if seconds is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """Where to go when a queue is finished: another one, or records to review here."""
+
+    queue: DatasetRow | None
+    reviews: int
+    review_url: str
+
+
+def find_next_step(dataset: Dataset, member: Membership) -> NextStep:
+    """What else there is to do for the member. Five queries."""
+    others = (row for row in find_queues(member) if row.dataset.id != dataset.id)
+    waiting = 0
+    if permissions.may(member, Action.REVIEW, dataset.workspace_id):
+        waiting = ReviewItem.objects.filter(dataset=dataset).count()
+    other = next((row for row in others if row.has_work), None)
+    return NextStep(other, waiting, review_url(dataset.id) if waiting else "")
+
+
+def review_url(dataset_id: UUID) -> str:
+    """Where the dataset is reviewed."""
+    return reverse("labeling:review", args=[dataset_id])
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """What needs a manager: the same few queries however many datasets there are."""
+
+    stalled: Sequence[DatasetRow]
+    failed_jobs: Sequence[tuple[Job, Dataset]]
+    reached: Sequence[tuple[Dataset, int]]
+    reviews: Sequence[tuple[Dataset, int]]
+
+    def __bool__(self) -> bool:
+        return bool(self.stalled or self.failed_jobs or self.reached or self.reviews)
+
+
+def find_attention(member: Membership, rows: Sequence[DatasetRow]) -> Attention | None:
+    """For who manages one of the datasets; None for others. Four queries."""
+    permissions.remember_roles(member)
+    managed = _where(member, Action.MANAGE_DATASET, rows)
+    if not managed:
+        return None
+    datasets = {row.dataset.id: row.dataset for row in managed}
+    reached = quotas.quotas_reached(datasets=list(datasets.values()))
+    reviews = _count_reviews(list(datasets))
+    return Attention(
+        stalled=[row for row in managed if _is_stalled(row)][:SHOWN],
+        failed_jobs=_failed_jobs(datasets),
+        reached=[(datasets[id], n) for id, n in reached.items()][:SHOWN],
+        reviews=[(datasets[id], n) for id, n in reviews.items()][:SHOWN],
+    )
+
+
+def _where(member: Membership, action: Action, rows: Sequence[DatasetRow]) -> list[DatasetRow]:
+    return [row for row in rows if permissions.may(member, action, row.dataset.workspace_id)]
+
+
+def _is_stalled(row: DatasetRow) -> bool:
+    """Records wait, and nobody has answered or changed anything for days."""
+    idle = timezone.now() - row.last_activity_at
+    return row.overview.dataset.pending > 0 and idle > STALLED
+
+
+def _failed_jobs(datasets: dict[UUID, Dataset]) -> list[tuple[Job, Dataset]]:
+    recent = Job.objects.filter(dataset_id__in=datasets, inserted_at__gt=timezone.now() - RECENT)
+    failed = recent.filter(Q(state=JobState.FAILED) | Q(failed__gt=0)).newest_first()[:SHOWN]
+    return [(job, datasets[job.dataset_id]) for job in failed if job.dataset_id]
+
+
+def _count_reviews(dataset_ids: list[UUID]) -> dict[UUID, int]:
+    items = ReviewItem.objects.filter(dataset__in=dataset_ids).order_by()
+    return dict(items.values_list("dataset_id").annotate(n=Count("record_id")))
