@@ -24,7 +24,15 @@ from apps.datasets.schema import DatasetSchema, QuestionRule
 from apps.quality.agreement import LEAST, agreement, alpha, disagrees
 from apps.quality.consensus import consensus
 from apps.quality.dawid_skene import Votes, estimate
-from apps.quality.models import Adjudication, DatasetReview, Feedback, FeedbackKind, Flag
+from apps.quality.models import (
+    Adjudication,
+    DatasetReview,
+    Feedback,
+    FeedbackKind,
+    Flag,
+    ReviewCause,
+    ReviewItem,
+)
 from apps.quality.models import ReviewReason as Reason
 from apps.records.models import Record, RecordQuerySet, RecordStatus, Suggestion, SuggestionType
 
@@ -265,6 +273,13 @@ def replace_causes(
     take_turns(dataset_id)
     raw_cursor().execute(_REPLACE, facts)
     raw_cursor().execute(_DROP, {"o": facts["o"], "d": dataset_id, "scope": facts["scope"]})
+
+
+def leave_queue(record_ids: Iterable[UUID]) -> None:
+    """Take records out of the queue, with all their causes."""
+    ids = list(record_ids)
+    ReviewCause.objects.filter(record__in=ids).delete()
+    ReviewItem.objects.filter(record__in=ids).delete()
 
 
 def take_turns(dataset_id: UUID) -> None:

@@ -19,7 +19,7 @@ from apps.datasets.schema import DatasetSchema, load_schema
 from apps.datasets.values import clean_value
 from apps.events.log import Happening, emit, emit_all
 from apps.organizations.models import Membership
-from apps.quality.causes import take_turns
+from apps.quality.causes import leave_queue, take_turns
 from apps.quality.models import (
     Adjudication,
     Feedback,
@@ -98,7 +98,7 @@ def decide(
     )
     _tell(record, reviewer, ruling, responses)
     Flag.objects.filter(record=record).delete()
-    ReviewItem.objects.filter(record=record).delete()
+    leave_queue([record.id])
     emit_all([_happening("adjudication.updated" if before else "adjudication.created", decided)])
     return decided
 
@@ -228,7 +228,7 @@ def send_back(
         before=now.values,
         note=note.strip(),
     )
-    ReviewItem.objects.filter(record=now.record).delete()
+    leave_queue([now.record_id])
     emit(
         "response.returned",
         dataset_id=now.dataset_id,
@@ -290,5 +290,5 @@ def import_adjudications(
     record_ids = [row.record_id for row in decisions]
     Adjudication.objects.filter(record__in=record_ids).delete()
     Adjudication.objects.bulk_create(decisions)
-    ReviewItem.objects.filter(record__in=record_ids).delete()
+    leave_queue(record_ids)
     emit_all([_happening("adjudication.created", row) for row in decisions])

@@ -137,7 +137,7 @@ class ReviewCause(TenantModel):
     ``score`` is the agreement, or the posterior, that was found too low.
     """
 
-    record = TenantLink(ReviewItem, related_name="causes")
+    record = TenantLink(Record, related_name="+")
     dataset = TenantLink(Dataset, related_name="+")
     question = TenantLink(Question, null=True, related_name="+")
     reason = models.CharField(max_length=12, choices=ReviewReason)
@@ -299,7 +299,7 @@ class GuidelineGap(TenantModel):
     question = TenantLink(Question, null=True, database_delete="SET NULL", related_name="+")
     author = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
     text = models.TextField()
-    resolution = models.TextField(blank=True)
+    resolution = models.TextField(blank=True, default="")
     resolved_at = models.DateTimeField(null=True)
     resolved_by = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
 

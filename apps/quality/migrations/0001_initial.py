@@ -96,7 +96,7 @@ class Migration(migrations.Migration):
                 ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('text', models.TextField()),
-                ('resolution', models.TextField(blank=True)),
+                ('resolution', models.TextField(blank=True, default='')),
                 ('resolved_at', models.DateTimeField(null=True)),
                 ('author', apps.core.fields.TenantLink(database_delete='SET NULL', null=True, related_name='+', to='organizations.membership')),
                 ('dataset', apps.core.fields.TenantLink(related_name='guideline_gaps', to='datasets.dataset')),
@@ -149,7 +149,7 @@ class Migration(migrations.Migration):
                 ('dataset', apps.core.fields.TenantLink(related_name='+', to='datasets.dataset')),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
                 ('question', apps.core.fields.TenantLink(null=True, related_name='+', to='datasets.question')),
-                ('record', apps.core.fields.TenantLink(related_name='causes', to='quality.reviewitem')),
+                ('record', apps.core.fields.TenantLink(related_name='+', to='records.record')),
             ],
             options={
                 'db_table': 'review_cause',

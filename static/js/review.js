@@ -1,0 +1,92 @@
+// The review page by keyboard. Without this module the page is a plain form, and works.
+
+import * as keys from "./keys.js";
+import { all, one } from "./page.js";
+
+const questions = () => all("#decision .q");
+const current = () => one("#decision .q.now");
+
+/** Mark a question as the one that the keys are for, and bring it into view. */
+function go(question, { focus = true } = {}) {
+  if (!question) return;
+  for (const other of questions()) other.classList.toggle("now", other === question);
+  for (const link of all("#decision .qnav a")) {
+    if (link.hash === `#${question.id}`) link.setAttribute("aria-current", "true");
+    else link.removeAttribute("aria-current");
+  }
+  if (focus) question.focus({ preventScroll: true });
+  question.scrollIntoView({ block: "nearest" });
+}
+
+function step(by) {
+  const list = questions();
+  go(list[Math.min(Math.max(list.indexOf(current()) + by, 0), list.length - 1)]);
+}
+
+function choose(input) {
+  if (!input) return false;
+  input.checked = true;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+  return true;
+}
+
+/** The choice and on to the next question that is not decided yet. */
+function settle(input) {
+  if (!choose(input)) return false;
+  const list = questions();
+  const later = list.slice(list.indexOf(current()) + 1);
+  const open = later.find((question) => !one("input[name^='d.']:checked", question));
+  if (open) go(open);
+  return true;
+}
+
+const choices = () => all("input[name^='d.']", current());
+
+function edit() {
+  if (!choose(choices().find((input) => input.value === "edit"))) return false;
+  one(".edit :is(textarea, input, select)", current())?.focus();
+  return true;
+}
+
+function sendBack() {
+  const note = one("#note");
+  if (!note.value.trim()) return note.focus();
+  return one("#decision [value=return]")?.click();
+}
+
+function openGap() {
+  const gap = one("#gap");
+  gap.open = !gap.open;
+  if (gap.open) one("textarea", gap).focus();
+}
+
+function acceptMajority() {
+  const agreed = all("input[data-agreed]", current());
+  return agreed.length ? settle(agreed[0]) : false;
+}
+
+keys.register({
+  "review.majority": acceptMajority,
+  "review.choice": (event, digit) => settle(choices()[Number(digit) - 1]),
+  "review.edit": edit,
+  "review.ambiguous": () => settle(choices().find((input) => input.value === "ambiguous")),
+  "review.why": () => one("#note").focus(),
+  "review.comment": () => one("#comment").focus(),
+  "review.return": sendBack,
+  "review.gap": openGap,
+  "review.accept": () => one("#decision [value=accept]").click(),
+  "review.accept-anywhere": () => one("#decision [value=accept]").click(),
+  "review.leave": (event) => (keys.isText(event.target) ? current().focus() : false),
+  "review.next-question": () => step(1),
+  "review.previous-question": () => step(-1),
+  "review.move": (event) => {
+    if (event.target.matches?.(".pane, .qs, input") || keys.isControl(event.target)) return false;
+    return step(event.key === "ArrowUp" ? -1 : 1);
+  },
+  "review.next": () => one("[data-go=next]")?.click(),
+});
+
+one("#decision").addEventListener("focusin", (event) => go(event.target.closest(".q"), { focus: false }));
+const first = one("#decision .q.bad") ?? questions().find((question) => !one("input[name^='d.']:checked", question));
+go(first ?? questions()[0], { focus: false });
+(one("#errors") ?? one("h1")).focus({ preventScroll: true });
