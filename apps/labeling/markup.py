@@ -7,7 +7,9 @@ from itertools import pairwise
 from typing import Any
 
 import nh3
+from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import slugify
 from markdown_it import MarkdownIt
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable(
@@ -35,6 +37,28 @@ def render_markdown(text: str) -> SafeString:
         link_rel="noopener noreferrer nofollow",
     )
     return mark_safe(html)  # noqa: S308  (nh3 has just cleaned it)
+
+
+@lru_cache(maxsize=128)
+def render_guidelines(text: str) -> SafeString:
+    """Markdown whose headings can be gone to: ``guide-<slug of the heading>``."""
+    tokens = _MARKDOWN.parse(text)
+    for place, token in enumerate(tokens):
+        if token.type == "heading_open":
+            token.attrSet("id", f"guide-{slugify(tokens[place + 1].content, allow_unicode=True)}")
+    html = nh3.clean(
+        _MARKDOWN.renderer.render(tokens, _MARKDOWN.options, {}),
+        tags=_TAGS,
+        attributes=_ATTRIBUTES | {f"h{level}": {"id"} for level in range(1, 7)},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="noopener noreferrer nofollow",
+    )
+    return mark_safe(html)  # noqa: S308  (nh3 has just cleaned it)
+
+
+def exact(text: str) -> SafeString:
+    """The text escaped so that a browser keeps every character: CR would be read as LF."""
+    return mark_safe(escape(text).replace("\r", "&#13;"))  # noqa: S308  (escaped)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext, ngettext
 from apps.annotation.quotas import median_seconds
 from apps.datasets.models import Dataset
 from apps.labeling import shortcuts, work
+from apps.labeling import markup
 from apps.labeling.markup import render_markdown
 
 register = template.Library()
@@ -38,6 +39,12 @@ def symbol(name: str, classes: str = "") -> SafeString:
 def markdown(text: str) -> SafeString:
     """Markdown as clean HTML."""
     return render_markdown(text)
+
+
+@register.filter
+def exact(text: str) -> SafeString:
+    """Escaped, with every character kept, so that offsets in the page are those of the text."""
+    return markup.exact(text)
 
 
 @register.filter
