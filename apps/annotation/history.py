@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from apps.annotation import slots
 from apps.annotation.distribution import lease_time
+from apps.annotation.models import ResponseVersion
 from apps.annotation.services import recount
 from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
@@ -278,3 +279,13 @@ def _act(statement: str, dataset: Dataset, annotator: Membership) -> Act | None:
     facts = {"o": current(), "d": dataset.id, "u": annotator.id, "since": timezone.now() - KEPT}
     row = raw_cursor().execute(statement, facts).fetchone()
     return Act(*row) if row else None
+
+
+def undone_values(
+    *, annotator: Membership, record_id: UUID, request_key: UUID
+) -> dict[str, Any] | None:
+    """What an undone act had answered to a record, to begin again with. One query."""
+    version = ResponseVersion.objects.filter(
+        record=record_id, user=annotator, replaced_by=request_key, undone_at__isnull=False
+    ).first()
+    return version.values if version and version.status else None

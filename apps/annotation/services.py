@@ -29,11 +29,17 @@ from apps.webhooks.services import announce, describe
 
 @dataclass(frozen=True, slots=True)
 class SavedResponse:
-    """A stored answer; ``completed`` is True for the one answer that completed the record."""
+    """A stored answer; ``completed`` is True for the one answer that completed the record.
+
+    ``extra`` is one that the record, complete already, did not need. ``replaced_at`` is the time
+    of the answer that it replaced.
+    """
 
     response: Response
     created: bool
     completed: bool
+    extra: bool = False
+    replaced_at: datetime | None = None
 
 
 def save_response(
@@ -65,12 +71,18 @@ def save_response(
         stored = _store(response, must_be_new=must_be_new)
         if stored is None:
             return _as_before(response)
-        response.id, response.inserted_at, is_new = stored
+        response.id, response.inserted_at, is_new, replaced_at, was_complete = stored
         changes = slots.recount([record.id])
         kind = "response.created" if is_new else "response.updated"
         emit_all([_happening(kind, response), *_completions(changes)])
     completed = any(change.status == RecordStatus.COMPLETED for change in changes)
-    return SavedResponse(response=response, created=is_new, completed=completed)
+    return SavedResponse(
+        response=response,
+        created=is_new,
+        completed=completed,
+        extra=is_new and was_complete,
+        replaced_at=replaced_at,
+    )
 
 
 def _as_before(response: Response) -> SavedResponse:
@@ -129,7 +141,8 @@ WITH stored AS (
     DELETE FROM lease l USING stored
     WHERE l.organization_id = %(o)s AND l.record_id = %(record)s AND l.user_id = %(user)s
 ), noted AS ({_NOTE.format(answered="stored")})
-SELECT id, inserted_at, is_new FROM stored
+SELECT id, inserted_at, is_new, old_updated_at, (SELECT r.status = 'completed' FROM record r
+    WHERE r.organization_id = %(o)s AND r.id = %(record)s) FROM stored
 """
 
 
@@ -154,8 +167,10 @@ def _response(
     )
 
 
-def _store(response: Response, *, must_be_new: bool) -> tuple[UUID, datetime, bool] | None:
-    """Id, time of insertion and whether it is new; None when an earlier answer stays."""
+def _store(response: Response, *, must_be_new: bool) -> tuple[Any, ...] | None:
+    """Id, time of insertion, whether it is new, the time of the answer replaced, whether the record
+    was complete; None when an earlier answer stays.
+    """
     facts = {
         "o": current(),
         "id": response.id,

@@ -51,6 +51,8 @@ def for_members(
             return redirect(f"{reverse('labeling:organizations')}?{_next(request)}")
         with enter(organization_id):
             member = _find_member(request.user)
+            if member is not None and not _is_meant(request, member):
+                return HttpResponse(status=401)
             if member is not None:
                 request.member = member
                 return _translate(request, view, *args, **kwargs)
@@ -87,6 +89,11 @@ def is_fragment(request: LabelingRequest) -> bool:
     return bool(request.htmx) and not request.htmx.boosted
 
 
+def wants_receipt(request: LabelingRequest) -> bool:
+    """Whether a script that has gone on already only asks what became of an answer."""
+    return request.headers.get("X-Receipt") == "1"
+
+
 def _is_signed_in(request: HttpRequest) -> bool:
     return request.user.is_authenticated
 
@@ -112,6 +119,11 @@ def _translate(
 def _find_member(user: User) -> Membership | None:
     members = Membership.objects.active().select_related("organization")
     return members.filter(user_id=user.id).first()
+
+
+def _is_meant(request: HttpRequest, member: Membership) -> bool:
+    """False when the page belongs to somebody who was signed in before."""
+    return request.headers.get("X-Member") in {None, "", str(member.id)}
 
 
 def _ask_for_login(request: LabelingRequest) -> HttpResponse:

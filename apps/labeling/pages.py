@@ -1,20 +1,20 @@
 """What the annotate page shows, gathered from the domain: one object a page."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
 from django.urls import reverse
 
-from apps.annotation import distribution, progress
+from apps.annotation import distribution, history, progress
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
 from apps.labeling import queue
 from apps.labeling.fields import FieldCard, show_fields, show_metadata
-from apps.labeling.markup import render_markdown
+from apps.labeling.markup import render_guidelines
 from apps.labeling.questions import QuestionCard, show_questions
 from apps.organizations.models import Membership, Role
 from apps.records.models import Suggestion
@@ -25,7 +25,9 @@ class AnnotatePage:
     """The record on the table, its questions, and how far the member and the dataset are.
 
     ``status`` is the queue shown. ``values`` and ``errors`` are those of an answer that could not
-    be saved; without them the stored answer is shown.
+    be saved; without them the stored answer is shown. ``told`` are the codes of what the person is
+    to be told (templates/labeling/_told.html); ``overview`` may be given where several pages of
+    one dataset are shown.
     """
 
     dataset: Dataset
@@ -34,8 +36,11 @@ class AnnotatePage:
     turn: queue.Turn | None = None
     values: Mapping[str, Any] | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
+    told: Sequence[str] = ()
     schema: DatasetSchema = field(init=False)
     request_key: UUID = field(init=False, default_factory=uuid4)
+
+    told_codes: ClassVar = ("extra", "replaced", "changed", "undone", "redone", "nothing")
 
     def __post_init__(self) -> None:
         self.schema = load_schema(self.dataset)
@@ -56,7 +61,8 @@ class AnnotatePage:
     def fields(self) -> list[FieldCard]:
         if self.turn is None:
             return []
-        return show_fields(self.schema, self.turn.record.fields, self.questions)
+        record = self.turn.record
+        return show_fields(self.schema, record.fields, self.questions, record_id=record.id)
 
     @cached_property
     def metadata(self) -> list[tuple[str, str]]:
@@ -70,6 +76,14 @@ class AnnotatePage:
         return progress.overview(datasets=[self.dataset], annotator=self.member)[self.dataset.id]
 
     @cached_property
+    def last_act(self) -> history.Act | None:
+        return history.last_act(dataset=self.dataset, annotator=self.member)
+
+    @cached_property
+    def last_undone(self) -> history.Act | None:
+        return history.last_undone(dataset=self.dataset, annotator=self.member)
+
+    @cached_property
     def queue_state(self) -> distribution.QueueState:
         """Asked for only when there is nothing to show."""
         return distribution.queue_state(dataset=self.dataset, annotator=self.member)
@@ -80,6 +94,12 @@ class AnnotatePage:
         if self.turn is None or self.turn.response is None or self.status == queue.PENDING:
             return None
         return queue.find_place(self.dataset, self.member, self.status, self.turn.record.id)
+
+    @property
+    def seen(self) -> str:
+        """The stored answer that the form was made of; nothing for none."""
+        response = self.turn.response if self.turn else None
+        return response.updated_at.isoformat() if response else ""
 
     @property
     def wrong(self) -> list[QuestionCard]:
@@ -96,7 +116,7 @@ class AnnotatePage:
 
     @property
     def guidelines(self) -> str:
-        return render_markdown(self.dataset.guidelines) if self.dataset.guidelines else ""
+        return render_guidelines(self.dataset.guidelines) if self.dataset.guidelines else ""
 
     @property
     def url(self) -> str:
@@ -106,13 +126,17 @@ class AnnotatePage:
 
 
 def annotate_url(
-    dataset_id: UUID, status: str = queue.PENDING, record_id: UUID | None = None
+    dataset_id: UUID,
+    status: str = queue.PENDING,
+    record_id: UUID | None = None,
+    **more: str,
 ) -> str:
-    """Where a queue, or one record in it, is answered."""
+    """Where a queue, or one record in it, is answered; ``more`` goes into the address too."""
     query: dict[str, str] = {}
     if status != queue.PENDING:
         query["status"] = status
     if record_id is not None:
         query["record"] = str(record_id)
+    query |= {name: text for name, text in more.items() if text}
     path = reverse("labeling:annotate", args=[dataset_id])
     return f"{path}?{urlencode(query)}" if query else path

@@ -1,7 +1,9 @@
 """Which record lies on the annotator's table, and which come before and after it."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from django.utils import timezone
@@ -17,6 +19,7 @@ from apps.workspaces.permissions import Action
 
 PENDING = "pending"
 QUEUES = (PENDING, *ResponseStatus.values)
+AHEAD: Final = 2  # records that a page has ready before they are asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,16 @@ def next_pending(dataset: Dataset, member: Membership) -> Turn | None:
     for lease in distribution.claim(dataset=dataset, annotator=member):
         return Turn(lease.record, expires_at=lease.expires_at)
     return None
+
+
+def claim_ahead(
+    dataset: Dataset, member: Membership, at_hand: Collection[UUID]
+) -> tuple[list[Turn], list[Turn]]:
+    """The next records, and those of ``at_hand`` that are held still, whose holds are renewed."""
+    leases = distribution.claim(dataset=dataset, annotator=member, limit=len(at_hand) + AHEAD)
+    turns = [Turn(lease.record, expires_at=lease.expires_at) for lease in leases]
+    coming = [turn for turn in turns if turn.record.id not in at_hand]
+    return coming[:AHEAD], [turn for turn in turns if turn.record.id in at_hand]
 
 
 def skip(dataset: Dataset, member: Membership, record_id: UUID) -> None:

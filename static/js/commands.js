@@ -67,5 +67,6 @@ function first(event) {
 
 export function start() {
   for (const [command, run] of Object.entries(COMMANDS)) keys.register({ [command]: open(run) });
+  keys.register({ "answer.undo": () => press("#undo button"), "answer.redo": () => press("#redo button") });
   keys.intercept(first);
 }

@@ -1,35 +1,44 @@
-// The hold on a record: renewed while the page is open, given back when it closes.
+// The hold on records: renewed while the page is open, given back when it closes.
 
+import * as ahead from "./ahead.js";
 import { answerForm, one, post } from "./page.js";
 
 const EVERY = 120_000; // ms; a hold lasts several times as long
 
-async function renew() {
-  const form = answerForm();
-  if (!form?.dataset.renew || document.hidden) return;
+/** The forms of all records that the page holds: on the screen, and fetched ahead. */
+const held = () => [answerForm(), ...ahead.forms()].filter((form) => form?.dataset.renew);
+
+async function renew(form) {
   try {
     const answer = await post(form.dataset.renew);
     if (answer.ok) form.dataset.until = await answer.text();
-    else if (answer.status === 410 && form === answerForm()) showLost();
+    else if (answer.status === 410) lose(form);
   } catch { /* no connection: the next time will do */ }
 }
 
-function showLost() {
+/** A record on the screen may be answered all the same; one that waits is for others now. */
+function lose(form) {
+  if (form !== answerForm()) return ahead.drop(form.closest(".frame").dataset.record);
   one("[data-hold]").hidden = true;
   one("[data-hold-lost]").hidden = false;
 }
 
+function renewAll() {
+  if (!document.hidden) held().forEach(renew);
+}
+
 /** The page names the hold it had: a reload has taken a newer one by now, which must stay. */
 function giveBack() {
-  const form = answerForm();
-  if (!form?.dataset.release) return;
-  const until = new URLSearchParams({ until: form.dataset.until });
-  post(form.dataset.release, until, { keepalive: true }).catch(() => {});
+  if (!one("#work")) return;
+  for (const form of held()) {
+    const until = new URLSearchParams({ until: form.dataset.until });
+    post(form.dataset.release, until, { keepalive: true }).catch(() => {});
+  }
 }
 
 export function start() {
-  setInterval(renew, EVERY);
-  document.addEventListener("visibilitychange", renew);
+  setInterval(renewAll, EVERY);
+  document.addEventListener("visibilitychange", renewAll);
   addEventListener("pagehide", giveBack);
-  addEventListener("pageshow", (event) => { if (event.persisted) renew(); });
+  addEventListener("pageshow", (event) => { if (event.persisted) renewAll(); });
 }

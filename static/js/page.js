@@ -11,9 +11,10 @@ export function say(text) {
   setTimeout(() => { box.textContent = text; }, 50);
 }
 
-/** Show "saved", "unsaved", "saving" or "failed" in the top bar. */
-export function showState(state) {
+/** Show "saved", "unsaved", "saving", "queued" or "failed" in the top bar, and how many answers. */
+export function showState(state, count = 0) {
   one("#save-state").dataset.now = state;
+  for (const place of all("#save-state [data-count]")) place.textContent = count || "";
 }
 
 export function cookie(name) {
@@ -21,12 +22,15 @@ export function cookie(name) {
   return pair ? decodeURIComponent(pair.slice(name.length + 1)) : "";
 }
 
-/** A POST as this page makes it: the token comes from the cookie, which outlives a new sign-in. */
-export function post(url, body, options = {}) {
+/**
+ * A POST as this page makes it: the token comes from the cookie, which outlives a new sign-in, and
+ * the member is named, so that nobody who signs in meanwhile answers for them.
+ */
+export function post(url, body, options = {}, headers = {}) {
   return fetch(url, {
     method: "POST",
     body,
-    headers: { "X-CSRFToken": cookie("csrftoken"), "HX-Request": "true" },
+    headers: { "X-CSRFToken": cookie("csrftoken"), "HX-Request": "true", "X-Member": document.body.dataset.member ?? "", ...headers },
     credentials: "same-origin",
     ...options,
   });

@@ -1,22 +1,27 @@
-// Sending an answer and showing the next record. A failed save loses nothing: the form stays as it
-// is, says so, and tries again; the server knows an answer that arrives twice.
+// The form on the screen: whether it is saved, and how it is sent. In the pending queue the next
+// record is shown at once (loop.js); elsewhere, and when something is wrong with the answer, the
+// page waits for the server. A failed save loses nothing: the form stays as it is and says so.
 
-import { answerForm, one, post, say, showState } from "./page.js";
+import * as loop from "./loop.js";
+import * as stage from "./stage.js";
+import { isReady } from "./ready.js";
+import { answerForm, one, post, showState } from "./page.js";
 
 const FIRST_PAUSE = 2_000;
 const LONGEST_PAUSE = 30_000;
+const DOUBLE_CLICK = 400; // ms
 
 let stored = ""; // the answer as the server has it
+let shownAt = 0;
 let sending = false;
 let retry = 0;
 let pause = FIRST_PAUSE;
 let again = null; // sends the last answer again
 let tried = ""; // the answer that could not be saved
-let onSwap = () => {};
 
 function content(form) {
   const data = new FormData(form);
-  for (const name of ["csrfmiddlewaretoken", "request_key", "status"]) data.delete(name);
+  for (const name of ["csrfmiddlewaretoken", "request_key", "status", "seen"]) data.delete(name);
   return new URLSearchParams(data).toString();
 }
 
@@ -26,17 +31,27 @@ export function isDirty() {
 }
 
 /** The new form is what the server has, unless it came back with errors. */
-export function start({ onNewRecord }) {
-  onSwap = onNewRecord;
+export function start() {
   const form = answerForm();
   stop();
-  if (!form) return showState("saved");
-  const refused = !one("#errors").hidden;
-  stored = refused ? "" : content(form);
-  showState(refused ? "unsaved" : "saved");
+  const refused = form && !one("#errors").hidden;
+  stored = refused || !form ? "" : content(form);
+  refresh();
+  if (!form) return;
+  shownAt = performance.now();
+  form.addEventListener("click", onClick);
   form.addEventListener("submit", onSubmit);
   form.addEventListener("input", onEdit);
   form.addEventListener("change", onEdit);
+}
+
+/** What the top bar says: of answers on their way first, then of the form on the screen. */
+export function refresh() {
+  if (sending) return;
+  const count = loop.unsaved();
+  if (count) showState(loop.trouble() ? "failed" : "queued", count);
+  else if (tried) showState("failed");
+  else showState(isDirty() ? "unsaved" : "saved");
 }
 
 function stop() {
@@ -51,18 +66,29 @@ function onEdit(event) {
   if (sending || content(answerForm()) === tried) return;
   tried = "";
   clearTimeout(retry); // half of an edit must not be sent
-  showState(isDirty() ? "unsaved" : "saved");
+  refresh();
+}
+
+/** The second click of a double click is not meant for the record that has just come. */
+function onClick(event) {
+  const isPointer = event.detail > 0;
+  if (isPointer && event.target.closest("[name=do]") && performance.now() - shownAt < DOUBLE_CLICK)
+    event.preventDefault();
 }
 
 function onSubmit(event) {
   event.preventDefault();
   const form = event.target;
   const button = event.submitter ?? one("[name=do]", form);
+  const isPlain = button.hasAttribute("formaction") || !one("#errors").hidden;
+  if (!isPlain && !sending && loop.isOn() && isReady(form, button.value))
+    return loop.advance(form, button.value);
   send(button.getAttribute("formaction") ?? form.getAttribute("action"), form, button.value);
 }
 
 /** Send a form, e.g. the one that skips a record. */
 export function sendForm(form, word) {
+  if (loop.isOn()) return loop.advance(form, word);
   send(form.getAttribute("action"), form, word);
 }
 
@@ -96,28 +122,19 @@ async function refreshAndSend(url, form, word) {
 }
 
 function receive(status, text, word) {
-  const next = new DOMParser().parseFromString(text, "text/html").querySelector("#work");
-  if (next && (status === 200 || status === 422 || status === 409)) return swap(next, status, word);
+  const next = stage.read(text);
+  if (next && [200, 409, 422].includes(status)) {
+    const said = answerForm()?.getAttribute(`data-said-${word}`) ?? "";
+    return stage.show(next, said);
+  }
   if (status >= 500 || status < 400) return fail("server");
   fail([401, 403, 404, 409].includes(status) ? String(status) : "server");
 }
 
-function swap(next, status, word) {
-  const said = answerForm()?.getAttribute(`data-said-${word}`) ?? "";
-  one("#work").replaceWith(document.adoptNode(next));
-  document.title = next.dataset.title;
-  onSwap();
-  if (status !== 200) return one("#errors").focus();
-  history.replaceState(null, "", next.dataset.url);
-  const heading = one("h1", next);
-  heading.focus({ preventScroll: true });
-  say(`${said} ${heading.textContent}`);
-}
-
 /** Keep the form, say what happened, offer to try again. */
 function fail(why) {
-  showState("failed");
   tried = content(answerForm());
+  refresh();
   const box = one("#errors");
   const words = one("#failures").content;
   const text = one(`[data-for="${why}"]`, words) ?? one("[data-for=server]", words);
@@ -133,11 +150,11 @@ function fail(why) {
 }
 
 function busy(on) {
-  one("#work").setAttribute("aria-busy", String(on));
+  stage.busy(on);
   if (on) showState("saving");
 }
 
 addEventListener("online", () => { if (tried) again?.(); });
 addEventListener("beforeunload", (event) => {
-  if (sending || isDirty()) event.preventDefault();
+  if (sending || loop.unsaved() || isDirty()) event.preventDefault();
 });

@@ -330,7 +330,7 @@ def test_the_number_of_queries_is_bounded(
 ) -> None:
     first, _ = factories.make_records(dataset, 2)
     client.get(page(dataset))
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(18):
         client.get(page(dataset))
     with django_assert_max_num_queries(26):
         client.post(address("save", first), ANSWER, headers={"HX-Request": "true"})
