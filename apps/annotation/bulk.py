@@ -2,7 +2,7 @@
 
 Each record's answer is put together from what its person said before, its own suggestions where
 they are accepted, and what is given for all, the last word winning. The set-based statement costs
-a page nine statements, whatever its size; what it replaces is kept as in ``services``, under the
+a page ten statements, whatever its size; what it replaces is kept as in ``services``, under the
 key of the act, so that it can be undone.
 """
 

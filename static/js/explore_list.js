@@ -12,11 +12,13 @@ const cursor = () => one("#hits > .hit.cursor");
 export const selected = () => all("#hits input[name=id]:checked").length;
 export const isAll = () => Boolean(one("[data-all]")?.checked);
 
+/** ``focus`` moves the keyboard and the view there too. */
 function put(hit, { focus = true } = {}) {
   if (!hit) return;
   for (const other of hits()) other.classList.toggle("cursor", other === hit);
+  if (!focus) return;
   hit.tabIndex = -1;
-  if (focus) hit.focus({ preventScroll: true });
+  hit.focus({ preventScroll: true });
   hit.scrollIntoView({ block: "nearest" });
 }
 

@@ -305,6 +305,7 @@ def marked(text: str, typed: str) -> list[str]:
         ("My card was stolen", '"card was" | -gone', ["card", "was"]),
         ("payments and pay", "pay*", ["payments", "pay"]),
         ("<b>card</b> & co", "card", ["card"]),
+        ("he/she, a@b-c", "she | b", ["she", "b"]),
         (f"a {START}card", "card", ["card"]),
         ("nothing", "-", []),
         ("", "card", []),

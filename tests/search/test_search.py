@@ -134,3 +134,37 @@ def test_fields_beyond_the_fourth_weight_are_looked_at_one_by_one(
     assert ask(dataset, words=Words("theta", "f"), sort=sort).total == 1
     with pytest.raises(InvalidError, match="Field `g` not found"):
         ask(dataset, words=Words("x", "g"))
+
+
+JOINED = (
+    "He/she said: self-service after covid-19, at -5 degrees. Mail john.doe@example.org or see"
+    " https://example.com/some/path?q=word, in <b>bold</b> <and unusual>."
+)
+
+
+@pytest.mark.parametrize("field", [None, "text", "fifth"])
+def test_joined_words_are_found_one_by_one(
+    make_dataset: Callable[..., Dataset], field: str | None
+) -> None:
+    dataset = make_dataset()
+    for name in ("second", "third", "fourth", "fifth"):
+        settings = {"type": "text", "use_markdown": False}
+        Field.objects.create(dataset=dataset, name=name, title=name, settings=settings)
+    fields = {"text": "-", field or "text": JOINED}
+    upsert_records(dataset=dataset, items=[RecordInput(fields=fields, external_id="it")])
+    for typed in (
+        *("she", "he/she", '"he she"', "service", "self-service", "serv*", "19", "covid-19", "5"),
+        *(
+            "john.doe",
+            "example.org",
+            "john.doe@example.org",
+            "example.com",
+            "path",
+            "word",
+            "https",
+        ),
+        *("bold", "<b>bold</b>", "unusual", "(she | he) -her"),
+    ):
+        assert names(ask(dataset, words=Words(typed, field))) == ["it"], typed
+    for typed in ("her", '"she he"', "-she", "-/she", "-path"):
+        assert names(ask(dataset, words=Words(typed, field))) == [], typed

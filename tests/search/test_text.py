@@ -25,7 +25,9 @@ from apps.search.text import MAX_DEPTH, MAX_LENGTH, MAX_TERMS, to_tsquery_text
         ("--a", "'a'"),
         ("- a", "'a'"),
         ("-(a b)", "!('a' & 'b')"),
-        ("well-known", "'well-known'"),
+        ("well-known", "'well known'"),
+        ("he/she", "'he she'"),
+        ("/ a", "'a'"),
         ('"lost card"', "'lost card'"),
         ('"lost card"~2 x', "('lost card' & 'x')"),
         ('-"lost card"', "!'lost card'"),
@@ -35,7 +37,7 @@ from apps.search.text import MAX_DEPTH, MAX_LENGTH, MAX_TERMS, to_tsquery_text
         ("pay*ment", "'pay*ment'"),
         ("pay~1", "'pay'"),
         (r"pay\*", r"'pay*'"),
-        (r"\-a", "'-a'"),
+        (r"\-a", "'a'"),
         (r"a\ b", "'a b'"),
         ("it's", "'it''s'"),
         (r"a\\", r"'a\\'"),
@@ -45,7 +47,7 @@ from apps.search.text import MAX_DEPTH, MAX_LENGTH, MAX_TERMS, to_tsquery_text
         ("-()", ""),
         (") a (", "'a'"),
         ("a\0b", "('a' & 'b')"),
-        ("'a' & !b <-> c:*", "((((('''a''' & '&') & '!b') & '<->') & 'c:':*)"[1:]),
+        ("'a' & !b <-> c:*", "(((('''a''' & '&') & '!b') & 'c:':*)"[1:]),
     ],
 )
 def test_translation(typed: str, query: str) -> None:

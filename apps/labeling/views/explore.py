@@ -1,5 +1,6 @@
 """The explore page: find, then answer many."""
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -122,10 +123,8 @@ def cancel(request: LabelingRequest, dataset_id: UUID, job_id: UUID) -> HttpResp
     """Stop it; what is stored stays, and can be taken back."""
     dataset = _find_dataset(request, dataset_id)
     found = _find_job(request, dataset, job_id)
-    try:
+    with suppress(ConflictError):  # it has ended meanwhile, which the page says
         cancel_job(job=found)
-    except ConflictError:
-        pass  # it has ended meanwhile, which the page says
     return redirect("labeling:explore_job", dataset.id, found.id)
 
 
@@ -136,10 +135,8 @@ def undo(request: LabelingRequest, dataset_id: UUID, job_id: UUID) -> HttpRespon
     dataset = _find_dataset(request, dataset_id)
     found = _find_job(request, dataset, job_id)
     if with_undo(found, request.member).may_undo:
-        try:
+        with suppress(ConflictError):  # somebody was quicker, or it is too late: the page says so
             bulk_answers.undo(job=found, member=request.member)
-        except ConflictError:
-            pass  # somebody was quicker, or it is too late: the page says so
     return redirect("labeling:explore_job", dataset.id, found.id)
 
 
