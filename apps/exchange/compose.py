@@ -243,6 +243,7 @@ _SETTERS: Final[dict[Kind, Callable[..., None]]] = {
     Kind.RESPONSE_STATUS: _set_status,
     Kind.RESPONSE_USER: _set_responder,
     Kind.VECTOR: _set_vector,
+    Kind.ADJUDICATION: _ignore,  # read by adjudications.py
     Kind.IGNORE: _ignore,
 }
 

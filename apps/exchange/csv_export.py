@@ -2,7 +2,8 @@
 
 The columns follow from the dataset alone: ``id``, ``status``, each field, each metadata property
 and one ``metadata`` with the undeclared rest as JSON, four a question for its suggestion, and
-then, for every member who has answered, a status and one a question. Lists and objects are JSON.
+then, for every member who has answered, a status and one a question; where reviewers have decided,
+one a question for that and four about it. Lists and objects are JSON.
 
 What CSV cannot carry, and JSONL can: vectors, times, and the difference between an empty text
 and none.
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.exchange import cells
+from apps.exchange.adjudications import ABOUT
 from apps.exchange.exporter import Page
 
 _ABOUT = ("score", "agent", "type")
@@ -23,12 +25,16 @@ _ABOUT = ("score", "agent", "type")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the columns follow from; ``usernames`` are the members who have answered."""
+    """What the columns follow from; ``usernames`` are the members who have answered.
+
+    ``is_reviewed``: there are decisions, which then have columns.
+    """
 
     fields: Sequence[str]
     properties: Sequence[str]
     questions: Sequence[str]
     usernames: Sequence[str]
+    is_reviewed: bool = False
 
 
 def csv_pages(pages: Iterator[Page], *, shape: Shape, raw_formulas: bool = False) -> Iterator[Page]:
@@ -49,6 +55,7 @@ class _Table:
         self.properties = shape.properties
         self.questions = shape.questions
         self.usernames = shape.usernames
+        self.is_reviewed = shape.is_reviewed
         self.raw_formulas = raw_formulas
 
     def columns(self) -> list[str]:
@@ -59,6 +66,9 @@ class _Table:
         for user in self.usernames:
             columns += [f"response-status@{user}"]
             columns += [f"response:{name}@{user}" for name in self.questions]
+        if self.is_reviewed:
+            columns += [f"adjudication:{name}" for name in self.questions]
+            columns += [f"adjudication.{about}" for about in ABOUT]
         return columns
 
     def row(self, record: dict[str, Any]) -> list[str]:
@@ -69,6 +79,7 @@ class _Table:
             *self._metadata(record["metadata"] or {}),
             *self._suggestions(record["suggestions"]),
             *self._responses(record["responses"]),
+            *self._decision(record.get("adjudication")),
         ]
 
     def _metadata(self, metadata: dict[str, Any]) -> Iterator[str]:
@@ -91,6 +102,15 @@ class _Table:
             yield cells.write_cell(one["status"])
             for name in self.questions:
                 yield cells.write_cell(one["values"].get(name, {}).get("value"))
+
+    def _decision(self, decision: dict[str, Any] | None) -> Iterator[str]:
+        if not self.is_reviewed:
+            return
+        one = decision or {"values": {}}
+        for name in self.questions:
+            yield cells.write_cell(one["values"].get(name, {}).get("value"))
+        for about in ABOUT:
+            yield cells.write_cell(one.get(about) or None)
 
     def lines(self, rows: list[list[str]]) -> bytes:
         text = io.StringIO(newline="")

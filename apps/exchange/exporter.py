@@ -57,17 +57,27 @@ WITH suggested AS (
         ON t.organization_id = v.organization_id AND t.id = v.settings_id
     WHERE v.organization_id = %(o)s AND v.record_id = ANY(%(ids)s) AND %(vectors)s
     GROUP BY v.record_id
+), decided AS (
+    SELECT j.record_id, ', "adjudication": {"reviewer": '
+            || coalesce(to_json(m.username)::text, 'null') || ', "values": ' || j.values
+            || ', "ambiguous": ' || j.ambiguous || ', "note": ' || to_json(j.note)
+            || ', "decided_at": ' || to_json(j.decided_at AT TIME ZONE 'UTC') || '}' AS object
+    FROM adjudication j LEFT JOIN membership m
+        ON m.organization_id = j.organization_id AND m.id = j.reviewer_id
+    WHERE j.organization_id = %(o)s AND j.record_id = ANY(%(ids)s)
 )
 SELECT convert_to(string_agg('{"id": ' || to_json(r.external_id)
         || ', "fields": ' || r.fields || ', "metadata": ' || coalesce(r.metadata::text, 'null')
         || ', "status": ' || to_json(r.status)
         || ', "suggestions": [' || coalesce(suggested.list, '')
         || '], "responses": [' || coalesce(answered.list, '')
-        || '], "vectors": {' || coalesce(embedded.list, '') || E'}}\n', '' ORDER BY r.id), 'UTF8')
+        || '], "vectors": {' || coalesce(embedded.list, '') || '}' || coalesce(decided.object, '')
+        || E'}\n', '' ORDER BY r.id), 'UTF8')
 FROM record r
 LEFT JOIN suggested ON suggested.record_id = r.id
 LEFT JOIN answered ON answered.record_id = r.id
 LEFT JOIN embedded ON embedded.record_id = r.id
+LEFT JOIN decided ON decided.record_id = r.id
 WHERE r.organization_id = %(o)s AND r.id = ANY(%(ids)s)
 """
 

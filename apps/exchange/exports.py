@@ -11,6 +11,7 @@ from apps.datasets.schema import load_schema
 from apps.exchange.csv_export import Shape, csv_pages
 from apps.exchange.exporter import Page, export_pages
 from apps.exchange.formats import FileFormat
+from apps.quality.models import Adjudication
 from apps.records.models import RecordStatus
 
 
@@ -51,4 +52,5 @@ def _shape(dataset_id: UUID) -> Shape:
         properties=list(schema.properties),
         questions=list(schema.questions),
         usernames=sorted(authors.distinct()),
+        is_reviewed=Adjudication.objects.filter(dataset=dataset).exists(),
     )

@@ -22,6 +22,7 @@ from apps.core.errors import ConflictError, DomainError, InvalidError, NotFoundE
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset, DatasetStatus
 from apps.datasets.schema import DatasetSchema, load_schema
+from apps.exchange.adjudications import judged, read_adjudication, read_cells, store_adjudications
 from apps.exchange.compose import People, compose
 from apps.exchange.own_form import is_own_form, read_own_form
 from apps.exchange.rows import MAX_ROW, Row, Table
@@ -115,14 +116,20 @@ def _composer(table: Table, mapping: ColumnMapping) -> Composer:
 
     def composed(schema: DatasetSchema, row: Row) -> RecordInput:
         if may_be_ours and is_own_form(row.values, schema):
-            return read_own_form(row.values, schema=schema, people=people)
-        return compose(
+            record = read_own_form(row.values, schema=schema, people=people)
+            given = row.values.get("adjudication")
+            if given is None:
+                return record
+            return judged(record, read_adjudication(given, schema=schema, people=people))
+        record = compose(
             row.values,
             mapping=mapping,
             schema=schema,
             people=people,
             from_text=table.from_text,
         )
+        decision = read_cells(mapping.decisions(row.values), schema=schema, people=people)
+        return record if decision is None else judged(record, decision)
 
     return composed
 
@@ -243,7 +250,9 @@ class Importer:
     def _log(self, schema: DatasetSchema, pairs: Sequence[_Pair]) -> list[UpsertedRecord]:
         with transaction.atomic():
             items = [item for _, item in pairs]
-            return log_records(dataset=schema.dataset, items=items, schema=schema)
+            stored = log_records(dataset=schema.dataset, items=items, schema=schema)
+            store_adjudications(schema.dataset, items, [record.id for record in stored])
+            return stored
 
     def _reject(self, row: Row, reason: str) -> None:
         self.rejects.append(Reject(row, " ".join(reason.split())))

@@ -9,6 +9,8 @@ One object a line::
                     "values": {"sentiment": {"value": "mixed"}}, "inserted_at": "…"}],
      "vectors": {"text": [0.1, …]}}
 
+A reviewed record also has its ``adjudication`` (``adjudications.py``).
+
 The record's ``status`` is told, not read: it follows from the answers. ``inserted_at`` is when the
 answer was first given, in UTC unless it names another zone.
 """
@@ -29,7 +31,10 @@ from apps.exchange.compose import (
 )
 from apps.records.inputs import RecordInput, ResponseInput, SuggestionInput
 
-_KEYS: Final = {"id", "fields", "metadata", "status", "suggestions", "responses", "vectors"}
+_KEYS: Final = {
+    *("id", "fields", "metadata", "status", "suggestions", "responses", "vectors"),
+    "adjudication",
+}
 
 
 def is_own_form(values: Mapping[str, Any], schema: DatasetSchema) -> bool:

@@ -10,6 +10,8 @@ Written forms, which are also the column names of our CSV files::
     response-user          the username whose answers the row holds
     response-status        draft, submitted (the default) or discarded; also with ``@USERNAME``
     vector:NAME            a vector
+    adjudication:QUESTION  what a reviewer decided; ``adjudication.reviewer``, ``.note``,
+                           ``.ambiguous`` (a list of questions) and ``.decided_at`` about it
     ignore                 nothing
 """
 
@@ -35,6 +37,7 @@ class Kind(StrEnum):
     RESPONSE_USER = "response-user"
     RESPONSE_STATUS = "response-status"
     VECTOR = "vector"
+    ADJUDICATION = "adjudication"
     IGNORE = "ignore"
 
 
@@ -55,6 +58,9 @@ _ALONE: Final = {
     "response-status": Kind.RESPONSE_STATUS,
     "ignore": Kind.IGNORE,
 }
+_DECISIONS: Final = {
+    f"adjudication.{name}": f".{name}" for name in ("reviewer", "note", "ambiguous", "decided_at")
+}
 # Columns of our own files that the import derives from other things.
 _DERIVED: Final = {"status"}
 _OTHER_IDS: Final = {"external_id"}
@@ -64,6 +70,8 @@ def parse_target(schema: DatasetSchema, text: str) -> Target:
     """The target of this written form. Raises ``InvalidError`` when the dataset has none such."""
     if text in _ALONE:
         return Target(_ALONE[text])
+    if text in _DECISIONS:
+        return Target(Kind.ADJUDICATION, _DECISIONS[text])
     prefix, _, name = text.partition(":")
     if prefix == "metadata" and name:
         return Target(Kind.METADATA, name)
@@ -71,6 +79,8 @@ def parse_target(schema: DatasetSchema, text: str) -> Target:
         return Target(Kind.FIELD, _known("field", name, schema.fields))
     if prefix == "vector":
         return Target(Kind.VECTOR, _known("vector", name, schema.vectors))
+    if prefix == "adjudication":
+        return Target(Kind.ADJUDICATION, _known("question", name, schema.questions))
     if prefix == "suggestion":
         return _suggestion(schema, name)
     if prefix == "response":
@@ -83,7 +93,7 @@ def parse_target(schema: DatasetSchema, text: str) -> Target:
 
 _FORMS: Final = (
     "use id, field:…, metadata:…, suggestion:…, response:…, response-user, response-status,"
-    " vector:… or ignore"
+    " vector:…, adjudication:… or ignore"
 )
 
 
@@ -175,6 +185,15 @@ class ColumnMapping:
             if not targets:
                 self._unmapped.add(column)
         return targets
+
+    def decisions(self, values: Mapping[str, object]) -> dict[str, object]:
+        """The cells of a row that tell a decision: by question, and ``.reviewer`` and the like."""
+        return {
+            target.name: value
+            for column, value in values.items()
+            for target in self.targets(column)
+            if target.kind == Kind.ADJUDICATION and value is not None
+        }
 
     def check_columns(self, columns: Sequence[str]) -> None:
         """Raise ``InvalidError`` when a told column is not there, or nothing useful is."""

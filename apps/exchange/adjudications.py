@@ -1,0 +1,84 @@
+"""Reviewers' decisions in files: one object in JSON Lines, columns of their own in CSV.
+
+::
+
+    "adjudication": {"reviewer": "rita", "values": {"sentiment": {"value": "mixed"}},
+                     "ambiguous": ["topic"], "note": "…", "decided_at": "…"}
+
+Reading a file again keeps them; nobody gets feedback for what a file brings.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from apps.core.errors import InvalidError
+from apps.datasets.models import Dataset
+from apps.datasets.schema import DatasetSchema
+from apps.exchange.compose import People, answer
+from apps.exchange.own_form import bare, moment
+from apps.exchange.strict_json import read_json
+from apps.quality.decisions import GivenAdjudication, Ruling, import_adjudications
+from apps.records.inputs import RecordInput
+
+ABOUT: Final = ("reviewer", "note", "ambiguous", "decided_at")
+
+
+@dataclass(slots=True)
+class JudgedRecord(RecordInput):
+    """A record that brings its decision along."""
+
+    adjudication: GivenAdjudication | None = None
+
+
+def judged(record: RecordInput, adjudication: GivenAdjudication) -> JudgedRecord:
+    """The record with the decision on it."""
+    parts = {name: getattr(record, name) for name in RecordInput.__dataclass_fields__}
+    return JudgedRecord(**parts, adjudication=adjudication)
+
+
+def read_adjudication(given: Any, *, schema: DatasetSchema, people: People) -> GivenAdjudication:
+    """The decision that an object describes. Raises ``InvalidError``."""
+    if not isinstance(given, dict) or not isinstance(given.get("values") or {}, dict):
+        raise InvalidError("adjudication must be an object with values")
+    values = {
+        name: {"value": answer(schema, name, bare(value))}
+        for name, value in (given.get("values") or {}).items()
+    }
+    ambiguous, note = given.get("ambiguous") or [], given.get("note") or ""
+    if not isinstance(ambiguous, list) or not all(isinstance(one, str) for one in ambiguous):
+        raise InvalidError("adjudication: ambiguous must be a list of questions")
+    if not isinstance(note, str):
+        raise InvalidError("adjudication: note must be a text")
+    reviewer = given.get("reviewer")
+    return GivenAdjudication(
+        ruling=Ruling(values, ambiguous, note),
+        reviewer_id=None if reviewer is None else people.id_of(str(reviewer)),
+        decided_at=moment(given.get("decided_at")),
+    )
+
+
+def read_cells(
+    cells: Mapping[str, Any], *, schema: DatasetSchema, people: People
+) -> GivenAdjudication | None:
+    """The decision in the cells of a row, by question and by ``.about``; None for none."""
+    about = {name: cells.get(f".{name}") for name in ABOUT}
+    values = {name: value for name, value in cells.items() if not name.startswith(".")}
+    if not values and not about["ambiguous"]:
+        return None
+    if isinstance(about["ambiguous"], str):
+        about["ambiguous"] = read_json(about["ambiguous"])
+    return read_adjudication({"values": values, **about}, schema=schema, people=people)
+
+
+def store_adjudications(
+    dataset: Dataset, items: Sequence[RecordInput], record_ids: Sequence[UUID]
+) -> None:
+    """Store what the records brought along; ``record_ids`` are theirs, in the same order."""
+    given = [
+        (record_id, item.adjudication)
+        for item, record_id in zip(items, record_ids, strict=True)
+        if isinstance(item, JudgedRecord) and item.adjudication is not None
+    ]
+    import_adjudications(dataset=dataset, given=given)
