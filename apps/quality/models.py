@@ -311,8 +311,7 @@ class GuidelineGap(TenantModel):
         constraints = [
             models.CheckConstraint(condition=~Q(text=""), name="guideline_gap_text_given"),
             models.CheckConstraint(
-                condition=Q(resolved_at__isnull=False)
-                | (Q(resolution="") & Q(resolved_by__isnull=True)),
+                condition=Q(resolved_at__isnull=False) | Q(resolution=""),
                 name="guideline_gap_resolved_has_time",
             ),
         ]

@@ -1,7 +1,7 @@
 // The review page by keyboard. Without this module the page is a plain form, and works.
 
 import * as keys from "./keys.js";
-import { all, one } from "./page.js";
+import { all, one, post } from "./page.js";
 
 const questions = () => all("#decision .q");
 const current = () => one("#decision .q.now");
@@ -14,7 +14,8 @@ function go(question, { focus = true } = {}) {
     if (link.hash === `#${question.id}`) link.setAttribute("aria-current", "true");
     else link.removeAttribute("aria-current");
   }
-  if (focus) question.focus({ preventScroll: true });
+  if (!focus) return; // a page that moves under the pointer takes the click away
+  question.focus({ preventScroll: true });
   question.scrollIntoView({ block: "nearest" });
 }
 
@@ -64,6 +65,22 @@ function acceptMajority() {
   const agreed = all("input[data-agreed]", current());
   return agreed.length ? settle(agreed[0]) : false;
 }
+
+/** A comment or a gap is sent beside the decision, which stays as far as it is made. */
+async function sendAside(event) {
+  event.preventDefault();
+  const form = event.target;
+  const told = one("[role=status]", form);
+  told.textContent = "";
+  const answer = await post(form.action, new FormData(form)).catch(() => undefined);
+  told.textContent = answer?.ok ? told.dataset.said : told.dataset.failed;
+  if (!answer?.ok) return;
+  form.reset();
+  const list = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#said-list");
+  if (list) one("#said-list").replaceWith(document.adoptNode(list));
+}
+
+for (const form of all("form[data-aside]")) form.addEventListener("submit", sendAside);
 
 keys.register({
   "review.majority": acceptMajority,

@@ -254,7 +254,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='guidelinegap',
-            constraint=models.CheckConstraint(condition=models.Q(('resolved_at__isnull', False), models.Q(('resolution', ''), ('resolved_by__isnull', True)), _connector='OR'), name='guideline_gap_resolved_has_time'),
+            constraint=models.CheckConstraint(condition=models.Q(('resolved_at__isnull', False), ('resolution', ''), _connector='OR'), name='guideline_gap_resolved_has_time'),
         ),
         migrations.AddIndex(
             model_name='mention',

@@ -1,0 +1,223 @@
+"""Review in a real browser: by keyboard alone, without JavaScript, accessible in every scheme."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.annotation.services import save_response
+from apps.quality import review, talk
+from apps.quality.models import (
+    Adjudication,
+    DatasetReview,
+    Feedback,
+    GuidelineGap,
+    ReviewItem,
+)
+from apps.records.models import Record
+from tests import factories
+from tests.labeling.conftest import Site
+from tests.labeling.test_accessibility import NARROW, WIDE, violations
+
+pytestmark = pytest.mark.browser
+
+Visit = Callable[..., Any]
+
+
+def ranking(text: str) -> list[dict[str, Any]]:
+    return [{"value": value, "rank": place} for place, value in enumerate(text, 1)]
+
+
+SAID: dict[str, dict[str, Any]] = {
+    "ana": {
+        "sentiment": "positive",
+        "genre": ["comedy", "drama"],
+        "quality": 2,
+        "order": ranking("abc"),
+        "comment": "Beautifully shot lighthouse drama that outstays its welcome.",
+        "entities": [
+            {"start": 0, "end": 12, "label": "person"},
+            {"start": 21, "end": 26, "label": "place"},
+        ],
+    },
+    "bo": {
+        "sentiment": "positive",
+        "genre": ["drama"],
+        "quality": 5,
+        "order": ranking("bac"),
+        "comment": "Beautifully shot chamber drama with a superb lead.",
+        "entities": [{"start": 0, "end": 12, "label": "person"}],
+    },
+    "cy": {
+        "sentiment": "negative",
+        "genre": ["drama"],
+        "quality": 4,
+        "order": ranking("acb"),
+        "comment": "Beautifully shot lighthouse drama that outstays its welcome.",
+        "entities": [{"start": 4, "end": 12, "label": "person"}],
+    },
+}
+NAMES = {"ana": ("Ana", "Neves"), "bo": ("Bo", "Lind"), "cy": ("Cyrus", "Tan")}
+
+
+@pytest.fixture
+def disputed(site: Site) -> Site:
+    """Three people answered three records; Mara, who reads the page, is an admin there."""
+    with site.inside():
+        site.member.role = "admin"
+        site.member.save()
+        workspace = site.dataset.workspace
+        records = list(Record.objects.in_order())[:3]
+        DatasetReview.objects.create(dataset=site.dataset, random_percent=0)
+        for name, values in SAID.items():
+            first, last = NAMES[name]
+            person = factories.make_member(
+                workspace=workspace, username=name, first_name=first, last_name=last
+            )
+            wrapped = {key: {"value": value} for key, value in values.items()}
+            for record in records:
+                save_response(record=record, annotator=person, status="submitted", values=wrapped)
+        talk.add_comment(record=records[0], author=person, text="He “wanted to love it” @mara.")
+        talk.flag_record(record=records[0], member=person, note="Is this sarcasm?")
+        ids = [record.id for record in records]
+        review.refresh_records(dataset=site.dataset, record_ids=ids)
+        assert ReviewItem.objects.count() == 3
+    return site
+
+
+def queue(site: Site) -> str:
+    return f"{site.url}/datasets/{site.dataset.id}/review/"
+
+
+def heading(page: Any, number: int) -> None:
+    page.locator("h1", has_text=f"note-{number}").wait_for()
+
+
+def test_the_keyboard_alone_reviews_three_records(disputed: Site, visit: Visit) -> None:
+    page = visit(queue(disputed))
+    heading(page, 1)
+    press = page.keyboard.press
+    page.get_by_role("group", name="Sentiment").wait_for()
+    press("k")
+    for _ in range(5):
+        press("k")
+    press("2")  # sentiment: the minority's; on to the texts, on which nobody agrees
+    press("1")
+    press("w")
+    page.keyboard.type("He would see it again: 2 to 1.")
+    press("Control+Enter")
+    heading(page, 2)
+    press("r")
+    page.keyboard.type("Please read it again.")
+    press("Escape")
+    press("r")
+    heading(page, 3)
+    press("e")  # the texts: my own
+    press("Control+a")
+    page.keyboard.type("A lighthouse, beautifully shot.")
+    press("Escape")
+    press("g")
+    page.keyboard.type("What of sarcasm?")
+    press("Tab")
+    press("Enter")
+    page.get_by_text("The admins are told.").wait_for()
+    press("g")
+    press("c")
+    page.keyboard.type("@ana see above")
+    press("Tab")
+    press("Enter")
+    page.get_by_role("listitem").filter(has_text="@ana see above").wait_for()
+    press("Control+Enter")
+    page.get_by_text("Nothing waits for a review").wait_for()
+    with disputed.inside():
+        first = Adjudication.objects.get(record__external_id="note-1")
+        assert first.note.startswith("He would see it again: 2 to 1.")
+        assert first.values["sentiment"] == {"value": "negative"}
+        sent = Feedback.objects.get(kind="returned")
+        assert sent.note == "Please read it again."
+        assert GuidelineGap.objects.get().text == "What of sarcasm?"
+        assert talk.count_unread(sent.user) == (0, 2)
+        third = Adjudication.objects.get(record__external_id="note-3")
+        assert third.values["comment"] == {"value": "A lighthouse, beautifully shot."}
+
+
+def test_without_javascript_the_page_is_a_form(disputed: Site, visit: Visit) -> None:
+    page = visit(queue(disputed), java_script_enabled=False)
+    page.locator("input[name='d.sentiment'][value=edit]").check(force=True)
+    page.locator(".edit input[name='q.sentiment'][value=mixed]").check(force=True)
+    page.locator("input[name='d.order'][value=edit]").check(force=True)
+    page.locator("select[name='q.order']").first.select_option(index=3)
+    page.locator("input[name='d.comment']").first.check(force=True)
+    page.locator("label", has_text="Bo Lind").locator("input[type=radio][name$=layer]").check(
+        force=True
+    )
+    assert page.locator(".layer:visible").count() == 1
+    page.get_by_role("button", name="Accept").click()
+    heading(page, 2)
+    with disputed.inside():
+        decided = Adjudication.objects.get()
+        assert decided.values["sentiment"] == {"value": "mixed"}
+        assert {item["rank"] for item in decided.values["order"]["value"]} <= {1, 2, 3}
+
+
+def prepare(site: Site, page: Any, screen: str) -> None:
+    with site.inside():
+        record = Record.objects.get(external_id="note-1")
+    addresses = {
+        "empty": f"{queue(site)}?reason=random",
+        "gaps": f"{site.url}/datasets/{site.dataset.id}/gaps/",
+        "comments": f"{site.url}/datasets/{site.dataset.id}/records/{record.id}/comments/",
+        "feedback": f"{site.url}/feedback/",
+    }
+    page.goto(addresses.get(screen, f"{queue(site)}?record={record.id}"))
+    if screen == "own answers":
+        for field in page.locator("input[value=edit]").all():
+            field.check(force=True)
+    if screen == "refused":
+        page.get_by_role("button", name="Accept").click()
+        page.get_by_text("Not decided yet.").wait_for()
+
+
+SCREENS = ["review", "own answers", "refused", "empty", "gaps", "comments", "feedback"]
+
+
+def fill(site: Site) -> None:
+    """Feedback and gaps for the pages that list them."""
+    with site.inside():
+        record = Record.objects.get(external_id="note-2")
+        talk.report_gap(record=record, author=site.member, text="What of sarcasm?")
+        closed = talk.report_gap(record=record, author=site.member, text="And irony?")
+        talk.resolve_gap(gap=closed, member=site.member, resolution="Section 3 says it now.")
+        for kind, after in (("changed", "negative"), ("returned", ""), ("confirmed", "positive")):
+            before = {"sentiment": {"value": "positive"}, "comment": {"value": "a warm old song"}}
+            decided = {"sentiment": {"value": after}, "comment": {"value": "a cold old song"}}
+            Feedback.objects.create(
+                record=record,
+                dataset=site.dataset,
+                user=site.member,
+                kind=kind,
+                before=before,
+                after=decided if after else {},
+                note="He would see it again, with the sound off.",
+            )
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_review(
+    disputed: Site, visit: Visit, scheme: str, size: dict[str, int]
+) -> None:
+    fill(disputed)
+    page = visit(color_scheme=scheme, viewport=size, bypass_csp=True)
+    found: list[str] = []
+    for screen in SCREENS:
+        prepare(disputed, page, screen)
+        found += [f"{screen}: {text}" for text in violations(page)]
+        if page.evaluate("() => document.documentElement.scrollWidth") > size["width"]:
+            found.append(f"{screen}: scrolls sideways")
+        if folder := os.environ.get("REVIEW_SHOTS"):
+            name = f"{screen.replace(' ', '-')}-{scheme}-{size['width']}.png"
+            page.screenshot(path=Path(folder) / name, full_page=size is NARROW)
+    assert found == []
