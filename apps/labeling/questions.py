@@ -66,6 +66,15 @@ class QuestionCard:
         return sum(option.extra for option in self.options)
 
     @property
+    def is_long(self) -> bool:
+        """There is a filter for the options."""
+        return len(self.options) >= FEW_OPTIONS
+
+    @property
+    def described(self) -> list[Option]:
+        return [option for option in self.options if option.description]
+
+    @property
     def ranks(self) -> range:
         return range(1, len(self.options) + 1)
 

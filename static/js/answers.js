@@ -1,5 +1,9 @@
 // The questions of a record: which one is current, choosing by number, suggestions, clearing.
 
+import * as diff from "./diff.js";
+import * as guidelines from "./guidelines.js";
+import * as labels from "./labels.js";
+import "./images.js";
 import { all, answerForm, one } from "./page.js";
 import * as ranking from "./ranking.js";
 import * as spans from "./spans.js";
@@ -29,6 +33,7 @@ export function go(question, { focus = true } = {}) {
     showLink(link);
   }
   if (question.dataset.type === "ranking") ranking.pointAtNext(question);
+  guidelines.follow(question);
   if (focus) {
     question.focus({ preventScroll: true });
     question.scrollIntoView({ block: "nearest" });
@@ -182,6 +187,18 @@ function refresh(question) {
   const link = one(`.qnav a[href="#${question.id}"]`);
   link.classList.toggle("done", isAnswered(question) && !question.classList.contains("bad"));
   if (question.dataset.type === "span") spans.paint(question);
+  if (question.dataset.type === "text") showChanges(question);
+}
+
+/** What the answer changes in the suggestion; the suggestion itself while there is none. */
+function showChanges(question) {
+  const suggested = one("[data-suggested]", question)?.textContent;
+  if (suggested === undefined) return;
+  const answer = one("textarea", question).value;
+  const changed = answer.trim() !== "" && answer !== suggested;
+  diff.show(one("[data-diff]", question), suggested, changed ? answer : suggested);
+  for (const part of all("[data-when]", question))
+    part.hidden = (part.dataset.when === "changed") !== changed;
 }
 
 function agreeOnNothing(question, input) {
@@ -191,22 +208,6 @@ function agreeOnNothing(question, input) {
     if (other !== input && (nothing || other.value === "[]")) other.checked = false;
 }
 
-function filter(box) {
-  const question = box.closest(".q");
-  const words = box.value.trim().toLowerCase();
-  one(".opts", question).classList.toggle("open", words !== "" || isOpen(question));
-  for (const option of all(".opts .opt", question))
-    option.hidden = words !== "" && !option.textContent.toLowerCase().includes(words);
-}
-
-const isOpen = (question) => one("[data-more]", question)?.getAttribute("aria-expanded") === "true";
-
-function toggleMore(button) {
-  const open = button.getAttribute("aria-expanded") !== "true";
-  button.setAttribute("aria-expanded", String(open));
-  one(".opts", button.closest(".q")).classList.toggle("open", open);
-}
-
 /** Listen to a new form; the first question that is wrong or unanswered becomes the current one. */
 export function start() {
   const form = answerForm();
@@ -214,6 +215,9 @@ export function start() {
   list.filter((q) => q.dataset.type === "ranking").forEach(ranking.start);
   for (const question of list.filter((q) => q.dataset.type === "span"))
     spans.start(question, (used) => go(used, { focus: false }));
+  list.filter((q) => q.dataset.type === "text").forEach(showChanges);
+  form.addEventListener("keydown", labels.onKey);
+  guidelines.start(current);
   form.addEventListener("focusin", (event) => {
     const question = event.target.closest(".q[data-type]");
     if (question && question !== current()) go(question, { focus: false });
@@ -225,15 +229,16 @@ export function start() {
     refresh(question);
   });
   form.addEventListener("input", (event) => {
-    if (event.target.matches("[data-filter]")) return filter(event.target);
+    if (event.target.matches("[data-filter]")) return labels.filter(event.target);
     const question = event.target.closest(".q[data-type]");
     if (question) refresh(question);
   });
   form.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-more], [data-take], .qnav a");
+    const button = event.target.closest("[data-more], [data-take], [data-take-text], [data-clear], .qnav a");
     if (!button) return;
-    if (button.matches("[data-more]")) toggleMore(button);
-    else if (button.matches("[data-take]")) accept(button.closest(".q"));
+    if (button.matches("[data-more]")) labels.toggleMore(button);
+    else if (button.matches("[data-clear]")) clear(button.closest(".q"));
+    else if (button.matches("[data-take], [data-take-text]")) accept(button.closest(".q"));
     else {
       event.preventDefault();
       go(one(button.hash));

@@ -1,6 +1,6 @@
 // A ranking: the selects hold the answer, the list shows it in order of rank, ties beside each other.
 
-import { all, one } from "./page.js";
+import { all, one, say } from "./page.js";
 
 const items = (question) => all(".rank > li", question);
 const select = (item) => one("select", item);
@@ -30,9 +30,21 @@ function show(question) {
   if (list.contains(focused)) focused.focus();
 }
 
-function changed(question) {
+function changed(question, item) {
   show(question);
+  if (item) tell(question, item);
   question.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+/** Say where an item stands now: "B: 2 of 3, tied with A". */
+function tell(question, item) {
+  const words = one(".rank", question).dataset;
+  const rank = rankOf(item);
+  const tied = items(question).filter((other) => rank && other !== item && rankOf(other) === rank);
+  const sentence = !rank ? words.saidNone : tied.length ? words.saidTied : words.said;
+  say(sentence?.replace("{name}", item.dataset.letter).replace("{rank}", rank)
+    .replace("{n}", items(question).length)
+    .replace("{others}", tied.map((other) => other.dataset.letter).join(", ")) ?? "");
 }
 
 /** The item that a digit ranks: the one with focus, else the first without a rank. */
@@ -59,7 +71,7 @@ export function rank(question, number) {
   const item = cursor(question) ?? items(question)[0];
   setRank(item, number);
   if (item === document.activeElement) question.focus({ preventScroll: true });
-  changed(question);
+  changed(question, item);
   pointAtNext(question);
 }
 
@@ -88,7 +100,7 @@ export function move(item, by) {
   if (from < 0) groups.push([item]);
   else regroup(groups, from, item, by);
   groups.forEach((group, place) => group.forEach((other) => setRank(other, place + 1)));
-  changed(question);
+  changed(question, item);
   point(question, item);
 }
 
@@ -102,13 +114,12 @@ function regroup(groups, from, item, by) {
 }
 
 /** Give the item at the cursor the rank of the one above it. */
-export function tie(question) {
+export function tie(question, item = cursor(question)) {
   const list = items(question);
-  const item = cursor(question);
   const above = item && list[list.indexOf(item) - 1];
   if (!above || !rankOf(above)) return;
   setRank(item, rankOf(above));
-  changed(question);
+  changed(question, item);
   pointAtNext(question);
 }
 
@@ -127,10 +138,37 @@ export function clear(question) {
 
 export const isAnswered = (question) => items(question).some(rankOf);
 
+/** Drag an item by its grip: it moves past each neighbour whose middle the pointer passes. */
+function drag(event, grip) {
+  const item = grip.closest("li");
+  const question = item.closest(".q");
+  const follow = (moved) => {
+    const before = item.previousElementSibling?.getBoundingClientRect();
+    const after = item.nextElementSibling?.getBoundingClientRect();
+    if (before && moved.clientY < before.top + before.height / 2) move(item, -1);
+    else if (after && moved.clientY > after.top + after.height / 2 && rankOf(item)) move(item, 1);
+  };
+  const stop = () => {
+    item.classList.remove("held");
+    removeEventListener("pointermove", follow);
+    for (const end of ["pointerup", "pointercancel"]) removeEventListener(end, stop);
+  };
+  event.preventDefault();
+  item.classList.add("held");
+  point(question, item);
+  addEventListener("pointermove", follow);
+  for (const end of ["pointerup", "pointercancel"]) addEventListener(end, stop);
+}
+
 export function start(question) {
   show(question);
   question.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-move]");
-    if (button) move(button.closest("li"), Number(button.dataset.move));
+    const button = event.target.closest("[data-move], [data-tie]");
+    if (button?.matches("[data-tie]")) tie(question, button.closest("li"));
+    else if (button) move(button.closest("li"), Number(button.dataset.move));
+  });
+  question.addEventListener("pointerdown", (event) => {
+    const grip = event.target.closest(".grip");
+    if (grip && event.button === 0) drag(event, grip);
   });
 }

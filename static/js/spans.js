@@ -1,141 +1,277 @@
 // Marking stretches of a text, by mouse, finger or keyboard. Every span is a checkbox that holds
-// it as JSON; offsets count code points, as the server does, while the browser counts UTF-16 units.
+// it as JSON; its offsets count code points, as the server does.
 
-import { all, one } from "./page.js";
+import { paint as paintMarks, locator, plain, unitsBefore } from "./highlight.js";
+import * as offsets from "./offsets.js";
+import { all, one, say } from "./page.js";
 
-const texts = new WeakMap(); // the plain text of an element, without the names in its marks
-const words = new Intl.Segmenter(undefined, { granularity: "word" });
+const cursors = new WeakMap(); // question -> the checkbox of the mark that is being worked on
+const edges = new WeakMap(); // question -> the edge of it that was moved last
+const remembered = new WeakMap(); // text -> what was selected before a finger went elsewhere
 
-const area = (question) => one(`[data-field="${CSS.escape(question.dataset.marks)}"]`);
+const area = (question) =>
+  question.dataset.marks ? one(`[data-field="${CSS.escape(question.dataset.marks)}"]`) : null;
 const labels = (question) => all("[data-label]", question);
-const toPoints = (text, units) => [...text.slice(0, units)].length;
-const toUnits = (text, points) => [...text].slice(0, points).join("").length;
-const overlap = (a, b) => a.start < b.end && b.start < a.end;
+const sharing = (element) => all(".q[data-marks]").filter((question) => area(question) === element);
 
 export const count = (question) => labels(question).length;
 
-function plain(element) {
-  if (!texts.has(element)) {
-    const copy = element.cloneNode(true);
-    all("b", copy).forEach((name) => name.remove());
-    texts.set(element, copy.textContent);
-  }
-  return texts.get(element);
-}
-
+/** The question's spans with their stretch in UTF-16 units. */
 function spans(question) {
+  const element = area(question);
   return all(".opt.span", question).map((box) => {
     const input = one("input", box);
-    return { ...JSON.parse(input.value), box, input, raw: box.classList.contains("ai") };
+    const span = JSON.parse(input.value);
+    const raw = box.classList.contains("ai") && !input.checked;
+    return { ...span, ...(element && offsets.asUnits(plain(element), span)), box, input, raw };
   });
 }
 
-/** Show the chosen spans as marks, and the suggested ones as raw marks. */
+const visible = (question) => spans(question).filter((span) => span.input.checked || span.raw);
+const cursor = (question) => spans(question).find((span) => span.input === cursors.get(question));
+
+/** Show what is chosen and what is suggested, of all questions that mark this text. */
 export function paint(question) {
   const element = area(question);
   if (!element) return;
-  const letters = [...plain(element)];
-  const marks = spans(question).filter((span) => span.input.checked || span.raw);
-  const borders = new Set([0, letters.length, ...marks.flatMap(({ start, end }) => [start, end])]);
-  const ordered = [...borders].sort((a, b) => a - b);
-  element.replaceChildren(...ordered.slice(1).map((end, place) => {
-    const start = ordered[place];
-    const over = marks.filter((mark) => mark.start <= start && mark.end >= end);
-    const mark = over.sort((a, b) =>
-      b.input.checked - a.input.checked || a.end - a.start - (b.end - b.start))[0];
-    const text = letters.slice(start, end).join("");
-    return mark ? show(text, mark, mark.end === end) : document.createTextNode(text);
-  }));
+  const kept = document.activeElement === element ? selected(element) : null;
+  const asMark = (cursor) => ({ start, end, raw, box, input }) =>
+    ({ start, end, raw, hue: box.dataset.h, name: nameOf(box), on: input === cursor });
+  paintMarks(element, sharing(element).flatMap((each) => visible(each).map(asMark(cursors.get(each)))));
+  if (kept) select(element, kept);
 }
 
-function show(text, mark, closes) {
-  const element = document.createElement("mark");
-  element.className = mark.input.checked ? "sp" : "sp ai";
-  element.dataset.h = mark.box.dataset.h;
-  element.append(text);
-  if (closes) {
-    const name = document.createElement("b");
-    name.textContent = one("b", mark.box).textContent;
-    element.append(name);
-  }
-  return element;
-}
+const nameOf = (box) => one("b", box).textContent;
 
-/** How many UTF-16 units of the plain text come before a place in the document. */
-function unitsBefore(element, node, offset) {
-  const range = document.createRange();
-  range.setStart(element, 0);
-  range.setEnd(node, offset);
-  const part = range.cloneContents();
-  all("b", part).forEach((name) => name.remove());
-  return part.textContent.length;
-}
-
-/** The selected stretch in UTF-16 units, without white space at its ends; null for none. */
+/** The selected stretch, made of whole graphemes; null for none. */
 function selected(element) {
   const selection = getSelection();
   if (!selection.rangeCount || selection.isCollapsed) return null;
   const range = selection.getRangeAt(0);
   if (!element.contains(range.startContainer) || !element.contains(range.endContainer)) return null;
-  const text = plain(element);
-  let start = unitsBefore(element, range.startContainer, range.startOffset);
-  let end = unitsBefore(element, range.endContainer, range.endOffset);
-  while (start < end && /\s/.test(text[start])) start += 1;
-  while (start < end && /\s/.test(text[end - 1])) end -= 1;
-  return start < end ? { start, end } : null;
+  return offsets.snap(plain(element), {
+    start: unitsBefore(element, range.startContainer, range.startOffset),
+    end: unitsBefore(element, range.endContainer, range.endOffset),
+  });
 }
 
 /** Select a stretch, so that it is seen and the next digit marks it. */
 function select(element, { start, end }) {
-  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT, (node) =>
-    node.parentElement.tagName === "B" ? NodeFilter.FILTER_REJECT : NodeFilter.FILTER_ACCEPT);
-  let passed = 0;
-  let from = null;
-  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
-    if (!from && start < passed + node.length) from = [node, start - passed];
-    if (end <= passed + node.length) {
-      getSelection().setBaseAndExtent(...from, node, end - passed);
-      node.parentElement.scrollIntoView({ block: "nearest" });
-      return;
-    }
-    passed += node.length;
-  }
+  const place = locator(element);
+  const [from, to] = [place(start, false), place(end, true)];
+  getSelection().setBaseAndExtent(...from, ...to);
+  reveal(element);
+}
+
+/** Scroll the pane so far that the selection is in it. */
+function reveal(element) {
+  const pane = element.closest(".pane");
+  const box = getSelection().getRangeAt(0).getBoundingClientRect();
+  const frame = pane?.getBoundingClientRect();
+  if (!frame || !box.height) return;
+  if (box.bottom > frame.bottom) pane.scrollTop += box.bottom - frame.bottom + 16;
+  else if (box.top < frame.top) pane.scrollTop -= frame.top - box.top + 16;
+}
+
+function put(question, input) {
+  if (input) cursors.set(question, input);
+  else cursors.delete(question);
+  edges.delete(question);
+  showEditor(question);
+}
+
+/** The editor below the list works on the mark at the cursor. */
+function showEditor(question) {
+  const box = one("[data-editor]", question);
+  const span = cursor(question);
+  if (!box) return;
+  box.hidden = !span?.input.checked;
+  if (!box.hidden) one("[data-text]", box).textContent = one("[data-text]", span.box).textContent;
+}
+
+function told(question, span) {
+  const what = span.input.checked ? nameOf(span.box) : one("[data-editor]", question).dataset.removed;
+  say(`${one("[data-text]", span.box).textContent}: ${what}`);
 }
 
 /** Mark the selection with a label; without overlaps what was there gives way. */
-export function tag(question, place) {
+export function tag(question, place, { tapped = false } = {}) {
   const element = area(question);
   const label = labels(question)[place];
-  const stretch = element && label && selected(element);
+  const stretch = element && label && (selected(element) ?? (tapped ? remembered.get(element) : null));
   if (!stretch) return;
-  const text = plain(element);
-  const span = {
-    end: toPoints(text, stretch.end),
-    label: label.dataset.label,
-    start: toPoints(text, stretch.start),
-  };
-  let known = null;
-  for (const other of spans(question)) {
-    const same = other.start === span.start && other.end === span.end && other.label === span.label;
-    if (same) known = other;
-    else if (!("overlapping" in question.dataset) && overlap(other, span)) other.input.checked = false;
-  }
-  const input = known?.input ?? add(question, span, label, text.slice(stretch.start, stretch.end));
-  input.checked = true;
-  input.dispatchEvent(new Event("change", { bubbles: true }));
+  const old = cursor(question);
+  if (old && old.start === stretch.start && old.end === stretch.end) old.input.checked = false;
+  const input = mark(question, stretch, label);
+  changed(question, input);
   select(element, stretch);
+  told(question, cursor(question));
 }
 
-function add(question, span, label, text) {
-  const box = document.importNode(one("template", question).content.firstElementChild, true);
-  const input = one("input", box);
-  box.dataset.h = label.dataset.h;
-  input.value = JSON.stringify(span);
-  one("[data-text]", box).textContent = text;
-  one("b", box).textContent = label.textContent.trim().replace(/^\d+\s*/, "");
-  const after = spans(question).find((other) => other.start > span.start)?.box;
-  (after ?? one(".nothing", question)).before(box);
+function mark(question, stretch, label) {
+  const text = plain(area(question));
+  let known = null;
+  for (const other of spans(question)) {
+    const same = other.start === stretch.start && other.end === stretch.end;
+    if (same && other.label === label.dataset.label) known = other;
+    else if (!("overlapping" in question.dataset) && offsets.overlap(other, stretch))
+      other.input.checked = false;
+  }
+  const input = known?.input ?? add(question, label);
+  write(input, text, stretch, label.dataset.label);
+  input.checked = true;
+  arrange(question, input);
   return input;
+}
+
+function add(question, label) {
+  const box = document.importNode(one("template", question).content.firstElementChild, true);
+  box.dataset.h = label.dataset.h;
+  one("b", box).textContent = one("[data-name]", label).textContent;
+  one(".nothing", question).before(box);
+  return one("input", box);
+}
+
+function write(input, text, stretch, label) {
+  const { start, end } = offsets.asPoints(text, stretch);
+  input.value = JSON.stringify({ end, label, start });
+  one("[data-text]", input.closest(".opt")).textContent = text.slice(stretch.start, stretch.end);
+}
+
+/** The list is in the order of the text. */
+function arrange(question, input) {
+  const mine = spans(question).find((span) => span.input === input);
+  const after = spans(question).find((span) => span.start > mine.start && span.input !== input);
+  const focused = document.activeElement;
+  (after?.box ?? one(".nothing", question)).before(mine.box);
+  if (mine.box.contains(focused)) focused.focus();
+}
+
+function changed(question, input) {
+  put(question, input);
+  const from = input ?? question;
+  from.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+/** Move an edge of the mark at the cursor; it stops at its neighbours where overlaps are not wanted. */
+export function moveEdge(question, edge, by, word) {
+  const span = cursor(question);
+  const element = area(question);
+  if (!span?.input.checked || !element) return;
+  const text = plain(element);
+  const at = offsets.step(text, span[edge], by, { word, edge });
+  const stretch = { start: span.start, end: span.end, [edge]: at };
+  const others = spans(question).filter((other) => other.input.checked && other.input !== span.input);
+  const twin = others.some((o) => o.start === stretch.start && o.end === stretch.end && o.label === span.label);
+  const meets = !("overlapping" in question.dataset) && others.some((o) => offsets.overlap(o, stretch));
+  if (stretch.start >= stretch.end || twin || meets) return;
+  write(span.input, text, stretch, span.label);
+  arrange(question, span.input);
+  changed(question, span.input);
+  edges.set(question, edge);
+  if (document.activeElement === element) select(element, stretch);
+  say(text.slice(stretch.start, stretch.end));
+}
+
+function stepWord(element, question, by, extend) {
+  const text = plain(element);
+  const list = offsets.words(text);
+  const now = selected(element);
+  if (extend && now) {
+    const end = offsets.step(text, now.end, by, { word: true, edge: "end" });
+    if (end > now.start) select(element, { start: now.start, end });
+    return;
+  }
+  const next = by > 0
+    ? list.find((word) => !now || word.start >= now.end)
+    : list.filter((word) => now && word.end <= now.start).at(-1);
+  leaveMark(question);
+  if (next) select(element, next);
+}
+
+function stepLetter(element, by) {
+  const now = selected(element);
+  const end = now && offsets.step(plain(element), now.end, by, { word: false });
+  if (now && end > now.start) getSelection().setBaseAndExtent(...locator(element)(now.start, false), ...locator(element)(end, true));
+}
+
+/** The word a line further or back. */
+function stepLine(element, question, by) {
+  const box = getSelection().rangeCount && getSelection().getRangeAt(0).getBoundingClientRect();
+  leaveMark(question);
+  if (!selected(element) || !box) return stepWord(element, question, by, false);
+  const height = parseFloat(getComputedStyle(element).lineHeight) || box.height;
+  const word = wordAt(element, box.left + 2, (by > 0 ? box.bottom : box.top) + (by * height) / 2);
+  if (word) select(element, word);
+}
+
+function stepEnd(element, question, by) {
+  const word = offsets.words(plain(element)).at(by > 0 ? -1 : 0);
+  leaveMark(question);
+  if (word) select(element, word);
+}
+
+function wordAt(element, x, y) {
+  const at = unitsAt(element, x, y);
+  if (at === null) return null;
+  const list = offsets.words(plain(element));
+  return list.find((word) => word.end >= at) ?? list.at(-1) ?? null;
+}
+
+function unitsAt(element, x, y) {
+  const caret = document.caretPositionFromPoint?.(x, y);
+  const range = caret ? null : document.caretRangeFromPoint?.(x, y);
+  const [node, offset] = caret ? [caret.offsetNode, caret.offset] : [range?.startContainer, range?.startOffset];
+  return node && element.contains(node) ? unitsBefore(element, node, offset) : null;
+}
+
+function stepMark(element, question, by) {
+  const now = cursor(question) ?? selected(element);
+  const list = visible(question).sort((a, b) => a.start - b.start || a.end - b.end);
+  const place = list.findIndex((span) => span.input === cursors.get(question));
+  const next = place >= 0
+    ? list[place + by]
+    : by > 0 ? list.find((span) => !now || span.start > now.start) : list.filter((span) => now && span.start < now.start).at(-1);
+  if (next) goTo(question, next);
+}
+
+/** To a mark: it is selected in the text, and the editor works on it. */
+function goTo(question, span) {
+  put(question, span.input);
+  paint(question);
+  select(area(question), span);
+}
+
+function leaveMark(question) {
+  if (!cursors.has(question)) return;
+  put(question, null);
+  paint(question);
+}
+
+function remove(element, question) {
+  const now = selected(element);
+  const at = cursor(question);
+  const gone = at ? [at] : spans(question).filter((span) => now && span.input.checked && offsets.overlap(span, now));
+  for (const span of gone) {
+    span.input.checked = false;
+    told(question, span);
+  }
+  changed(question, null);
+  if (now) select(element, now);
+}
+
+/** The next stretch of the same text, or every one of them marked like the mark at the cursor. */
+function repeat(element, question, every) {
+  const text = plain(element);
+  const at = cursor(question);
+  const now = at ?? selected(element);
+  if (!now) return;
+  if (!every || !at) return leaveMark(question), select(element, offsets.nextSame(text, now));
+  const label = labels(question).find((button) => button.dataset.label === at.label);
+  const free = (stretch) => !spans(question).some((other) => other.input.checked && offsets.overlap(other, stretch));
+  for (const stretch of offsets.allSame(text, now)) if (free(stretch)) mark(question, stretch, label);
+  changed(question, at.input);
+  select(element, now);
 }
 
 /** Into the text, with its first word selected. */
@@ -143,83 +279,115 @@ export function enter(question) {
   const element = area(question);
   if (!element) return;
   element.focus({ preventScroll: true });
-  if (!selected(element)) stepWord(element, 1, false);
+  if (!selected(element)) stepWord(element, question, 1, false);
 }
 
-function stepWord(element, by, extend) {
-  const list = [...words.segment(plain(element))].filter((word) => word.isWordLike);
-  const now = selected(element);
-  const found = now && { start: now.start, end: now.end };
-  const next = by > 0
-    ? list.find((word) => !found || word.index >= found.end)
-    : list.filter((word) => found && word.index + word.segment.length <= (extend ? found.end - 1 : found.start)).at(-1);
-  if (!next) return;
-  const end = next.index + next.segment.length;
-  if (!extend || !found) select(element, { start: next.index, end });
-  else if (end > found.start) select(element, { start: found.start, end });
+function onArrow(event, element, question, by) {
+  const onMark = cursor(question)?.input.checked;
+  if (onMark && event.altKey && event.shiftKey) moveEdge(question, edges.get(question) ?? "end", by, false);
+  else if (onMark && event.altKey) moveEdge(question, "start", by, true);
+  else if (onMark && event.shiftKey) moveEdge(question, "end", by, true);
+  else if (event.altKey && event.shiftKey) stepLetter(element, by);
+  else if (event.altKey) return false;
+  else stepWord(element, question, by, event.shiftKey);
+  return true;
 }
 
-function stepLetter(element, by) {
-  const now = selected(element);
-  if (now && now.end + by > now.start && now.end + by <= plain(element).length)
-    select(element, { start: now.start, end: now.end + by });
-}
-
-function stepMark(element, question, by) {
-  const text = plain(element);
-  const now = selected(element);
-  const list = spans(question)
-    .filter((span) => span.input.checked || span.raw)
-    .map(({ start, end }) => ({ start: toUnits(text, start), end: toUnits(text, end) }))
-    .sort((a, b) => a.start - b.start);
-  const next = by > 0
-    ? list.find((span) => !now || span.start > now.start)
-    : list.filter((span) => now && span.start < now.start).at(-1);
-  if (next) select(element, next);
-}
-
-function remove(element, question) {
-  const now = selected(element);
-  if (!now) return;
-  const text = plain(element);
-  const stretch = { start: toPoints(text, now.start), end: toPoints(text, now.end) };
-  for (const span of spans(question)) if (overlap(span, stretch)) span.input.checked = false;
-  question.dispatchEvent(new Event("change", { bubbles: true }));
-  select(element, now);
-}
+const KEYS = {
+  ".": (element, question) => stepMark(element, question, 1),
+  ",": (element, question) => stepMark(element, question, -1),
+  Delete: remove,
+  Home: (element, question) => stepEnd(element, question, -1),
+  End: (element, question) => stepEnd(element, question, 1),
+  l: (element, question) => labels(question)[0]?.focus(),
+  v: (element, question) => repeat(element, question, false),
+  V: (element, question) => repeat(element, question, true),
+  Escape: (element, question) => { leaveMark(question); question.focus(); },
+};
 
 /** A key pressed in a text that is marked; true when it meant something there. */
 export function press(event, question) {
   const element = event.target;
   const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (by && event.altKey && event.shiftKey) stepLetter(element, by);
-  else if (by && !event.altKey) stepWord(element, by, event.shiftKey);
-  else if (event.key === ".") stepMark(element, question, 1);
-  else if (event.key === ",") stepMark(element, question, -1);
-  else if (event.key === "Delete") remove(element, question);
-  else if (event.key === "Escape") question.focus();
+  if (by) return onArrow(event, element, question, by);
+  if (event.altKey) return false;
+  const line = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (line && !event.shiftKey) stepLine(element, question, line);
+  else if (Object.hasOwn(KEYS, event.key)) KEYS[event.key](element, question);
   else return false;
   return true;
 }
 
-/** The question whose text an element is. */
+/** The question that a text is marked for: the current one, where several mark it. */
 export function questionOf(element) {
-  return all(".q[data-marks]").find((question) => area(question) === element) ?? null;
+  const list = element instanceof Element && element.matches("[data-field]") ? sharing(element) : [];
+  return list.find((question) => question.classList.contains("now")) ?? list[0] ?? null;
+}
+
+/** A click into a mark takes it up; a finger on a word selects it. */
+function onPointer(event, element) {
+  const question = questionOf(element);
+  if (!question || event.button > 0) return;
+  const at = unitsAt(element, event.clientX, event.clientY);
+  if (getSelection().isCollapsed && at !== null) {
+    const inside = (span) => span.start <= at && at <= span.end;
+    const here = visible(question).filter(inside).sort((a, b) => a.end - a.start - (b.end - b.start))[0];
+    if (here) return goTo(question, here);
+    leaveMark(question);
+    const word = event.pointerType === "touch" && offsets.words(plain(element)).find(inside);
+    if (word) select(element, word);
+  } else if (selected(element)) leaveMark(question);
+}
+
+function onEditor(question, button) {
+  const { edge, by, repeat: every } = button.dataset;
+  const element = area(question);
+  if (edge) moveEdge(question, edge, Number(by), false);
+  else if (every) repeat(element, question, true);
+  else remove(element, question);
 }
 
 export function start(question, onUse) {
   const element = area(question);
   if (!element) return;
-  element.tabIndex = 0;
-  element.setAttribute("role", "group");
-  element.setAttribute("aria-label", one("legend", question).textContent.trim());
-  element.addEventListener("focus", () => onUse(question));
-  element.addEventListener("mouseup", () => selected(element) && onUse(question));
+  plain(element);
+  if (!element.hasAttribute("role")) listen(element, onUse);
+  element.setAttribute("aria-label", sharing(element).map((each) => each.dataset.title).join(", "));
   question.addEventListener("mousedown", (event) => {
-    if (event.target.closest("[data-label]")) event.preventDefault(); // or the selection is lost
+    if (event.target.closest("[data-label], [data-editor]")) event.preventDefault(); // or the selection is lost
   });
   question.addEventListener("click", (event) => {
     const label = event.target.closest("[data-label]");
-    if (label) tag(question, labels(question).indexOf(label));
+    const tool = event.target.closest("[data-editor] button");
+    if (label) tag(question, labels(question).indexOf(label), { tapped: true });
+    else if (tool) onEditor(question, tool);
+  });
+  question.addEventListener("focusin", (event) => {
+    const input = event.target.closest(".opt.span input");
+    if (!input || input === cursors.get(question)) return;
+    put(question, input);
+    paint(question);
+  });
+  paint(question);
+}
+
+function listen(element, onUse) {
+  element.tabIndex = 0;
+  element.setAttribute("role", "group");
+  const use = () => onUse(questionOf(element));
+  element.addEventListener("focus", use);
+  element.addEventListener("pointerup", (event) => {
+    if (selected(element)) use();
+    setTimeout(() => onPointer(event, element)); // the selection is final after the event
   });
 }
+
+document.addEventListener("selectionchange", () => {
+  for (const element of all("[data-field][role=group]")) {
+    const now = selected(element);
+    const inside = element.contains(getSelection().anchorNode);
+    if (now) remembered.set(element, now);
+    else if (inside) remembered.delete(element);
+    for (const question of sharing(element)) question.toggleAttribute("data-selecting", Boolean(now));
+  }
+});
