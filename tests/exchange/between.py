@@ -16,7 +16,8 @@ class Between:
     """``rules`` are asked in turn; the first that returns an answer gives it.
 
     A rule takes the path and the answer of the server behind: ``(status, document)``, or None
-    to close the connection. ``page_size`` is the most records a page has.
+    to close the connection. ``page_size`` is the most records a page has,
+    beside the one before its first.
     """
 
     def __init__(self, behind: str) -> None:
@@ -42,7 +43,8 @@ class Between:
         parts = urlsplit(target)
         query = parse_qs(parts.query)
         if self.page_size and "limit" in query:
-            query["limit"] = [str(min(self.page_size, int(query["limit"][0])))]
+            most = self.page_size + (query["offset"] != ["0"])
+            query["limit"] = [str(min(most, int(query["limit"][0])))]
         return f"{parts.path}?{urlencode(query, doseq=True)}"
 
 

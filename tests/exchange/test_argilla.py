@@ -23,6 +23,7 @@ from apps.exchange.models import CopiedObject
 from apps.organizations.models import ApiKey, Membership, Organization
 from apps.organizations.services import create_api_key
 from apps.records.models import Record
+from apps.records.services import delete_records
 from apps.workspaces.models import Workspace, WorkspaceMembership
 from apps.workspaces.services import add_workspace_member
 from tests import factories
@@ -212,7 +213,7 @@ def test_a_second_run_brings_what_was_added_and_doubles_nothing(world: World) ->
     world.run()
     world.between.asked.clear()
     assert world.run()["created"] == {}
-    assert world.offsets() == [RECORDS]
+    assert world.offsets() == [RECORDS - 1]
     with enter(world.source.id):
         import_lines(world.films, {**FULL, "id": "late"})
     [report] = world.run()["datasets"]
@@ -389,7 +390,7 @@ def test_a_server_that_stays_away_ends_the_run_and_the_next_one_goes_on(
 ) -> None:
     monkeypatch.setattr(client, "PAUSES", (0.01,))
     world.between.page_size = 10
-    world.between.rules.append(lambda t, a: (500, {}) if "offset=30" in t else a)
+    world.between.rules.append(lambda t, a: (500, {}) if "offset=29" in t else a)
     error, _ = world.fail()
     assert error.returncode == 1
     assert "does not answer GET /datasets/" in str(error)
@@ -399,7 +400,7 @@ def test_a_server_that_stays_away_ends_the_run_and_the_next_one_goes_on(
     world.between.asked.clear()
     [report] = world.run()["datasets"]
     assert (report["there"], report["here"]) == (COUNTS, COUNTS)
-    assert world.offsets() == [30, 40, RECORDS]
+    assert world.offsets() == [29, 39, RECORDS - 1]
     assert lines_of(world.copied()) == lines_of(world.films)
 
 
@@ -408,9 +409,9 @@ def test_records_that_shifted_between_pages_are_found_in_a_second_look(world: Wo
 
     def shift(target: str, answer: Any) -> Any:
         """The second page gives what the first gave, as equal times of insertion allow."""
-        if "offset=10" in target and "first" not in world.between.__dict__:
+        if "offset=9&" in target and "first" not in world.between.__dict__:
             world.between.__dict__["first"] = True
-            return 200, {**answer[1], "items": first}
+            return 200, {**answer[1], "items": [answer[1]["items"][0], *first]}
         return answer
 
     path = f"/api/v1/datasets/{world.films.id}/records"
@@ -422,13 +423,64 @@ def test_records_that_shifted_between_pages_are_found_in_a_second_look(world: Wo
     assert (report["there"], report["here"], report["differences"]) == (COUNTS, COUNTS, [])
 
 
+def delete_first(films: Dataset, count: int) -> None:
+    with enter(films.organization_id):
+        rows = Record.objects.filter(dataset=films).in_order()
+        delete_records(dataset=films, ids=list(rows.values_list("id", flat=True)[:count]))
+
+
+def test_what_was_added_is_found_although_as_much_was_deleted(world: World) -> None:
+    world.run()
+    delete_first(world.films, 2)
+    with enter(world.source.id):
+        import_lines(world.films, *({**FULL, "id": f"late {number}"} for number in range(2)))
+    error, answer = world.fail()
+    assert error.returncode == 3
+    assert answer["datasets"][0]["differences"] == [
+        f"records: the server says {RECORDS}, and gave {RECORDS + 2} over all runs"
+    ]
+    here, there = lines_of(world.copied()), lines_of(world.films)
+    assert [line for line in here if line in there] == there
+
+
+@pytest.mark.parametrize("more", [[], ["--from-start"]])
+def test_deletions_while_records_are_copied_hide_none(world: World, more: list[str]) -> None:
+    world.between.page_size = 10
+
+    def delete(target: str, answer: Any) -> Any:
+        if "offset=9&" in target:
+            world.between.rules.clear()
+            delete_first(world.films, 5)
+        return answer
+
+    world.between.rules.append(delete)
+    world.fail(*more)
+    assert world.offsets().count(0) == 2
+    here, there = lines_of(world.copied()), lines_of(world.films)
+    assert (len(here), len(there)) == (RECORDS, RECORDS - 5)
+    assert [line for line in here if line in there] == there
+
+
+def test_records_that_never_rest_end_the_copy_and_are_told_of(world: World) -> None:
+    def shuffle(target: str, answer: Any) -> Any:
+        if f"{world.films.id}/records" in target:
+            answer[1]["items"].reverse()
+        return answer
+
+    world.between.rules.append(shuffle)
+    error, answer = world.fail()
+    assert error.returncode == 3
+    assert "records shifted again and again" in answer["datasets"][0]["differences"][-1]
+    assert world.offsets().count(0) == 4
+
+
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
 def test_a_copy_that_is_stopped_goes_on_where_it_was(world: World, signal_number: int) -> None:
     world.between.page_size = 10
     running: list[subprocess.Popen[str]] = []
 
     def stop(target: str, answer: Any) -> Any:
-        if "offset=20" in target:
+        if "offset=19" in target:
             os.kill(running[0].pid, signal_number)
         return answer
 
@@ -452,7 +504,7 @@ def test_a_copy_that_is_stopped_goes_on_where_it_was(world: World, signal_number
     world.between.asked.clear()
     [report] = world.run()["datasets"]
     assert (report["there"], report["here"], report["differences"]) == (COUNTS, COUNTS, [])
-    assert world.offsets() == [20, 30, 40, RECORDS]
+    assert world.offsets() == [19, 29, 39, RECORDS - 1]
     assert lines_of(world.copied()) == lines_of(world.films)
     with enter(world.target.id):
         assert Membership.objects.count() == 4

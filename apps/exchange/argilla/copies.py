@@ -11,10 +11,12 @@ from apps.exchange.models import CopiedKind, CopiedObject
 class Progress:
     """How far a dataset's records are: ``offset`` of them were passed, holding ``counts``.
 
+    ``last`` is the id there of the last one passed; empty when that need not be in its place.
     ``skipped`` counts all that was left out, ``rejected`` the records among it.
     """
 
     offset: int = 0
+    last: str = ""
     skipped: int = 0
     rejected: int = 0
     counts: Counts = field(default_factory=Counts)

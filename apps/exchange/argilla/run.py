@@ -2,6 +2,8 @@
 
 Records come page by page in the order of their insertion; a page and how far that is are one
 transaction. Memory holds a page of about 8 MB. A later run brings what was added there since.
+Each page begins with the last record of the page before: when it is no longer there, records
+were deleted or have changed places, and all are looked at again.
 """
 
 from collections.abc import Sequence
@@ -30,6 +32,7 @@ from apps.records.models import Record, RecordVector, Suggestion
 FIRST_PAGE: Final = 20  # records, until their size is known
 MAX_PAGE: Final = 500  # records
 PAGE_BYTES: Final = 8 * 1024 * 1024
+MOST_LOOKS: Final = 3  # at all records, because they had shifted
 INCLUDED: Final = ("responses", "suggestions", "vectors")
 
 
@@ -137,7 +140,7 @@ class _DatasetCopy:
         except (InvalidError, ConflictError) as error:
             self.report.skip(self.where, "the dataset", error.message)
             return
-        self.source, self.dataset = source, dataset
+        self.source, self.dataset, self.looks = source, dataset, 0
         self.path = f"/datasets/{source.dataset.id}/records"
         self.importer = Importer(
             self.organization_id, dataset.id, self._composer(), RowListener(on_reject=self._reject)
@@ -149,8 +152,7 @@ class _DatasetCopy:
         here = self._here()
         if here.records + self.progress.rejected < total:
             # Records with equal times may change places from page to page: look again.
-            self.progress.offset = 0
-            total = self._copy_records(Counting.MISSED)
+            total = self._copy_records(self._look_again(Counting.MISSED))
             here = self._here()
         self._compare(total, here)
 
@@ -159,7 +161,7 @@ class _DatasetCopy:
         return Composer(self.where, names, self.people, self.report)
 
     def _pass_over_draft(self) -> None:
-        page = self._page(limit=1)
+        page = self._page(offset=0, limit=1)
         if page.total:
             reason = "publish the dataset there and start again: a draft holds none here"
             self.report.skip(self.where, f"{page.total} records", reason)
@@ -168,17 +170,38 @@ class _DatasetCopy:
         """Copy from ``progress`` on; returns how many records the server says it has."""
         limit = FIRST_PAGE
         while True:
-            page = self._page(limit)
+            page = self._next_page(limit)
+            if page is None:
+                counting = self._look_again(counting)
+                continue
             self.report.listener.on_progress(self.where, self.progress.offset, page.total)
             if not page.items:
                 return page.total
             self._store(page.items, counting)
             limit = max(1, min(MAX_PAGE, PAGE_BYTES * len(page.items) // max(1, self.client.size)))
 
-    def _page(self, limit: int) -> wire.Page:
-        answer = self.client.get(
-            self.path, offset=self.progress.offset, limit=limit, include=INCLUDED
-        )
+    def _next_page(self, limit: int) -> wire.Page | None:
+        """What follows the last record; None when that has left its place."""
+        last, offset = self.progress.last, self.progress.offset
+        if not last or self.looks == MOST_LOOKS:
+            return self._page(offset, limit)
+        page = self._page(offset - 1, limit + 1)
+        if not page.items or page.items[0].get("id") != last:
+            return None
+        page.items = page.items[1:]
+        return page
+
+    def _look_again(self, counting: Counting) -> Counting:
+        """Begin with the first record once more; returns what counts from here on."""
+        self.looks += 1
+        if counting == Counting.ALL:
+            self.progress = Progress(skipped=self.progress.skipped)
+            return counting
+        self.progress.offset, self.progress.last = 0, ""
+        return Counting.MISSED
+
+    def _page(self, offset: int, limit: int) -> wire.Page:
+        answer = self.client.get(self.path, offset=offset, limit=limit, include=INCLUDED)
         try:
             return wire.Page.model_validate(answer)
         except ValueError as error:
@@ -195,6 +218,7 @@ class _DatasetCopy:
             if counting != Counting.MISSED:
                 self.progress.rejected += len(self.rejected)
             self.progress.offset += len(items)
+            self.progress.last = str(items[-1].get("id") or "")
             self.progress.skipped += self.report.skipped - skipped
             save_progress(self.source.dataset.id, self.progress)
 
@@ -230,7 +254,11 @@ class _DatasetCopy:
         there = self.progress.counts
         differences = there.differences(here)
         if there.records != total:
-            differences.append(f"records: the server says {total}, and gave {there.records}")
+            differences.append(
+                f"records: the server says {total}, and gave {there.records} over all runs"
+            )
+        if self.looks == MOST_LOOKS:
+            differences.append("records shifted again and again: start when nobody works there")
         if self.progress.skipped:
             differences.append(f"{self.progress.skipped} left out, in this run or before")
         workspace, _, name = self.where.partition("/")
