@@ -113,7 +113,7 @@ def read_bulk_form(schema: DatasetSchema, post: QueryDict) -> BulkForm:
 
 
 def _picked(post: QueryDict, problems: list[str]) -> list[UUID]:
-    given = list(dict.fromkeys(post.getlist("id")))
+    given = list(dict.fromkeys(post.getlist("record")))
     ids = [id for text in given if (id := _as_id(text)) is not None]
     if len(ids) < len(given):
         problems.append(_("One of the selected records is none."))

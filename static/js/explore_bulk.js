@@ -13,7 +13,7 @@ const form = () => one("#answer");
 function content(word) {
   const data = new FormData(form());
   data.delete("csrfmiddlewaretoken");
-  if (isAll()) data.delete("id");
+  if (isAll()) data.delete("record");
   data.set("do", word);
   return new URLSearchParams(data);
 }

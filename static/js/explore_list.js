@@ -6,10 +6,10 @@ let last = -1; // where the cursor was put last, for selecting with Shift
 let watcher = null;
 
 const hits = () => all("#hits > .hit");
-const box = (hit) => one("input[name=id]", hit);
+const box = (hit) => one("input[name=record]", hit);
 const cursor = () => one("#hits > .hit.cursor");
 
-export const selected = () => all("#hits input[name=id]:checked").length;
+export const selected = () => all("#hits input[name=record]:checked").length;
 export const isAll = () => Boolean(one("[data-all]")?.checked);
 
 /** ``focus`` moves the keyboard and the view there too. */
@@ -126,7 +126,7 @@ export function start() {
   last = -1;
   const results = one("#results");
   results.addEventListener("click", (event) => {
-    if (event.target.matches("input[name=id]")) range(event);
+    if (event.target.matches("input[name=record]")) range(event);
     if (event.target.closest("[data-clear]")) clear();
     if (event.target.closest("[data-more-hits]")) {
       event.preventDefault();
@@ -137,7 +137,7 @@ export function start() {
   });
   results.addEventListener("change", (event) => {
     if (event.target.matches("[data-page]")) selectPage();
-    else if (event.target.matches("input[name=id], [data-all]")) changed();
+    else if (event.target.matches("input[name=record], [data-all]")) changed();
   });
   results.addEventListener("focusin", (event) => {
     const hit = event.target.closest(".hit");

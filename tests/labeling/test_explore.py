@@ -345,7 +345,7 @@ def test_plain_forms_answer_the_picked_ones(
     client: Client, dataset: Dataset, annotator: Membership, organization: Organization
 ) -> None:
     answer_as(annotator, dataset, 1)
-    form = {"id": ids(dataset, 0, 1, 2), "keep": "1", "q.sentiment": "positive", "do": "submit"}
+    form = {"record": ids(dataset, 0, 1, 2), "keep": "1", "q.sentiment": "positive", "do": "submit"}
     check = post(client, dataset, form)
     assert check.status_code == 200
     assert "Submit 2" in check.content.decode()
@@ -408,7 +408,7 @@ def test_all_that_match_take_their_own_suggestions(
 def test_what_changed_meanwhile_stores_nothing(
     client: Client, dataset: Dataset, annotator: Membership
 ) -> None:
-    form = {"id": ids(dataset, 0, 1), "keep": "1", "q.sentiment": "mixed", "do": "submit"}
+    form = {"record": ids(dataset, 0, 1), "keep": "1", "q.sentiment": "mixed", "do": "submit"}
     count = expected(post(client, dataset, form))
     answer_as(annotator, dataset, 1)
     again = post(client, dataset, {**form, "expected": count})
@@ -425,7 +425,7 @@ def test_what_changed_meanwhile_stores_nothing(
     ("form", "told"),
     [
         ({"q.sentiment": "mixed"}, "No record is selected"),
-        ({"id": "nonsense", "q.sentiment": "mixed"}, "selected records is none"),
+        ({"record": "nonsense", "q.sentiment": "mixed"}, "selected records is none"),
         ({"all": "1"}, "No question is answered yet"),
         ({"all": "1", "q.sentiment": "gone"}, "not a valid label"),
         ({"all": "1", "accept": "gone"}, "changed or deleted meanwhile"),
@@ -448,7 +448,7 @@ def test_drafts_and_discarded_ones_need_no_answer(
     client: Client, dataset: Dataset, annotator: Membership, organization: Organization
 ) -> None:
     for do, status, number in (("draft", "draft", 0), ("discard", "discarded", 1)):
-        form = {"id": ids(dataset, number), "do": do, "expected": "1"}
+        form = {"record": ids(dataset, number), "do": do, "expected": "1"}
         assert post(client, dataset, form).status_code == 302
         run(organization)
         assert stored(annotator)[f"t-{number}"] == (status, {})
@@ -462,7 +462,7 @@ def test_spans_of_many_can_only_be_none(
     text = read(client, url(dataset))
     assert "Nothing to mark" in text
     span = json.dumps({"start": 0, "end": 2, "label": "place"})
-    form = {"id": str(record.id), "q.entities": span, "do": "submit", "expected": "1"}
+    form = {"record": str(record.id), "q.entities": span, "do": "submit", "expected": "1"}
     assert post(client, dataset, form).status_code == 422
     assert post(client, dataset, {**form, "q.entities": "[]"}).status_code == 302
     run(organization)
@@ -472,7 +472,7 @@ def test_spans_of_many_can_only_be_none(
 def test_a_job_is_its_persons_alone(
     client: Client, dataset: Dataset, reviewer: Membership, sign_in: SignIn
 ) -> None:
-    form = {"id": ids(dataset, 0), "q.sentiment": "mixed", "do": "submit", "expected": "1"}
+    form = {"record": ids(dataset, 0), "q.sentiment": "mixed", "do": "submit", "expected": "1"}
     post(client, dataset, form)
     job = Job.objects.get()
     for name in ("explore_cancel", "explore_undo"):

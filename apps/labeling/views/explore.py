@@ -51,7 +51,12 @@ def answer(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     dataset = _find_dataset(request, dataset_id)
     page = ExplorePage(dataset, request.member, _posted_pairs(request))
     form = read_bulk_form(page.schema, request.POST)
-    context: dict[str, Any] = {"page": page, "dataset": dataset, "form": form}
+    context: dict[str, Any] = {
+        "page": page,
+        "dataset": dataset,
+        "form": form,
+        "is_asked": _asks(request),
+    }
     if form.picked is None and page.problems:
         form.problems.append(page.problems[0])
     if form.problems:
