@@ -104,7 +104,9 @@ function read() {
 
 export function showSheet() {
   const sheet = one("#keys");
-  if (!sheet.open) sheet.showModal();
+  if (sheet.open) return;
+  sheet.showModal();
+  one("#keys-filter").focus();
 }
 
 /** The sheet shows only what is looked for. */
