@@ -123,14 +123,15 @@ class Asked:
 
 def _scope(key: str, me: UUID) -> Scope:
     kind, _dot, name = key.partition(".")
-    return {
+    scopes: dict[str, Scope] = {
         "mine": ResponseScope(member=me),
         "status": RecordScope("status"),
         "by": AnswererScope(),
         "suggested": SuggestionScope(name),
         "answered": ResponseScope(name),
         "meta": MetadataScope(name),
-    }[kind]
+    }
+    return scopes[kind]
 
 
 def read_text(schema: DatasetSchema, text: str, viewpoint: Viewpoint) -> tuple[Asked, list[str]]:
@@ -177,7 +178,7 @@ class _Reader:
             least="like" in plain and plain.get("least") == "1",
             cosine=self._cosine(plain.get("cosine", "")),
             values={key: found for key in values if (found := self._values(key, values[key]))},
-            ranges={key: found for key in ends if (found := self._bounds(ends[key])) != Bounds()},
+            ranges={key: both for key in ends if (both := self._bounds(ends[key])) != Bounds()},
         )
         return asked, list(dict.fromkeys(self.problems))
 

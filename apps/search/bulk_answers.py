@@ -247,10 +247,10 @@ def _numbered(work: Work, ids: Sequence[UUID], outcome: Outcome) -> dict[int, st
 
 def _parties(job: Job) -> tuple[DatasetSchema, Membership]:
     """The dataset and who answers. Raises ``AbandonJobError`` when they are gone or may not."""
-    dataset = Dataset.objects.filter(id=job.dataset_id).first()
+    dataset = Dataset.objects.filter(id__in=[job.dataset_id]).first()
     if dataset is None:
         raise AbandonJobError("The dataset was deleted.")
-    member = Membership.objects.active().filter(id=job.created_by_id).first()
+    member = Membership.objects.active().filter(id__in=[job.created_by_id]).first()
     if member is None or not permissions.may(member, Action.ANSWER, dataset.workspace_id):
         raise AbandonJobError("Whoever answers here may no longer do so.")
     return load_schema(dataset), member

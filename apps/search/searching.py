@@ -45,7 +45,7 @@ def matcher_for(
     typed = asked.q and not matches_all(asked.q)
     mode = mode_of(asked, can_embed=phrase is not None)
     words = Words(asked.q) if typed and mode != MEANING else None
-    near = _near_record(schema, asked) if asked.like else None
+    near = _near_record(schema, asked, asked.like) if asked.like else None
     if near is None and phrase is not None and typed and mode != WORDS:
         near = _near_phrase(schema, asked, phrase)
     return Matcher(
@@ -67,8 +67,8 @@ def _near_phrase(schema: DatasetSchema, asked: Asked, phrase: Sequence[float]) -
     return Near(settings, unit(phrase), CLOSE if asked.cosine is None else asked.cosine)
 
 
-def _near_record(schema: DatasetSchema, asked: Asked) -> Near:
-    record = Record.objects.filter(dataset=schema.dataset, id=asked.like).first()
+def _near_record(schema: DatasetSchema, asked: Asked, record_id: UUID) -> Near:
+    record = Record.objects.filter(dataset=schema.dataset, id=record_id).first()
     if record is None:
         raise InvalidError(_("The record to be like was deleted."))
     settings, vector = _vector_of(schema, record, asked.vector)
