@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from apps.datasets.models import Field
-from apps.records.text import MAX_SEARCHABLE, field_texts, has_words
+from apps.records.text import MAX_SEARCHABLE, field_texts, has_words, words_apart
 
 DATASET_LEXEME: Final = "ds:{}"
 WEIGHTS: Final = "ABCD"
@@ -47,7 +47,7 @@ class Bodies:
         left = MAX_SEARCHABLE
         for name, text in field_texts(fields or {}, self.shape):
             weight = self.weights[name]
-            taken = text[:left]
+            taken = words_apart(text[:left])
             texts[weight] = f"{texts[weight]}\n{taken}" if weight in texts else taken
             left -= len(taken)
         return [texts.get(weight) for weight in WEIGHTS]

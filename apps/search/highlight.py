@@ -1,9 +1,11 @@
 """Why a record was found by its words: the text, cut where a word of the search stands."""
 
 from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Final
 
 from apps.core.prepared import raw_cursor
+from apps.records.text import words_apart
 from apps.search.text import to_tsquery_text
 
 # Two characters for private use, which no font shows; those that a text holds itself are dropped.
@@ -25,16 +27,22 @@ def mark_words(texts: Sequence[str], typed: str) -> list[list[Piece]]:
     words = to_tsquery_text(typed)
     if not texts or not words:
         return [[(text, False)] for text in texts]
-    facts = {"texts": [_plain(text) for text in texts], "words": words, "options": _OPTIONS}
+    read = [_plain(text) for text in texts]
+    apart = [words_apart(text) for text in read]
+    facts = {"texts": apart, "words": words, "options": _OPTIONS}
     rows = raw_cursor().execute(_MARK, facts).fetchall()
-    return [_cut(row[0], text[LONGEST:]) for row, text in zip(rows, texts, strict=True)]
+    return [
+        _cut(row[0], plain, text[LONGEST:])
+        for row, plain, text in zip(rows, read, texts, strict=True)
+    ]
 
 
 def _plain(text: str) -> str:
     return text[:LONGEST].replace(START, "").replace(STOP, "").replace("\0", "")
 
 
-def _cut(marked: str, rest: str) -> list[Piece]:
+def _cut(marked: str, plain: str, rest: str) -> list[Piece]:
+    """The pieces of the plain text; ``marked`` is as long but for its marks."""
     pieces: list[Piece] = []
     for number, part in enumerate(marked.split(START)):
         if number == 0:
@@ -42,5 +50,6 @@ def _cut(marked: str, rest: str) -> list[Piece]:
             continue
         word, _, after = part.partition(STOP)
         pieces += [(word, True), (after, False)]
-    pieces.append((rest, False))
-    return [piece for piece in pieces if piece[0]]
+    places = pairwise(accumulate((len(piece) for piece, _ in pieces), initial=0))
+    whole = [(plain[start:end], hit) for (start, end), (_, hit) in zip(places, pieces, strict=True)]
+    return [piece for piece in [*whole, (rest, False)] if piece[0]]

@@ -5,14 +5,16 @@
 as it is. Operators bind from left to right, none before another. What makes no sense is ignored;
 nothing is an error.
 
-Words are cut out here but never split or folded: each stands quoted in the text for ``to_tsquery``,
-so PostgreSQL splits it just as it split the records' texts, and nothing in it can be an operator.
+Words are cut out here but never folded: each stands quoted in the text for ``to_tsquery``, so
+PostgreSQL splits it just as it split the records' texts, and nothing in it can be an operator.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from apps.records.text import words_apart
 
 MAX_LENGTH: Final = 10_000  # characters; what comes later is ignored
 MAX_TERMS: Final = 200  # words and phrases
@@ -92,7 +94,7 @@ def _tokens(typed: str, weight: str) -> Iterator[tuple[str, str]]:
 
 
 def _term(text: str, prefix: str, weight: str) -> str:
-    plain = _ESCAPED.sub(r"\1", text).strip()
+    plain = words_apart(_ESCAPED.sub(r"\1", text)).strip()
     if not plain:
         return ""
     quoted = plain.replace("\\", "\\\\").replace("'", "''")
