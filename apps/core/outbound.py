@@ -48,10 +48,15 @@ class Place:
     path: str
 
     @property
+    def written_host(self) -> str:
+        """The host as it stands before a port: an IPv6 address in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
     def netloc(self) -> str:
         """Host and port as the Host header writes them."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
+        is_usual = self.port == _PORTS[self.scheme]
+        return self.written_host if is_usual else f"{self.written_host}:{self.port}"
 
     @property
     def is_allowed(self) -> bool:
@@ -108,7 +113,7 @@ def addresses(place: Place) -> list[str]:
         if not place.is_allowed and not is_public(ip_address(text.partition("%")[0])):
             raise ForbiddenAddressError(
                 f"{place.netloc} leads to {text}, which is not a public address. An operator can"
-                f" allow it: OUTBOUND_ALLOW={place.host}:{place.port}"
+                f" allow it: OUTBOUND_ALLOW={place.written_host}:{place.port}"
             )
     return found
 

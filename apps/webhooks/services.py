@@ -122,6 +122,7 @@ def resend(*, delivery: WebhookDelivery) -> WebhookDelivery:
 
     Raises ``ConflictError`` while the webhook is disabled.
     """
+    take_turns()
     if not Webhook.objects.enabled().filter(id=delivery.webhook_id).exists():
         raise ConflictError("The webhook is disabled: enable it to send messages again.")
     WebhookDelivery.objects.filter(id=delivery.id).update(

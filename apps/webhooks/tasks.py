@@ -34,10 +34,23 @@ def ring_waiting() -> None:
     doorbell.ring_waiting()
 
 
+# Written by a relay that began before the webhook was disabled.
+_GIVE_UP_LATE = """
+UPDATE webhook_delivery d SET status = 'dead', next_attempt_at = NULL, updated_at = now()
+FROM webhook w
+WHERE w.organization_id = d.organization_id AND w.id = d.webhook_id
+    AND NOT w.enabled AND d.status = 'pending'
+"""
+
+
 @shared_task(name="webhooks.prune")
 def prune() -> None:
-    """Forget messages that ended some time ago, with what they say of records."""
+    """Give up what waits for disabled webhooks; forget what ended some time ago.
+
+    What is forgotten says much of records.
+    """
     with connections["operator"].cursor() as cursor:
+        cursor.execute(_GIVE_UP_LATE)
         for status, days in KEPT_DAYS.items():
             cursor.execute(
                 "DELETE FROM webhook_delivery WHERE status = %s"

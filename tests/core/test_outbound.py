@@ -92,9 +92,17 @@ def test_public_addresses_pass(url: str) -> None:
     outbound.check_url(url)
 
 
-def test_the_refusal_says_what_an_operator_can_do() -> None:
-    with pytest.raises(outbound.ForbiddenAddressError, match=r"OUTBOUND_ALLOW=127\.0\.0\.1:8000"):
-        outbound.check_url("http://127.0.0.1:8000/hook")
+@pytest.mark.parametrize("place", ["127.0.0.1:8000", "[::1]:8000", "localhost:80"])
+def test_the_refusal_says_what_an_operator_can_do(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, place: str
+) -> None:
+    with pytest.raises(outbound.ForbiddenAddressError) as refused:
+        outbound.check_url(f"http://{place}/hook")
+    remedy = str(refused.value.message).rpartition("OUTBOUND_ALLOW=")[2]
+    assert remedy == place
+    monkeypatch.setenv("OUTBOUND_ALLOW", remedy)
+    settings.OUTBOUND_ALLOW = env.places("OUTBOUND_ALLOW")
+    outbound.check_url(f"http://{place}/hook")
 
 
 @given(st.ip_addresses(v=4))

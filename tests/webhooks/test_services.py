@@ -85,6 +85,8 @@ def test_the_log_keeps_for_the_relay_what_somebody_wants() -> None:
         "response.created",
         "response.updated",
         "response.deleted",
+        "adjudication.created",
+        "adjudication.updated",
     }
     make_records(dataset)
     assert WaitingEvent.objects.count() == 1

@@ -19,7 +19,7 @@ from apps.organizations.models import Organization
 from apps.records.models import Record
 from apps.records.services import delete_records
 from apps.webhooks.models import Webhook, WebhookDelivery
-from apps.webhooks.services import create_webhook
+from apps.webhooks.services import create_webhook, update_webhook
 from apps.webhooks.tasks import KEPT_DAYS, prune
 from tests.factories import make_dataset, make_organization, make_records
 from tests.jobs.test_worker import Worker
@@ -200,3 +200,21 @@ def test_messages_that_ended_long_ago_are_forgotten(receiver: Receiver) -> None:
             ("dead", 29),
             ("delivered", 6),
         ]
+
+
+def test_what_came_too_late_for_a_disabled_webhook_is_given_up(
+    tenant: Organization, receiver: Receiver
+) -> None:
+    webhooks = [listen(tenant, receiver, path) for path in ("/on", "/off")]
+    with enter(tenant.id):
+        update_webhook(webhook=webhooks[1], changes={"enabled": False})
+        rows = [
+            WebhookDelivery.objects.create(
+                webhook=webhook, type="record.created", body="{}", next_attempt_at=timezone.now()
+            )
+            for webhook in webhooks
+        ]
+    prune()
+    with enter(tenant.id):
+        stored = [WebhookDelivery.objects.get(id=row.id).status for row in rows]
+    assert stored == ["pending", "dead"]
