@@ -1,5 +1,6 @@
 """The queue for API clients: claim the next records, renew or release a lease."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from pydantic import Field
 from rest_framework.response import Response as ApiResponse
 
 from apps.annotation import distribution
+from apps.annotation.models import Lease
 from apps.api.v1.lookups import find_dataset, find_record
 from apps.api.v1.record_json import Include, Viewer, records_json
 from apps.api.views import ApiRequest, ApiView, Schema
@@ -30,12 +32,14 @@ class Claim(ApiView):
         """Lease up to ``limit`` records; those the caller holds already come first."""
         query = self.read_query(ClaimQuery)
         dataset = find_dataset(self.member, dataset_id, Action.ANSWER)
-        return ApiResponse({"items": claimed_json(self.member, dataset, query.limit)})
+        leases = distribution.claim(dataset=dataset, annotator=self.member, limit=query.limit)
+        return ApiResponse({"items": claimed_json(self.member, dataset, leases)})
 
 
-def claimed_json(member: Membership, dataset: Dataset, limit: int) -> list[dict[str, Any]]:
-    """Up to ``limit`` records of the member's queue, each with its lease."""
-    leases = distribution.claim(dataset=dataset, annotator=member, limit=limit)
+def claimed_json(
+    member: Membership, dataset: Dataset, leases: Sequence[Lease]
+) -> list[dict[str, Any]]:
+    """Each leased record, as the member may see it, with its lease."""
     viewer = Viewer.of(member, dataset)
     records = records_json([lease.record for lease in leases], Include(suggestions=True), viewer)
     return [

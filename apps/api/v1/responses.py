@@ -70,10 +70,11 @@ class RecordResponses(ApiView):
             status=body.status,
             values=body.plain_values(),
             must_be_new=True,
+            claim_next=query.claim,
         )
         answer = response_json(saved.response)
         if query.claim:
-            answer["claimed"] = claimed_json(self.member, record.dataset, query.claim)
+            answer["claimed"] = claimed_json(self.member, record.dataset, saved.claimed)
         return ApiResponse(answer, status=201)
 
 
