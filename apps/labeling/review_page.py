@@ -478,16 +478,16 @@ def _choices(
     page: ReviewPage, rule: QuestionRule, given: Sequence[tuple[Response, Any]], agreed: Any
 ) -> list[Choice]:
     """Equal answers are one choice, the most frequent first; the agreed value leads."""
-    groups: dict[bytes, list[tuple[Response, Any]]] = {}
+    groups: dict[str, list[tuple[Response, Any]]] = {}
     for response, value in given:
-        groups.setdefault(encode(value), []).append((response, value))
+        groups.setdefault(_standard(value), []).append((response, value))
     ordered = sorted(groups.values(), key=lambda group: -len(group))
     fields = page.record.fields if page.record else {}
     found: list[tuple[str, Any, list[Person]]] = [
         (f"r:{group[0][0].id}", group[0][1], [page.person(one.user) for one, _ in group])
         for group in ordered
     ]
-    if agreed is not None and encode(agreed) not in groups:
+    if agreed is not None and _standard(agreed) not in groups:
         found.insert(0, (AGREED, agreed, []))
     elif agreed is not None:
         found.sort(key=lambda row: row[1] != agreed)
@@ -504,6 +504,11 @@ def _choices(
         )
         for number, (code, value, people) in enumerate(found, start=1)
     ]
+
+
+def _standard(value: Any) -> str:
+    """Equal for equal values, whatever the order of their keys."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _with_diff(shown: Shown, rule: QuestionRule, first: Any, value: Any) -> Shown:

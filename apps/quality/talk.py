@@ -9,6 +9,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.core.errors import ConflictError, InvalidError
+from apps.core.prepared import raw_cursor
+from apps.core.tenancy import current
 from apps.datasets.models import Question
 from apps.events.log import emit
 from apps.organizations.models import Membership, Role
@@ -17,6 +19,12 @@ from apps.quality.review import refresh_records
 from apps.records.models import Record
 
 MAX_TEXT: Final = 10_000  # characters
+_UNREAD: Final = """
+SELECT (SELECT count(*) FROM mention WHERE organization_id = %(o)s AND member_id = %(m)s
+        AND seen_at IS NULL),
+    (SELECT count(*) FROM feedback WHERE organization_id = %(o)s AND user_id = %(m)s
+        AND seen_at IS NULL)
+"""
 _NAME: Final = re.compile(r"(?<![\w.@])@([\w.+\-]+)")
 
 
@@ -76,10 +84,9 @@ def read_mentions(*, member: Membership, records: Iterable[Record]) -> int:
 
 
 def count_unread(member: Membership) -> tuple[int, int]:
-    """Mentions and feedback that the member has not seen. Two index scans."""
-    mentions = Mention.objects.filter(member=member, seen_at__isnull=True)
-    feedback = Feedback.objects.filter(user=member, seen_at__isnull=True)
-    return mentions.count(), feedback.count()
+    """Mentions and feedback that the member has not seen. One statement, two index scans."""
+    row = raw_cursor().execute(_UNREAD, {"o": current(), "m": member.id}).fetchone()
+    return (row[0], row[1]) if row else (0, 0)
 
 
 @transaction.atomic

@@ -106,4 +106,5 @@ keys.register({
 one("#decision").addEventListener("focusin", (event) => go(event.target.closest(".q"), { focus: false }));
 const first = one("#decision .q.bad") ?? questions().find((question) => !one("input[name^='d.']:checked", question));
 go(first ?? questions()[0], { focus: false });
+if (first) first.scrollIntoView({ block: "nearest" });
 (one("#errors") ?? one("h1")).focus({ preventScroll: true });

@@ -169,6 +169,8 @@ ROWS = [
     row("DELETE /suggestions/{suggestion}", Who.ADMINS),
     # Responses: the scene's author has answered already
     row("POST /records/{record}/responses", Who.MEMBERS, 201, ANSWER, annotator_in=409),
+    row("GET /records/{record}/adjudication", Who.REVIEWERS, 404),
+    row("PUT /records/{record}/adjudication", Who.REVIEWERS, 200, {"values": ANSWER["values"]}),
     row("PUT /responses/{response}", Who.AUTHORS, 200, ANSWER),
     row("DELETE /responses/{response}", Who.AUTHORS),
     row("POST /me/responses/bulk", Who.USERS, 200, {"items": [ANSWER | {"record_id": "{record}"}]}),

@@ -221,6 +221,17 @@ class Record(TypedDict):
     vectors: NotRequired[dict[str, list[float]]]
 
 
+class Adjudication(TypedDict):
+    """A reviewer's decision: the adjudicated answer. ``ambiguous`` cannot be decided."""
+
+    record_id: UUID
+    reviewer_id: UUID | None
+    values: dict[str, Any]
+    ambiguous: list[str]
+    note: str
+    decided_at: Timestamp
+
+
 class RecordPage(Page[Record]):
     """One page; ``next`` is the ``after`` of the next one, null on the last."""
 

@@ -205,6 +205,12 @@ _RESPONSES: Final = {
     ),
     "PUT /responses/{response_id}": _row("Replace an answer", Who.AUTHORS, o.Response),
     "DELETE /responses/{response_id}": _row("Delete an answer", Who.AUTHORS, o.Response),
+    "GET /records/{record_id}/adjudication": _row(
+        "Read a reviewer's decision on a record", Who.REVIEWERS, o.Adjudication
+    ),
+    "PUT /records/{record_id}/adjudication": _row(
+        "Decide on a record, in place of an earlier decision", Who.REVIEWERS, o.Adjudication
+    ),
     "POST /me/responses/bulk": _row(
         "Answer several records", Who.USERS, o.Listing[o.ResponseResult]
     ),

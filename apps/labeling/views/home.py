@@ -7,6 +7,7 @@ from django.views.decorators.http import require_GET
 
 from apps.labeling import work
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
+from apps.quality.talk import count_unread
 
 
 @never_cache
@@ -28,6 +29,7 @@ def home(request: LabelingRequest) -> HttpResponse:
     if is_fragment(request):
         return render(request, "labeling/_queues.html", context)
     context["minutes"] = work.minutes_to_go(going_on, request.member)
+    context["unread"] = sum(count_unread(request.member))
     context["attention"] = work.find_attention(request.member, rows)
     return render(request, "labeling/home.html", context)
 
