@@ -29,7 +29,8 @@ def refuse_unsafe_role(**_: Any) -> None:
 @beat_embedded_init.connect
 def end_with_worker(**_: Any) -> None:
     """The beat inside a worker is a process of its own: it ends when the worker is killed."""
-    worker = current_process()._parent_pid  # as of the fork: it may be dead by now
+    # As of the fork: the worker may be dead by now.
+    worker = current_process()._parent_pid  # type: ignore[attr-defined]  # types lack it
     threading.Thread(target=_end_after, args=[worker], name="end-with-worker", daemon=True).start()
 
 
