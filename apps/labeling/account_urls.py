@@ -7,7 +7,7 @@ from apps.labeling.views import accounts
 
 urlpatterns = [
     path("login/", accounts.LoginView.as_view(), name="account_login"),
-    path("logout/", views.logout, name="account_logout"),
+    path("logout/", accounts.LogoutView.as_view(), name="account_logout"),
     path("signup/", views.signup, name="account_signup"),
     path("inactive/", views.account_inactive, name="account_inactive"),
     path("password/reset/", accounts.PasswordResetView.as_view(), name="account_reset_password"),

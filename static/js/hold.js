@@ -29,7 +29,6 @@ function renewAll() {
 
 /** The page names the hold it had: a reload has taken a newer one by now, which must stay. */
 function giveBack() {
-  if (!one("#work")) return;
   for (const form of held()) {
     const until = new URLSearchParams({ until: form.dataset.until });
     post(form.dataset.release, until, { keepalive: true }).catch(() => {});

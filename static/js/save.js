@@ -35,9 +35,10 @@ export function start() {
   const form = answerForm();
   stop();
   const refused = form && !one("#errors").hidden;
-  stored = refused || !form ? "" : content(form);
+  stored = refused || !form ? "" : form.dataset.stored ?? content(form);
   refresh();
   if (!form) return;
+  form.dataset.stored = stored; // goes with the form when it is put back for later
   shownAt = performance.now();
   form.addEventListener("click", onClick);
   form.addEventListener("submit", onSubmit);

@@ -364,3 +364,123 @@ def test_fields_of_every_type_are_shown(client: Client, dataset: Dataset) -> Non
     assert '<img src="https://example.com/a.png" alt="Picture of record' in text
     assert '<img src="http://example.com' not in text
     assert "&quot;open&quot;: true" in text
+
+
+SCRIPT = {"HX-Request": "true"}
+RECEIPT = {**SCRIPT, "X-Receipt": "1"}
+
+
+def whole(name: str, dataset: Dataset) -> str:
+    return reverse(f"labeling:{name}", args=[dataset.id])
+
+
+def test_the_next_records_come_ahead_and_are_held(
+    client: Client, dataset: Dataset, django_assert_max_num_queries: Any
+) -> None:
+    records = factories.make_records(dataset, 5)
+    client.get(page(dataset))
+    have = {"have": [str(records[0].id), "no id"]}
+    with django_assert_max_num_queries(20):
+        text = client.get(whole("ahead", dataset), have, headers=SCRIPT).content.decode()
+    assert [f"Record {r.external_id}" in text for r in records] == [False, True, True, False, False]
+    assert f'data-held="{records[0].id}"' in text
+    assert "<html" not in text
+    assert Lease.objects.count() == 3
+    have = {"have": [str(record.id) for record in records[:3]]}
+    again = client.get(whole("ahead", dataset), have, headers=SCRIPT).content.decode()
+    assert f"Record {records[3].external_id}" in again
+    assert Lease.objects.count() == 5
+
+
+def test_who_has_gone_on_gets_a_receipt(
+    client: Client, dataset: Dataset, django_assert_max_num_queries: Any
+) -> None:
+    (record, _) = factories.make_records(dataset, 2)
+    client.get(page(dataset))
+    with django_assert_max_num_queries(17):
+        saved = client.post(address("save", record), ANSWER, headers=RECEIPT)
+    text = saved.content.decode()
+    assert saved.status_code == 200
+    assert 'id="receipt" data-told=""' in text
+    assert 'id="work"' not in text
+    assert "Submitted 1" in text
+
+
+def test_a_late_answer_is_kept_as_an_extra_one_and_told(
+    client: Client, dataset: Dataset, workspace: Workspace, sign_in: SignIn
+) -> None:
+    (record,) = factories.make_records(dataset)
+    colleague = sign_in(factories.make_member(workspace=workspace))
+    for who in (client, colleague):
+        saved = who.post(address("save", record), ANSWER, headers=RECEIPT)
+        told = 'data-told="extra"' in saved.content.decode()
+        assert told == (who is colleague)
+    assert Response.objects.count() == 2
+    plain = sign_in(factories.make_member(workspace=workspace))
+    assert plain.post(address("save", record), ANSWER).headers["Location"].endswith("told=extra")
+
+
+def test_a_stale_form_replaces_and_is_told(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    client.post(address("save", record), {**ANSWER, "seen": ""})
+    stale = {**ANSWER, "seen": "", "q.quality": "1"}
+    saved = client.post(address("save", record), stale)
+    assert saved.headers["Location"].endswith("told=replaced")
+    seen = Response.objects.get().updated_at.isoformat()
+    fresh = client.post(address("save", record), {**ANSWER, "seen": seen, "q.quality": "2"})
+    assert "told" not in fresh.headers["Location"]
+
+
+def test_undo_and_redo_as_plain_forms(client: Client, dataset: Dataset) -> None:
+    (record, _) = factories.make_records(dataset, 2)
+    client.get(page(dataset))
+    client.post(address("save", record), ANSWER)
+    undone = client.post(whole("undo", dataset), follow=True)
+    text = undone.content.decode()
+    assert f"Record {record.external_id}" in text
+    assert "Taken back." in text
+    assert 'value="positive" checked' in text
+    assert not Response.objects.exists()
+    redone = client.post(whole("redo", dataset), follow=True).content.decode()
+    assert "Done again." in redone
+    assert Response.objects.get().values == STORED
+    assert (
+        "nothing to take back" in client.post(whole("redo", dataset), follow=True).content.decode()
+    )
+
+
+def test_undo_names_its_act_so_that_twice_is_once(client: Client, dataset: Dataset) -> None:
+    first, second = factories.make_records(dataset, 2)
+    for record in (first, second):
+        client.post(address("save", record), ANSWER)
+    act = {"act": str(Response.objects.get(record=second).request_key)}
+    client.post(whole("undo", dataset), act)
+    client.post(whole("undo", dataset), act)
+    assert Response.objects.get().record_id == first.id
+    for bad in ("", "nonsense", str(uuid4())):
+        assert client.post(whole("redo", dataset), {"act": bad}).status_code == 302
+
+
+def test_an_answer_taken_back_to_pending_can_be_had_again(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    client.post(address("save", record), ANSWER)
+    client.post(address("unanswer", record))
+    client.post(whole("undo", dataset))
+    assert Response.objects.get().values == STORED
+
+
+def test_a_deleted_records_answer_is_shown_to_be_copied(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    Record.objects.filter(pk=record.pk).delete()
+    for headers in ({}, RECEIPT):
+        answer = client.post(address("save", record), ANSWER, headers=headers)
+        assert answer.status_code == 404
+        assert "line one" in answer.content.decode()
+        assert ("<html" in answer.content.decode()) == (not headers)
+
+
+def test_a_page_of_somebody_before_saves_nothing(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    headers = {**RECEIPT, "X-Member": str(uuid4())}
+    assert client.post(address("save", record), ANSWER, headers=headers).status_code == 401
+    assert not Response.objects.exists()

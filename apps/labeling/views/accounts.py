@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.views import LoginView as AllauthLoginView
+from allauth.account.views import LogoutView as AllauthLogoutView
 from allauth.account.views import PasswordResetFromKeyView as AllauthResetFromKeyView
 from allauth.account.views import PasswordResetView as AllauthResetView
 from django.contrib.auth import login
@@ -31,6 +32,15 @@ class InvalidIs422:
 
 class LoginView(InvalidIs422, AllauthLoginView):  # type: ignore[misc]
     """E-mail and password."""
+
+
+class LogoutView(AllauthLogoutView):  # type: ignore[misc]
+    """Whoever signs out leaves no answer behind in the browser."""
+
+    def post(self, *args: Any, **kwargs: Any) -> HttpResponse:
+        response: HttpResponse = super().post(*args, **kwargs)
+        response["Clear-Site-Data"] = '"storage"'
+        return response
 
 
 class PasswordResetView(InvalidIs422, AllauthResetView):  # type: ignore[misc]
