@@ -1,0 +1,280 @@
+"""Keys, looks, language and the palette in a real browser; axe in English and German."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from apps.annotation.distribution import claim, release
+from apps.annotation.models import Response
+from apps.annotation.services import save_response
+from apps.datasets.models import Dataset
+from apps.organizations.models import Membership
+from apps.users.models import User
+from apps.workspaces.models import Workspace
+from tests import factories
+from tests.labeling.conftest import Site
+from tests.labeling.test_accessibility import NARROW, WIDE, violations
+
+pytestmark = pytest.mark.browser
+
+Visit = Callable[..., Any]
+
+
+def heading(page: Any, number: int) -> None:
+    page.locator("h1", has_text=f"note-{number}").wait_for()
+
+
+def prefer(site: Site, **changes: Any) -> None:
+    assert site.member.user is not None
+    User.objects.filter(pk=site.member.user.pk).update(**changes)
+
+
+def save_key(page: Any, site: Site, name: str, key: str) -> None:
+    page.goto(f"{site.url}/me/")
+    page.get_by_label(name, exact=True).first.focus()
+    page.keyboard.press(key)
+    page.get_by_role("button", name="Save the keys").click()
+
+
+def test_a_remapped_key_works_and_the_old_one_does_nothing(site: Site, visit: Visit) -> None:
+    page = visit()
+    save_key(page, site, "discard", "q")
+    page.get_by_text("Saved.").wait_for()
+    page.goto(site.annotate)
+    heading(page, 1)
+    page.keyboard.press("?")
+    sheet = page.get_by_role("dialog", name="Keyboard")
+    assert sheet.locator("div", has_text=re.compile(r"^\s*Q\s*discard$")).count() == 1
+    page.keyboard.press("Escape")
+    page.keyboard.press("d")
+    page.keyboard.press("j")
+    heading(page, 1)
+    page.keyboard.press("q")
+    heading(page, 2)
+
+
+def test_a_key_that_is_off_does_nothing(site: Site, visit: Visit) -> None:
+    page = visit()
+    save_key(page, site, "discard", "Delete")
+    page.get_by_text("Saved.").wait_for()
+    assert page.get_by_label("discard", exact=True).first.input_value() == ""
+    page.goto(site.annotate)
+    page.keyboard.press("d")
+    page.keyboard.press("y")
+    heading(page, 1)
+    assert page.is_checked("[value=positive]")
+    with site.inside():
+        assert not Response.objects.exists()
+
+
+def test_a_taken_key_is_refused_where_it_stands(site: Site, visit: Visit) -> None:
+    page = visit()
+    save_key(page, site, "discard", "k")
+    page.get_by_text("Nothing was saved yet.").wait_for()
+    assert page.evaluate("() => document.activeElement.id") == "key-errors"
+    field = page.get_by_label("discard", exact=True).first
+    assert (field.input_value(), field.get_attribute("aria-invalid")) == ("k", "true")
+
+
+def test_two_keys_one_after_the_other(site: Site, visit: Visit) -> None:
+    prefer(site, shortcuts={"answer.discard": "g d"})
+    page = visit(site.annotate)
+    heading(page, 1)
+    page.keyboard.press("g")
+    page.keyboard.press("y")  # not what was begun: nothing is discarded, and y is itself
+    heading(page, 1)
+    page.keyboard.press("g")
+    page.keyboard.press("d")
+    heading(page, 2)
+
+
+def test_keys_wait_for_the_form_where_that_was_chosen(site: Site, visit: Visit) -> None:
+    prefer(site, single_keys="form")
+    page = visit(site.annotate)
+    heading(page, 1)
+    page.evaluate("() => document.activeElement.blur()")
+    page.keyboard.press("y")
+    assert not page.is_checked("[value=positive]")
+    page.locator(".q").first.focus()
+    page.keyboard.press("y")
+    assert page.is_checked("[value=positive]")
+
+
+def test_input_methods_and_text_fields_keep_their_keys(site: Site, visit: Visit) -> None:
+    page = visit(site.annotate)
+    heading(page, 1)
+    page.evaluate(
+        "() => document.body.dispatchEvent(new KeyboardEvent('keydown',"
+        " {key: 'd', code: 'KeyD', bubbles: true, isComposing: true}))"
+    )
+    page.keyboard.press("Shift+Enter")
+    page.locator("textarea").first.focus()
+    page.keyboard.type("d?xn")
+    heading(page, 1)
+    assert page.locator("textarea").first.input_value() == "d?xn"
+    assert page.locator("dialog[open]").count() == 0
+
+
+def test_a_sign_behind_altgr_or_shift_is_the_sign(site: Site, visit: Visit) -> None:
+    """The backslash of a German keyboard, and its slash, which is on a digit."""
+    page = visit(site.annotate)
+    heading(page, 1)
+    page.evaluate(
+        "() => document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '\\\\',"
+        " code: 'Minus', bubbles: true, ctrlKey: true, altKey: true, modifierAltGraph: true}))"
+    )
+    page.get_by_text("Read all of it.").wait_for()
+
+
+def test_the_sheet_is_searched_and_every_command_does_something(site: Site, visit: Visit) -> None:
+    page = visit(site.annotate)
+    heading(page, 1)
+    missing = page.evaluate(
+        "() => import(document.querySelector('script[src$=\"shell.js\"]').src"
+        ".replace('shell.js', 'keys.js')).then(keys => keys.missing())"
+    )
+    assert missing == []
+    page.keyboard.press("?")
+    page.keyboard.type("discard")
+    shown = page.locator("#keys dl > div:visible")
+    assert shown.count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+
+
+def test_the_theme_is_there_from_the_first_byte(site: Site, visit: Visit) -> None:
+    page = visit(f"{site.url}/me/", color_scheme="light")
+    background = "() => getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(background)
+    page.get_by_label("Theme").select_option("dark")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_text("Saved.").wait_for()
+    assert page.evaluate(background) != light
+    plain = visit(site.url, color_scheme="light", java_script_enabled=False)
+    assert plain.locator("html[data-theme=dark]").count() == 1
+    assert plain.locator("meta[name=color-scheme]").get_attribute("content") == "dark"
+
+
+def test_a_german_page(site: Site, visit: Visit) -> None:
+    page = visit(f"{site.url}/me/")
+    page.get_by_label("Language", exact=True).select_option("de")
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("heading", name="Einstellungen", exact=True).wait_for()
+    page.goto(site.annotate)
+    page.get_by_role("button", name="Absenden").wait_for()
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Tastatur").wait_for()
+    browser = visit(f"{site.url}/accounts/login/", signed_in=False, locale="de-DE")
+    browser.get_by_role("heading", name="Anmelden").wait_for()
+
+
+def test_the_palette_leads_on_by_keyboard(site: Site, visit: Visit) -> None:
+    page = visit(site.url)
+    page.get_by_role("heading", name="Hello, Mara Vidal").wait_for()
+    page.keyboard.press("Control+k")
+    page.get_by_label("Dataset, page or action").wait_for()
+    page.keyboard.type("pref")
+    page.locator("#palette-places li").nth(1).wait_for(state="detached")
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Preferences").wait_for()
+    page.keyboard.press("Control+k")
+    page.locator("#palette-places a", has_text="Annotate travel-notes").wait_for()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    plain = visit(site.url, java_script_enabled=False)
+    plain.get_by_role("link", name="Go to …").click()
+    plain.get_by_role("link", name="Annotate travel-notes").click()
+    heading(plain, 1)
+
+
+def test_a_queue_that_others_hold_goes_on_by_itself(site: Site, visit: Visit) -> None:
+    with site.inside():
+        other = factories.make_member(workspace=Workspace.objects.get())
+        held = claim(dataset=site.dataset, annotator=other, limit=6)
+    page = visit()
+    page.clock.install()
+    page.goto(site.annotate)
+    page.get_by_text("with colleagues now").wait_for()
+    with site.inside():
+        release(record_id=held[0].record.id, annotator=Membership.objects.get(pk=other.pk))
+    page.clock.run_for(6_000)
+    heading(page, 1)
+
+
+SCREENS = (
+    "preferences",
+    "wrong key",
+    "home",
+    "datasets",
+    "palette",
+    "dialog",
+    "keys",
+    "team",
+    "idle",
+)
+
+
+def prepare(site: Site, page: Any, screen: str) -> None:
+    paths = {
+        "preferences": "/me/",
+        "wrong key": "/me/",
+        "datasets": "/datasets/",
+        "palette": "/search",
+        "keys": f"/datasets/{site.dataset.id}/annotate/",
+        "team": f"/datasets/{site.dataset.id}/progress/",
+        "idle": f"/datasets/{site.dataset.id}/annotate/",
+    }
+    page.goto(site.url + paths.get(screen, "/"))
+    if screen == "wrong key":
+        page.locator("[name='key.answer.discard']").focus()
+        page.keyboard.press("k")
+        page.locator("#keyboard .btn.main").click()
+        page.locator("#key-errors").wait_for()
+    if screen == "dialog":
+        page.keyboard.press("Control+k")
+        page.locator("#palette-places a").first.wait_for()
+    if screen == "keys":
+        page.keyboard.press("?")
+
+
+def people(site: Site) -> None:
+    """A team with quotas, for a manager's eyes."""
+    with site.inside():
+        Membership.objects.filter(pk=site.member.pk).update(role="admin")
+        Dataset.objects.update(daily_quota=120, total_quota=400)
+        lease = claim(dataset=site.dataset, annotator=site.member)[0]
+        values = {"sentiment": {"value": "positive"}, "quality": {"value": 3}}
+        save_response(record=lease.record, annotator=site.member, status="submitted", values=values)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_axe_finds_nothing(
+    site: Site, visit: Visit, language: str, scheme: str, size: dict[str, int]
+) -> None:
+    people(site)
+    prefer(site, language=language)
+    page = visit(color_scheme=scheme, viewport=size, bypass_csp=True)
+    for screen in SCREENS:
+        if screen == "idle":
+            with site.inside():
+                other = factories.make_member(workspace=Workspace.objects.get())
+                release_all(site)
+                claim(dataset=site.dataset, annotator=other, limit=9)
+        prepare(site, page, screen)
+        if "SHOTS" in os.environ:
+            name = f"{screen}-{language}-{scheme}-{size['width']}.png".replace(" ", "-")
+            page.screenshot(path=Path(os.environ["SHOTS"]) / name, full_page=screen != "keys")
+        assert violations(page) == [], screen
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= size["width"], screen
+
+
+def release_all(site: Site) -> None:
+    for lease in claim(dataset=site.dataset, annotator=site.member, limit=9):
+        release(record_id=lease.record.id, annotator=site.member)
