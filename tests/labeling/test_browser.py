@@ -112,7 +112,7 @@ def test_keys_take_and_clear_suggestions(site: Site, visit: Visit) -> None:
     assert page.is_checked("[value=positive]")
     assert page.is_checked("[value=drama]")
     assert page.input_value("textarea") == "A warm note."
-    assert page.locator("mark.sp.ai").count() == 0
+    assert page.locator(".sp-name.ai").count() == 0
     page.keyboard.press("x")
     assert not page.is_checked("[value=positive]")
     page.keyboard.press("Backspace")
@@ -162,7 +162,7 @@ def test_spans_are_marked_by_keyboard_in_code_points(site: Site, visit: Visit) -
     assert page.evaluate("() => String(getSelection())") == "Turin"
     page.keyboard.press("1")  # not a place but a person, which takes its room
     page.keyboard.press("Escape")
-    assert page.locator("mark.sp:not(.ai)").count() == 3
+    assert page.locator(".sp-name:not(.ai)").count() == 3
     page.keyboard.press("Control+s")
     heading(page, 2)
     (answer,) = stored(site, page)
@@ -191,7 +191,7 @@ def test_spans_are_marked_by_mouse_and_removed(site: Site, visit: Visit) -> None
     )
     page.mouse.dblclick(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.locator("[data-label=place]").click()
-    assert page.locator("mark.sp:not(.ai)").inner_text() == "theatrePlace"
+    assert page.locator(".sp-name:not(.ai)").get_attribute("data-text") == "Place"
     assert page.evaluate("() => document.querySelector('.q.now').dataset.type") == "span"
     page.keyboard.press("Enter")
     heading(page, 2)
@@ -206,7 +206,7 @@ def test_spans_are_marked_by_mouse_and_removed(site: Site, visit: Visit) -> None
     page.keyboard.press(".")
     page.keyboard.press(".")
     page.keyboard.press("Delete")
-    assert page.locator("mark.sp:not(.ai)").count() == 0
+    assert page.locator(".sp-name:not(.ai)").count() == 0
 
 
 def test_single_keys_can_be_switched_off(site: Site, visit: Visit) -> None:
