@@ -94,7 +94,7 @@ def write(file: Path, *documents: Any) -> Path:
 def test_label_studio_makes_a_fitting_dataset(place: Place) -> None:
     answer = place.run(SAMPLES / "label_studio.json", "label_studio", "--create", *ANNOTATORS)
     assert (answer["read"], answer["created"], answer["rejected"]) == (4, 4, 0)
-    assert answer["ignored_columns"] == ["None (relation)", "box (rectanglelabels)"]
+    assert answer["ignored_columns"] == ["box (rectanglelabels)", "relation"]
     shape = place.shape()
     assert shape["fields"] == dict.fromkeys(("text", "answer_a", "answer_b"), ("text", True))
     assert shape["properties"] == {"source": "terms", "year": "integer"}

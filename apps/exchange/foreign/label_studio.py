@@ -83,7 +83,7 @@ class _Task:
             kind, name, value = (result.get(key) for key in ("type", "from_name", "value"))
             read = _READERS.get(str(kind))
             if read is None or not isinstance(name, str) or not isinstance(value, dict):
-                self.hints.ignored.add(f"{name} ({kind})")
+                self.hints.ignored.add(f"{name} ({kind})" if name else str(kind))
                 continue
             answer = read(self, result, value)
             if answer is not None:
