@@ -105,8 +105,8 @@ def overview(*, datasets: Iterable[Dataset], annotator: Membership) -> dict[UUID
             mine=MyProgress(
                 total=total,
                 submitted_today=place.submitted_today if place and place.day == today else 0,
-                daily_quota=_quota(dataset.daily_quota, place and place.daily_quota),
-                total_quota=_quota(dataset.total_quota, place and place.total_quota),
+                daily_quota=_quota(dataset.daily_quota, place.daily_quota if place else None),
+                total_quota=_quota(dataset.total_quota, place.total_quota if place else None),
                 submitted=counts.get("submitted", 0),
                 draft=counts.get("draft", 0),
                 discarded=counts.get("discarded", 0),

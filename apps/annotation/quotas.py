@@ -3,9 +3,11 @@
 A quota stops the hand-out, never the saving: an answer that is there already is always kept.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import ceil
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -60,7 +62,7 @@ def people(*, dataset: Dataset) -> list[Person]:
     """Everybody who answered or has quotas, most answers first. Two queries."""
     counted = Response.objects.filter(dataset=dataset).values("user_id")
     answers = {
-        row["user_id"]: row
+        row["user_id"]: dict(row)
         for row in counted.annotate(
             submitted=Count("id", filter=Q(status="submitted")),
             discarded=Count("id", filter=Q(status="discarded")),
@@ -76,7 +78,7 @@ def people(*, dataset: Dataset) -> list[Person]:
     return sorted(found, key=lambda person: (-person.submitted, person.member.username))
 
 
-def _person(place: Annotator, counts: dict[str, int], today: date) -> Person:
+def _person(place: Annotator, counts: Mapping[str, Any], today: date) -> Person:
     return Person(
         member=place.user,
         submitted=counts.get("submitted", 0),
@@ -107,7 +109,7 @@ def median_seconds(*, dataset: Dataset, annotator: Membership) -> int | None:
     facts = {"o": current(), "d": dataset.id, "u": annotator.id}
     limits = {"recent": RECENT, "longest": LONGEST_GAP}
     median, count = raw_cursor().execute(_GAPS, {**facts, **limits}).fetchone() or (None, 0)
-    return round(median) if median is not None and count >= FEWEST else None
+    return round(float(median)) if median is not None and count >= FEWEST else None
 
 
 _DAILY = """
@@ -130,7 +132,7 @@ def days_left(*, dataset: Dataset, progress: Progress) -> int | None:
     median, days = raw_cursor().execute(_DAILY, facts).fetchone() or (None, 0)
     if not median or days < FEWEST or not progress.pending:
         return None
-    return ceil(progress.pending * dataset.min_submitted / median)
+    return ceil(progress.pending * dataset.min_submitted / float(median))
 
 
 def _before(today: datetime) -> datetime:

@@ -14,8 +14,7 @@ from django.utils.translation import gettext, ngettext
 
 from apps.annotation.quotas import median_seconds
 from apps.datasets.models import Dataset
-from apps.labeling import shortcuts, work
-from apps.labeling import markup
+from apps.labeling import markup, shortcuts, work
 from apps.labeling.markup import render_markdown
 
 register = template.Library()

@@ -1,5 +1,7 @@
 """What the member has to do, and the datasets they see."""
 
+from typing import Any
+
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -20,7 +22,7 @@ def home(request: LabelingRequest) -> HttpResponse:
     """
     rows = work.find_queues(request.member)
     going_on = next((row for row in rows if row.has_work), None)
-    context = {
+    context: dict[str, Any] = {
         "rows": rows,
         "going_on": going_on,
         "today": sum(row.overview.mine.submitted_today for row in rows),
