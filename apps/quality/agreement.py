@@ -75,7 +75,7 @@ def _near(rule: QuestionRule, one: Any, other: Any) -> float:
     """1 for equal ratings, 0 for the two ends of the scale."""
     values = [value for value in rule.options if isinstance(value, int)]
     width = max(values, default=1) - min(values, default=0)
-    return 1 - abs(one - other) / max(width, 1)
+    return float(1 - abs(one - other) / max(width, 1))
 
 
 def jaccard(rule: QuestionRule, one: Any, other: Any) -> float:

@@ -56,7 +56,7 @@ def shares(votes: Votes) -> Floats:
     items, _, classes = votes.shape
     counts = np.bincount(votes.items * classes + votes.labels, minlength=items * classes)
     table = counts.reshape(items, classes).astype(np.float64)
-    return table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    return np.asarray(table / np.maximum(table.sum(axis=1, keepdims=True), 1))
 
 
 def estimate(
@@ -93,8 +93,8 @@ def _maximize(
         [np.bincount(cells, weights[:, k], minlength=people * classes) for k in range(classes)],
         axis=1,
     )
-    table = counts.reshape(people, classes, classes).transpose(0, 2, 1)
-    table = table + smoothing + diagonal * np.eye(classes)
+    cube = counts.reshape(people, classes, classes).transpose(0, 2, 1)
+    table: Floats = cube + smoothing + diagonal * np.eye(classes)
     totals = table.sum(axis=2, keepdims=True)
     confusion = np.divide(table, totals, out=np.zeros_like(table), where=totals > 0)
     return confusion, posteriors.mean(axis=0)
@@ -109,7 +109,7 @@ def _expect(votes: Votes, confusion: Floats, priors: Floats) -> Floats:
     logs = np.stack(sums, axis=1) + start
     logs -= np.maximum(logs.max(axis=1, keepdims=True), -1e300)
     found = np.exp(logs)
-    return found / found.sum(axis=1, keepdims=True)
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
 
 
 def _clamped(truth: Mapping[int, int], classes: int) -> tuple[Integers, Floats]:

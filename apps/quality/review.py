@@ -18,7 +18,7 @@ from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 
 from apps.annotation.models import Response
-from apps.core.errors import ConflictError, InvalidError
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
@@ -105,14 +105,14 @@ LEFT JOIN dataset_review r
     ON r.organization_id = c.organization_id AND r.dataset_id = c.dataset_id
 WHERE c.last_activity_at IS NOT NULL AND (r.refreshed_at IS NULL
     OR (c.last_activity_at > r.refreshed_at
-        AND r.refreshed_at + %s + r.answers * interval '1 millisecond' < %s))
+        AND r.refreshed_at + %s * interval '1 second' + r.answers * interval '1 millisecond' < %s))
 """
 
 
 def refresh_due() -> int:
     """Start the refreshes that are due, of all organizations; returns how many."""
     with connections["operator"].cursor() as cursor:
-        cursor.execute(_DUE, [REST, timezone.now()])
+        cursor.execute(_DUE, [REST.total_seconds(), timezone.now()])
         due = cursor.fetchall()
     return sum(_refresh(organization_id, dataset_id) for organization_id, dataset_id in due)
 
@@ -200,7 +200,10 @@ class RefreshReview(Kind[Any, Found]):
 
 
 def _schema(job: Job) -> DatasetSchema:
-    return load_schema(Dataset.objects.get(id=job.dataset_id))
+    dataset = Dataset.objects.filter(id=job.dataset_id or _START).first()
+    if dataset is None:
+        raise NotFoundError("The dataset is gone.")
+    return load_schema(dataset)
 
 
 def _note_agreement(dataset_id: UUID, found: Found) -> None:

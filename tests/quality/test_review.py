@@ -376,7 +376,7 @@ def test_the_sweep_starts_a_refresh_after_new_answers(dataset: Dataset, people: 
 
     def due() -> bool:
         with connection.cursor() as cursor:
-            cursor.execute(review._DUE, [review.REST, timezone.now()])
+            cursor.execute(review._DUE, [review.REST.total_seconds(), timezone.now()])
             return (current(), dataset.id) in cursor.fetchall()
 
     assert due()

@@ -248,8 +248,8 @@ def _ruling(page: ReviewPage) -> Ruling:
 
 def _send_back(page: ReviewPage, request: LabelingRequest) -> None:
     response_id = read_id(request.POST.get("back", ""))
-    rows = Response.objects.filter(record=page.record, id=response_id)
-    response = rows.select_related("record__dataset", "user").first()
+    rows = Response.objects.filter(record=page.record).select_related("record__dataset", "user")
+    response = rows.filter(id=response_id).first() if response_id else None
     if response is None:
         raise ConflictError(_("This answer was taken back meanwhile."))
     send_back(
