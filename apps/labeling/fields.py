@@ -90,9 +90,9 @@ def show_fields(
     templates, without it as they are stored.
     """
     marks: dict[str, list[Mark]] = {}
-    for card in questions:
-        if card.marked_field:
-            marks.setdefault(card.marked_field, []).extend(card.marks)
+    for question in questions:
+        if question.marked_field:
+            marks.setdefault(question.marked_field, []).extend(question.marks)
     cards = []
     for number, (name, part) in enumerate(schema.fields.items(), start=1):
         value = values.get(name)

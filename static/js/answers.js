@@ -1,9 +1,7 @@
 // The questions of a record: which one is current, choosing by number, suggestions, clearing.
 
-import * as diff from "./diff.js";
 import * as guidelines from "./guidelines.js";
 import * as labels from "./labels.js";
-import "./images.js";
 import { all, answerForm, one } from "./page.js";
 import * as ranking from "./ranking.js";
 import * as spans from "./spans.js";
@@ -196,9 +194,15 @@ function showChanges(question) {
   if (suggested === undefined) return;
   const answer = one("textarea", question).value;
   const changed = answer.trim() !== "" && answer !== suggested;
-  diff.show(one("[data-diff]", question), suggested, changed ? answer : suggested);
+  if (changed) import("./diff.js").then((diff) => showDiff(diff, question, suggested));
+  else one("[data-diff]", question).textContent = suggested;
   for (const part of all("[data-when]", question))
     part.hidden = (part.dataset.when === "changed") !== changed;
+}
+
+function showDiff(diff, question, suggested) {
+  const answer = one("textarea", question).value;
+  if (answer.trim()) diff.show(one("[data-diff]", question), suggested, answer);
 }
 
 function agreeOnNothing(question, input) {
@@ -218,6 +222,7 @@ export function start() {
   list.filter((q) => q.dataset.type === "text").forEach(showChanges);
   form.addEventListener("keydown", labels.onKey);
   guidelines.start(current);
+  if (one("[data-zoom]")) import("./images.js");
   form.addEventListener("focusin", (event) => {
     const question = event.target.closest(".q[data-type]");
     if (question && question !== current()) go(question, { focus: false });

@@ -86,7 +86,9 @@ function showEditor(question) {
   const span = cursor(question);
   if (!box) return;
   box.hidden = !span?.input.checked;
-  if (!box.hidden) one("[data-text]", box).textContent = one("[data-text]", span.box).textContent;
+  if (box.hidden) return;
+  one("[data-text]", box).textContent = one("[data-text]", span.box).textContent;
+  if (matchMedia("(min-width: 60rem)").matches) box.scrollIntoView({ block: "nearest" });
 }
 
 function told(question, span) {
