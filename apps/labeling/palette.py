@@ -18,6 +18,7 @@ DATASETS = 8  # at most so many are offered
 PAGES: tuple[tuple[str, Any, str], ...] = (
     ("labeling:home", _("My work"), "home"),
     ("labeling:datasets", _("Datasets"), "data"),
+    ("labeling:feedback", _("My feedback"), "msg"),
     ("labeling:preferences", _("Preferences"), "gear"),
     ("labeling:organizations", _("Switch organization"), "building"),
 )

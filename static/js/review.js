@@ -106,5 +106,8 @@ keys.register({
 one("#decision").addEventListener("focusin", (event) => go(event.target.closest(".q"), { focus: false }));
 const first = one("#decision .q.bad") ?? questions().find((question) => !one("input[name^='d.']:checked", question));
 go(first ?? questions()[0], { focus: false });
-if (first) first.scrollIntoView({ block: "nearest" });
-(one("#errors") ?? one("h1")).focus({ preventScroll: true });
+const errors = one("#errors");
+// Where the questions scroll by themselves, the first open one comes into view; what is wrong goes before.
+if (first && !errors && matchMedia("(min-width: 60rem)").matches) first.scrollIntoView({ block: "nearest" });
+if (errors) errors.focus();
+else one("h1").focus({ preventScroll: true });
