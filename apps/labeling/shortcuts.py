@@ -146,19 +146,14 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut("explore.previous", ("k",), _("previous record"), "list", page=EXPLORE, repeats=True),
     Shortcut("explore.select", ("Space",), _("select the record"), "list", EXPLORE, fixed=True),
     Shortcut(
-        "explore.extend-next",
-        ("Shift+j",),
-        _("select, and on to the next"),
-        "list",
-        page=EXPLORE,
-        repeats=True,
+        "explore.extend-next", ("Shift+j",), _("select, and go on"), "list", EXPLORE, repeats=True
     ),
     Shortcut(
         "explore.extend-previous",
         ("Shift+k",),
-        _("select, and back"),
+        _("select, and go back"),
         "list",
-        page=EXPLORE,
+        EXPLORE,
         repeats=True,
     ),
     Shortcut(
