@@ -7,6 +7,7 @@ PARTS = [
     ["-m", "tests.benchmarks.bench_api", "--large"],
     ["-m", "tests.benchmarks.bench_export"],
     ["-m", "tests.benchmarks.bench_pages"],
+    ["-m", "tests.benchmarks.bench_keypress"],
     ["-m", "tests.benchmarks.bench_similarity"],
     ["-m", "tests.benchmarks.bench_search"],
     ["-m", "pytest", "tests/benchmarks/bench_few_shot.py", "--quiet", "--capture=no"],

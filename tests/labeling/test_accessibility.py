@@ -57,7 +57,16 @@ def prepare(site: Site, page: Any, screen: str) -> None:
     if screen == "failed":
         page.route("**/response/", lambda route: route.abort())
         page.keyboard.press("d")
-        page.get_by_text("Not saved", exact=True).wait_for()
+        page.locator("#save-state[data-now=failed]").wait_for()
+    if screen == "told":
+        page.keyboard.press("z")
+        page.locator("#notices .note").wait_for()
+    if screen == "waiting":
+        page.wait_for_load_state("networkidle")
+        page.route("**/annotate/**", lambda route: route.abort())
+        for _ in range(3):
+            page.keyboard.press("d")
+        page.get_by_role("heading", name="The next record is on its way").wait_for()
     if screen == "nothing":
         page.goto(f"{site.annotate}?status=discarded")
 
@@ -65,7 +74,7 @@ def prepare(site: Site, page: Any, screen: str) -> None:
 SIGNED_OUT = ["sign-in", "member sign-in", "forgotten", "not found"]
 SIGNED_IN = [
     *("home", "datasets", "annotate", "answered", "wrong answer", "failed", "keys", "menu"),
-    "nothing",
+    *("nothing", "told", "waiting"),
 ]
 
 
