@@ -155,8 +155,8 @@ def _swap(
     dataset: Dataset, annotator: Membership, key: UUID, limit: int | None, *, redo: bool, hold: bool
 ) -> Swapped:
     now = timezone.now()
-    facts = {"o": current(), "d": dataset.id, "u": annotator.id, "key": key, "n": limit}
-    facts |= {"since": now - KEPT, "undone_at": None if redo else now}
+    facts: dict[str, Any] = {"o": current(), "d": dataset.id, "u": annotator.id}
+    facts |= {"key": key, "n": limit, "since": now - KEPT, "undone_at": None if redo else now}
     with transaction.atomic():
         slots.lock_places(dataset.id, [annotator.id])
         find = _FIND_UNDONE if redo else _FIND

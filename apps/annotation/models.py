@@ -87,8 +87,8 @@ class ResponseVersion(TenantModel):
     status = models.CharField(max_length=10, choices=ResponseStatus, null=True)
     values = models.JSONField(default=dict)
     request_key = models.UUIDField(null=True)
-    inserted_at = models.DateTimeField(null=True)
-    updated_at = models.DateTimeField(null=True)
+    inserted_at = models.DateTimeField(null=True)  # type: ignore[assignment]
+    updated_at = models.DateTimeField(null=True)  # type: ignore[assignment]
     replaced_by = models.UUIDField(null=True)
     replaced_at = models.DateTimeField()
     undone_at = models.DateTimeField(null=True)

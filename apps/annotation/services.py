@@ -216,7 +216,7 @@ def delete_response(*, response: Response, request_key: UUID | None = None) -> N
     """
     slots.lock_answer(response.record_id, response.user_id)
     described = describe(WebhookEvent.RESPONSE_DELETED, [response.id])
-    facts = {"o": current(), "id": response.id, "d": response.dataset_id}
+    facts: dict[str, Any] = {"o": current(), "id": response.id, "d": response.dataset_id}
     facts |= {"key": request_key, "now": timezone.now()}
     if raw_cursor().execute(_DELETE, facts).fetchone():
         # The record is theirs to be had again, even if no slot became free for others.

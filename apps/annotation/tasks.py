@@ -32,4 +32,4 @@ def prune_versions() -> int:
         cursor.execute(
             "DELETE FROM response_version WHERE replaced_at <= %s", [timezone.now() - KEPT]
         )
-        return cursor.rowcount
+        return int(cursor.rowcount)
