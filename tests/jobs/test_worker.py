@@ -65,10 +65,10 @@ class Worker:
 
     def kill(self) -> None:
         """``kill -9``, for the beat too."""
-        if self.process is not None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
+        process, self.process = self.process, None
+        if process is not None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def stop(self) -> float:
         """Ask the worker to stop; returns the seconds it took."""

@@ -87,6 +87,7 @@ def worker(listeners: Listeners) -> Iterator[Sender]:
         with Services(data_dir, with_postgres=False):
             worker = Sender(data_dir, redis_socket(data_dir))
             worker.environment["OUTBOUND_ALLOW"] = f"127.0.0.1:{listeners.port}"
+            worker.environment["PATIENCE"] = "20"  # listeners ask back many times
             worker.start()
             try:
                 yield worker
