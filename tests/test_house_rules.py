@@ -33,6 +33,16 @@ SEEN_THROUGH_ANOTHER = {
     "suggester_settings": "its question",
     "trained_head": "its question; read by jobs alone",
     "copied_object": "whoever runs the copy, who is outside",
+    "response_version": "its answer's author, or the reviewer of a job",
+    "dataset_review": "its dataset; read by those who review it",
+    "review_item": "its record; read by those who review it",
+    "review_cause": "its record; read by those who review it",
+    "adjudication": "its record; read by those who see all answers",
+    "feedback": "the person it is for",
+    "comment": "its record, by those who see the record",
+    "mention": "the person mentioned",
+    "flag": "its record; read by its author and those who review it",
+    "guideline_gap": "its dataset; read by those who manage it",
     "workspace_membership": "its workspace, through the permission table",
 }
 PLATFORM = {"core", "events", "users", "organizations"}

@@ -7,7 +7,7 @@ from typing import Any, Final
 from apps.annotation.models import Response, ResponseStatus
 from apps.datasets.models import Question, QuestionType
 from apps.datasets.schema import QuestionRule
-from apps.labeling.review_page import Shown, show_value, word_diff
+from apps.labeling.review_values import Shown, show_value, word_diff
 from apps.organizations.models import Membership
 from apps.quality.models import Feedback, FeedbackKind, Mention
 

@@ -202,7 +202,8 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-FIELD_SCRIPT_ORGANIZATIONS = env.words("FIELD_SCRIPT_ORGANIZATIONS")  # slugs; custom fields' scripts
+# Slugs of organizations whose custom fields may bring scripts, in a frame without an origin.
+FIELD_SCRIPT_ORGANIZATIONS = env.words("FIELD_SCRIPT_ORGANIZATIONS")
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],

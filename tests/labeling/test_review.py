@@ -13,7 +13,8 @@ from django.urls import reverse
 from apps.annotation.models import Response
 from apps.annotation.services import save_response
 from apps.datasets.models import Dataset, Question
-from apps.labeling.review_page import read_seen, word_diff
+from apps.labeling.review_page import read_seen
+from apps.labeling.review_values import word_diff
 from apps.organizations.models import Membership
 from apps.quality import review, talk
 from apps.quality.models import (

@@ -49,9 +49,7 @@ class MyMetrics(ApiView):
             "pending": mine.pending,
         }
         today = {"submitted": mine.submitted_today, "daily_quota": mine.daily_quota}
-        return ApiResponse(
-            {"responses": counts, "today": today, "total_quota": mine.total_quota}
-        )
+        return ApiResponse({"responses": counts, "today": today, "total_quota": mine.total_quota})
 
 
 urlpatterns = [

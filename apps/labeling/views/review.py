@@ -14,15 +14,8 @@ from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.datasets.models import Dataset
 from apps.labeling.answers import read_answer
 from apps.labeling.http import LabelingRequest, for_members
-from apps.labeling.review_page import (
-    AGREED,
-    AMBIGUOUS,
-    EDIT,
-    Asked,
-    ReviewPage,
-    read_seen,
-    review_url,
-)
+from apps.labeling.review_page import Asked, ReviewPage, read_seen, review_url
+from apps.labeling.review_questions import AGREED, AMBIGUOUS, EDIT
 from apps.quality import review as service
 from apps.quality.decisions import ChangedMeanwhileError, Ruling, decide, send_back
 from apps.quality.models import ReviewItem, ReviewReason
