@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from apps.annotation.models import Annotator, Lease, Response
+from apps.annotation.models import Annotator, Lease, Response, ResponseVersion
 from apps.datasets.models import (
     Dataset,
     Field,
@@ -18,6 +18,7 @@ from apps.datasets.models import (
 )
 from apps.organizations.models import Membership
 from apps.records.models import DatasetCounter, Record, RecordMetadata, RecordTask, Suggestion
+from apps.users.models import User
 from apps.workspaces.services import add_workspace_member
 from tests.factories import make_dataset, make_member, make_records, make_workspace
 
@@ -45,6 +46,7 @@ def record(dataset: Dataset) -> Record:
         ({"name": ""}, "dataset_name_given"),
         ({"min_submitted": 0}, "dataset_min_submitted_positive"),
         ({"daily_quota": 0}, "dataset_daily_quota_positive"),
+        ({"total_quota": 0}, "dataset_total_quota_positive"),
         ({"status": "open"}, "dataset_status_known"),
         ({"queue_order": "random"}, "dataset_queue_order_known"),
     ],
@@ -176,6 +178,37 @@ def test_a_response(record: Record) -> None:
     refuses("response_submitted_has_values", Response.objects.create, status="submitted", **values)
     Response.objects.create(status="draft", **values)
     refuses("response_unique_per_annotator", Response.objects.create, status="draft", **values)
+
+
+def test_a_version_of_an_answer(record: Record) -> None:
+    now = timezone.now()
+    make = ResponseVersion.objects.create
+    values = {
+        "record": record,
+        "user": make_member(),
+        "dataset_id": record.dataset_id,
+        "replaced_at": now,
+        "replaced_by": uuid4(),
+    }
+    times = {"inserted_at": now, "updated_at": now}
+    refuses("response_version_status_known", make, status="open", **times, **values)
+    refuses("response_version_all_or_nothing", make, status="draft", **values)
+    refuses("response_version_all_or_nothing", make, status=None, **times, **values)
+    make(status=None, **values)
+    refuses("response_version_unique_per_act", make, status="draft", **times, **values)
+
+
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        ({"theme": "pink"}, "user_account_theme_known"),
+        ({"density": "airy"}, "user_account_density_known"),
+        ({"single_keys": "often"}, "user_account_single_keys_known"),
+    ],
+)
+def test_how_a_person_likes_pages(change: dict[str, Any], constraint: str) -> None:
+    User.objects.create_user("ana@example.com")
+    refuses(constraint, User.objects.update, **change)
 
 
 def test_a_lease_and_a_place_are_one_a_person(record: Record) -> None:
