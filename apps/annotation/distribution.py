@@ -264,11 +264,22 @@ def renew(*, record_id: UUID, annotator: Membership) -> datetime | None:
 
 @transaction.atomic
 def release(*, record_id: UUID, annotator: Membership) -> None:
-    """Give a record back unanswered; without a lease nothing happens."""
+    """Give a record back unanswered; it comes first again. Without a lease nothing happens."""
     slots.lock_answer(record_id, annotator.id)
-    deleted, _ = Lease.objects.filter(record_id=record_id, user=annotator).delete()
-    if deleted:
+    dataset_id = _give_back(record_id, annotator)
+    place = Annotator.objects.filter(dataset=dataset_id, user=annotator, cursor_id__gte=record_id)
+    if dataset_id:
+        place.update(cursor_id=UUID(int=record_id.int - 1))
+
+
+def _give_back(record_id: UUID, annotator: Membership) -> UUID | None:
+    """End the lease; the record's dataset if there was one. The place is locked."""
+    lease = Lease.objects.filter(record_id=record_id, user=annotator)
+    dataset_id = lease.values_list("dataset_id", flat=True).first()
+    if dataset_id:
+        lease.delete()
         slots.recount([record_id])
+    return dataset_id
 
 
 @transaction.atomic
@@ -276,7 +287,7 @@ def skip(*, dataset: Dataset, record_id: UUID, annotator: Membership) -> None:
     """Give a record back for another one, which is taken first: it would come back at once."""
     slots.lock_answer(record_id, annotator.id)
     claim(dataset=dataset, annotator=annotator, limit=2, beyond=record_id)
-    release(record_id=record_id, annotator=annotator)
+    _give_back(record_id, annotator)
 
 
 def queue_state(*, dataset: Dataset, annotator: Membership) -> QueueState:

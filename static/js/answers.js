@@ -188,13 +188,16 @@ function refresh(question) {
   if (question.dataset.type === "text") showChanges(question);
 }
 
+/** Without a connection one does without: the answer is what counts. */
+const unaided = () => {};
+
 /** What the answer changes in the suggestion; the suggestion itself while there is none. */
 function showChanges(question) {
   const suggested = one("[data-suggested]", question)?.textContent;
   if (suggested === undefined) return;
   const answer = one("textarea", question).value;
   const changed = answer.trim() !== "" && answer !== suggested;
-  if (changed) import("./diff.js").then((diff) => showDiff(diff, question, suggested));
+  if (changed) import("./diff.js").then((diff) => showDiff(diff, question, suggested), unaided);
   else one("[data-diff]", question).textContent = suggested;
   for (const part of all("[data-when]", question))
     part.hidden = (part.dataset.when === "changed") !== changed;
@@ -222,7 +225,7 @@ export function start() {
   list.filter((q) => q.dataset.type === "text").forEach(showChanges);
   form.addEventListener("keydown", labels.onKey);
   guidelines.start(current);
-  if (one("[data-zoom]")) import("./images.js");
+  if (one("[data-zoom]")) import("./images.js").catch(unaided);
   form.addEventListener("focusin", (event) => {
     const question = event.target.closest(".q[data-type]");
     if (question && question !== current()) go(question, { focus: false });

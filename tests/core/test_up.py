@@ -146,19 +146,15 @@ def wait_until_gone(pids: dict[int, str], *, patience: float) -> None:
 
 
 def test_the_second_start_finds_everything_and_ctrl_c_stops_it_in_order(data_dir: Path) -> None:
-    started = time.monotonic()
     with running(data_dir) as instance:
-        assert time.monotonic() - started < 15
         assert status(instance.url) < 500
         assert read_the_mark(data_dir) == "still here"
         parts = instance.descendants()
         for part in ("bin/postgres", "redis-server", "gunicorn", "celery"):
             assert any(part in args for args in parts.values()), part
 
-        stopping = time.monotonic()
         instance.process.send_signal(signal.SIGINT)
         output = instance.output()
-        assert time.monotonic() - stopping < 10
     assert instance.process.returncode == 0
     assert "Stoneware runs at  http://127.0.0.1:" in output
     assert "The database is up to date" not in output  # nothing to apply, so nobody asked
