@@ -301,13 +301,17 @@ const KEYS = {
   Delete: remove,
   Home: (element, question) => stepEnd(element, question, -1),
   End: (element, question) => stepEnd(element, question, 1),
-  l: (element, question) => labels(question)[0]?.focus(),
-  v: (element, question) => repeat(element, question, false),
-  V: (element, question) => repeat(element, question, true),
   Escape: (element, question) => { leaveMark(question); question.focus(); },
 };
 
-/** A key pressed in a text that is marked; true when it meant something there. */
+/** What keys that a person may choose do in a text that is marked. */
+export const COMMANDS = {
+  "span.labels": (element, question) => labels(question)[0]?.focus(),
+  "span.same": (element, question) => repeat(element, question, false),
+  "span.same-all": (element, question) => repeat(element, question, true),
+};
+
+/** A fixed key pressed in a text that is marked; true when it meant something there. */
 export function press(event, question) {
   const element = event.target;
   const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

@@ -10,7 +10,7 @@ from django.urls import reverse
 from apps.annotation.models import Annotator
 from apps.annotation.services import save_response
 from apps.datasets.models import Dataset
-from apps.labeling import shortcuts
+from apps.labeling import keystrokes, shortcuts
 from apps.labeling.preferences import read_keys
 from apps.organizations.models import Membership
 from apps.users.models import User
@@ -159,7 +159,7 @@ def test_two_commands_may_change_places() -> None:
     ],
 )
 def test_keys_have_one_form(text: str, key: str) -> None:
-    assert shortcuts.normalize(text) == key
+    assert keystrokes.normalize(text) == key
 
 
 def test_a_command_that_is_gone_is_forgotten() -> None:
