@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from apps.annotation import history
 from apps.annotation.models import Response
 from apps.annotation.services import SavedResponse, delete_response, save_response
-from apps.core.errors import ConflictError, InvalidError
+from apps.core.errors import NotFoundError
 from apps.labeling import queue
 from apps.labeling.answers import Answer, read_answer, read_strays
 from apps.labeling.http import LabelingRequest, for_members, is_fragment, wants_receipt
@@ -33,6 +33,10 @@ def save(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpRes
     if record is None:
         return _show_gone(request, page)
     record.dataset = dataset
+    return _save(request, page, record)
+
+
+def _save(request: LabelingRequest, page: AnnotatePage, record: Record) -> HttpResponse:
     answer = read_answer(page.schema, request.POST, record.fields)
     if answer.errors:
         return _show_again(request, page, record, answer, answer.errors, code=422)
@@ -46,10 +50,8 @@ def save(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpRes
             request_key=answer.request_key,
             schema=page.schema,
         )
-    except InvalidError as error:
-        return _show_again(request, page, record, answer, {"": error.message}, code=422)
-    except ConflictError as error:
-        return _show_again(request, page, record, answer, {"": error.message}, code=409)
+    except NotFoundError:  # deleted since it was looked up
+        return _show_gone(request, page)
     page.told = _tell(request, page, saved)
     return _receipt(request, page) if wants_receipt(request) else go_on(request, page, after)
 
