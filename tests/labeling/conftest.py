@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -166,7 +167,7 @@ def visit(chromium: Any, site: Site) -> Iterator[Callable[..., Any]]:
     def opened(url: str = "", *, signed_in: bool = True, **options: Any) -> Any:
         options.setdefault("viewport", {"width": 1280, "height": 800})
         context = chromium.new_context(reduced_motion="reduce", **options)
-        context.set_default_timeout(15_000)  # a machine may be busy
+        context.set_default_timeout(30_000)  # a machine may be busy
         contexts.append(context)
         if signed_in:
             context.add_cookies([site.session()])
@@ -181,7 +182,8 @@ def visit(chromium: Any, site: Site) -> Iterator[Callable[..., Any]]:
     yield opened
     for context in contexts:
         for page in context.pages:  # or its last word would reach the server in the next test
-            page.evaluate("() => { window.fetch = () => new Promise(() => {}); }")
+            with suppress(Exception):  # it is on its way to another page
+                page.evaluate("() => { window.fetch = () => new Promise(() => {}); }")
         context.close()
     # failures that a test makes on purpose, and the storage that signing out clears
     expected = ("Failed to load resource", "Clear-Site-Data")
