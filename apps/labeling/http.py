@@ -141,7 +141,20 @@ def _is_meant(request: HttpRequest, member: Membership) -> bool:
 def _ask_for_login(request: LabelingRequest) -> HttpResponse:
     if is_fragment(request):
         return HttpResponse(status=401)
+    given = read_given(request)
+    if given:
+        page = render_to_string("errors/401.html", {"given": given})
+        return HttpResponse(page, status=401)
     return redirect_to_login(request.get_full_path() if request.method == "GET" else "/")
+
+
+def read_given(request: HttpRequest) -> dict[str, str]:
+    """What a form answers, by the names of its questions, for it to be shown and copied."""
+    return {
+        name.removeprefix("q."): ", ".join(filter(None, texts))
+        for name, texts in request.POST.lists()
+        if name.startswith("q.") and any(texts)
+    }
 
 
 def _next(request: HttpRequest) -> str:

@@ -13,7 +13,13 @@ from apps.annotation.services import SavedResponse, delete_response, save_respon
 from apps.core.errors import NotFoundError
 from apps.labeling import queue
 from apps.labeling.answers import Answer, read_answer, read_strays
-from apps.labeling.http import LabelingRequest, for_members, is_fragment, wants_receipt
+from apps.labeling.http import (
+    LabelingRequest,
+    for_members,
+    is_fragment,
+    read_given,
+    wants_receipt,
+)
 from apps.labeling.pages import AnnotatePage, annotate_url
 from apps.labeling.views.annotate import find_dataset, go_on, read_id, show, show_undone
 from apps.records.models import Record
@@ -151,11 +157,7 @@ def _find_following(page: AnnotatePage, record: Record) -> UUID | None:
 def _show_gone(request: LabelingRequest, page: AnnotatePage) -> HttpResponse:
     """The record was deleted meanwhile: what was answered is shown, to be copied."""
     titles = {name: rule.question.title for name, rule in page.schema.questions.items()}
-    given = {
-        titles.get(name.removeprefix("q."), name): ", ".join(filter(None, texts))
-        for name, texts in request.POST.lists()
-        if name.startswith("q.") and any(texts)
-    }
+    given = {titles.get(name, name): text for name, text in read_given(request).items()}
     template = "labeling/_gone.html" if is_fragment(request) else "labeling/gone.html"
     context = {"page": page, "dataset": page.dataset, "given": given}
     return render(request, template, context, status=404)
