@@ -126,6 +126,20 @@ function mark(question, stretch, label) {
   return input;
 }
 
+/** Spans as a form sends them: JSON, or `[]` for none. */
+export function fill(question, values) {
+  const text = area(question) ? plain(area(question)) : "";
+  for (const input of all("input[type=checkbox]", question)) input.checked = input.value === "[]" && values.includes("[]");
+  for (const given of values.filter((value) => value !== "[]").map((value) => JSON.parse(value))) {
+    const span = { ...given, ...offsets.asUnits(text, given) };
+    const same = (other) => ["start", "end", "label"].every((name) => other[name] === span[name]);
+    const label = labels(question).find((button) => button.dataset.label === span.label);
+    const known = spans(question).find(same)?.input;
+    if (known) known.checked = true;
+    else if (label && text) mark(question, span, label);
+  }
+}
+
 function add(question, label) {
   const box = document.importNode(one("template", question).content.firstElementChild, true);
   box.dataset.h = label.dataset.h;

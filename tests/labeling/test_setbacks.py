@@ -171,6 +171,58 @@ def test_who_may_answer_no_longer_can_copy_the_answer(site: Site, visit: Visit) 
     assert words(site) == ["precious words"]
 
 
+def begin(page: Any) -> None:
+    """Answer all six questions and do not submit."""
+    page.keyboard.press("2")
+    for key in ("1", "3", "j", "4", "2", "1", "2"):
+        page.keyboard.press(key)
+    page.fill("textarea", "half a\nsentence")
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.keyboard.press("y")  # both suggested marks,
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.press("End")
+    page.keyboard.press("2")  # and one more
+    page.keyboard.press("Escape")
+
+
+BEGUN = """() => {
+    const data = new FormData(document.querySelector("#answer"));
+    return [...data].filter(([name]) => name.startsWith("q.")).map(([name, text]) =>
+        [name, name === "q.entities" ? Object.entries(JSON.parse(text)).sort() : text]);
+}"""
+
+
+@pytest.mark.parametrize("way", ["reload", "back"])
+def test_what_was_begun_is_back_when_the_page_is(site: Site, visit: Visit, way: str) -> None:
+    page = visit(site.annotate)
+    heading(page, 1)
+    ready(page)
+    begin(page)
+    begun = page.evaluate(BEGUN)
+    assert len(begun) == 11
+    if way == "reload":
+        page.reload()
+    else:
+        page.goto(site.url)
+        page.goto(site.annotate)
+    page.get_by_text("What you had begun here is back.").wait_for()
+    heading(page, 1)
+    state(page, "unsaved")
+    assert page.evaluate(BEGUN) == begun
+    assert page.locator(".sp-name:not(.ai)").count() == 3
+    assert page.locator(".rank li .pos").all_inner_texts() == ["1", "2 =", "2 ="]
+    page.keyboard.press("Control+Enter")
+    heading(page, 2)
+    state(page, "saved")
+    assert words(site) == ["half a\nsentence"]
+    page.reload()
+    heading(page, 2)
+    ready(page)
+    assert page.get_by_text("What you had begun here is back.").count() == 0
+    assert page.evaluate("() => sessionStorage.length") == 0
+
+
 def test_two_tabs_of_one_person_answer_different_records_or_are_told(
     site: Site, visit: Visit
 ) -> None:
