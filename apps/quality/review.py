@@ -253,11 +253,17 @@ def count_reasons(dataset: Dataset) -> Mapping[str, int]:
 
 @transaction.atomic
 def take_next(
-    *, dataset: Dataset, reviewer: Membership, filters: Filters, after: UUID | None = None
+    *,
+    dataset: Dataset,
+    reviewer: Membership,
+    filters: Filters,
+    after: UUID | None = None,
+    is_ahead: bool = False,
 ) -> ReviewItem | None:
     """The item in the reviewer's hands, else the next that is in nobody's; None for none.
 
-    ``after`` passes over what comes before, and gives back what the reviewer held.
+    ``after`` passes over what comes before, and gives back what the reviewer held; when one looks
+    ahead, that record stays in the reviewer's hands, and the item is another one.
     """
     now = timezone.now()
     items = filters.items(dataset)
@@ -265,19 +271,23 @@ def take_next(
     if mine is not None and after is None:
         return hold(item=mine, reviewer=reviewer)
     free = items.filter(Q(held_by__isnull=True) | Q(held_by=reviewer) | Q(held_until__lte=now))
+    kept = after if is_ahead else None
+    if kept is not None:
+        free = free.exclude(record_id=kept)
     later = free.filter(record_id__gt=after) if after else free
     for candidates in (later, free) if after else (free,):
         locked = candidates.select_for_update(of=("self",), skip_locked=True)
         found = locked.first()
         if found is not None:
-            return hold(item=found, reviewer=reviewer)
+            return hold(item=found, reviewer=reviewer, beside=kept)
     return None
 
 
 @transaction.atomic
-def hold(*, item: ReviewItem, reviewer: Membership) -> ReviewItem:
-    """Put the item into the reviewer's hands, unless it is in somebody else's; frees the others.
+def hold(*, item: ReviewItem, reviewer: Membership, beside: UUID | None = None) -> ReviewItem:
+    """Put the item into the reviewer's hands, unless it is in somebody else's.
 
+    Frees the reviewer's others, but for the one of the record that it is held ``beside``.
     ``item.held_by_id`` tells whose it is then.
     """
     now = timezone.now()
@@ -285,6 +295,8 @@ def hold(*, item: ReviewItem, reviewer: Membership) -> ReviewItem:
     rows = ReviewItem.objects.filter(free, record=item.record_id)
     if rows.update(held_by=reviewer, held_until=now + HOLD):
         others = ReviewItem.objects.filter(dataset=item.dataset_id, held_by=reviewer)
-        others.exclude(record=item.record_id).update(held_by=None, held_until=None)
+        others.exclude(record__in=[item.record_id, beside or item.record_id]).update(
+            held_by=None, held_until=None
+        )
         item.held_by, item.held_until = reviewer, now + HOLD
     return item
