@@ -34,12 +34,17 @@ FEW: Final = 20_000  # matches that are gathered before they are put in order
 
 _OF_DATASET: Final = "r.organization_id = %(organization)s AND r.dataset_id = %(dataset)s"
 _COUNT: Final = "SELECT count(*) FROM record r WHERE {of_dataset}"
-# A record's keys are looked up one by one; without keys the page is read off the index, unless
-# so few match that it would have to be read to the end.
+# The page is read off the index, unless so few match that it would have to be read to the end.
 _PAGE: Final = """
-WITH hits AS {materialized} (SELECT r.id{keys} FROM record r WHERE {of_dataset})
-SELECT id, NULL FROM hits ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s
+WITH hits AS {materialized} (SELECT r.id FROM record r WHERE {of_dataset})
+SELECT id, NULL FROM hits ORDER BY {tie} OFFSET %(offset)s LIMIT %(limit)s
 """
+# A record's keys are looked up one by one, or joined to it to be read off their index.
+_SORTED_PAGE: Final = """
+SELECT r.id, NULL FROM record r {join} WHERE {of_dataset}
+ORDER BY {order}, r.id OFFSET %(offset)s LIMIT %(limit)s
+"""
+_JOIN: Final = "JOIN {source} ON {rows} AND {key} IS NOT NULL"
 _COUNT_DOCUMENTS: Final = "SELECT count_documents(%(dataset)s, %(words)s, %(at_most)s)"
 _DOCUMENTS_IN_ORDER: Final = """
 SELECT record_id, NULL FROM rank_documents(%(dataset)s, %(words)s, NULL, %(offset)s, %(limit)s)
@@ -143,26 +148,40 @@ class _Search:
 
     # --- Without a score ----------------------------------------------------------------------
     def browsed(self, condition: Condition | None, sort: Sequence[Sort]) -> Found:
-        """Two statements."""
+        """Two statements, three where a sorted page reaches the records without a key."""
         total = self._count(condition)
         if self.page.offset >= total:
             return Found(total, ())
+        many = condition is None or total > FEW
+        if sort:
+            return Found(total, self._sorted(condition, sort, total if many else 0))
+        statement = _PAGE.format(
+            materialized="NOT MATERIALIZED" if many else "MATERIALIZED",
+            of_dataset=_of_dataset(condition),
+            tie=self._tie(),
+        )
+        return Found(total, raw_cursor().execute(statement, self._facts(condition)).fetchall())
+
+    def _sorted(self, condition: Condition | None, sort: Sequence[Sort], many: int) -> list[Any]:
+        """The page by its keys; of ``many`` matches, those that have the first key are joined."""
         parameters = Parameters("sort")
         scopes = Scopes(self.schema, self.viewpoint, parameters)
-        keys, order = "", ""
-        for number, one in enumerate(sort):
-            key = scopes.column(one.scope).sort_key(descending=one.descending)
-            keys += f", {key} AS key_{number}"
-            order += f"key_{number} {'DESC' if one.descending else 'ASC'} NULLS LAST, "
-        gathered = condition is not None and not sort and total <= FEW
-        statement = _PAGE.format(
-            materialized="MATERIALIZED" if gathered else "NOT MATERIALIZED",
-            keys=keys,
-            of_dataset=_of_dataset(condition),
-            order=order + ("id" if sort else self._tie()),
-        )
+        columns = [scopes.column(one.scope) for one in sort]
+        keys = [c.sort_key(descending=s.descending) for c, s in zip(columns, sort, strict=True)]
+        of_dataset = _of_dataset(condition)
         facts = {**self._facts(condition), **parameters.values}
-        return Found(total, raw_cursor().execute(statement, facts).fetchall())
+        first = columns[0]
+        if many and first.source and first.single:
+            key = first.key or first.expression
+            join = _JOIN.format(source=first.source, rows=first.rows, key=key)
+            order = _order_by([key, *keys[1:]], sort, joined=True)
+            statement = _SORTED_PAGE.format(join=join, of_dataset=of_dataset, order=order)
+            rows = raw_cursor().execute(statement, facts).fetchall()
+            if len(rows) == min(self.page.limit, many - self.page.offset):
+                return rows
+        order = _order_by(keys, sort, joined=False)
+        statement = _SORTED_PAGE.format(join="", of_dataset=of_dataset, order=order)
+        return raw_cursor().execute(statement, facts).fetchall()
 
     def _count(self, condition: Condition | None) -> int:
         if condition is None:
@@ -255,6 +274,14 @@ class _Search:
         if self.shuffled_for is None:
             return "id"
         return f"uuid_hash_extended(id, {self.shuffled_for.int % 2**63}), id"
+
+
+def _order_by(keys: Sequence[str], sort: Sequence[Sort], *, joined: bool) -> str:
+    """A joined key is never null, and saying where nulls come would keep it from its index."""
+    nulls = ["" if joined else " NULLS LAST", *([" NULLS LAST"] * (len(sort) - 1))]
+    directions = ["DESC" if one.descending else "ASC" for one in sort]
+    parts = zip(keys, directions, nulls, strict=True)
+    return ", ".join(f"{key} {direction}{null}" for key, direction, null in parts)
 
 
 def _of_dataset(condition: Condition | None) -> str:
