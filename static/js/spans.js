@@ -1,9 +1,10 @@
 // Marking stretches of a text, by mouse, finger or keyboard. Every span is a checkbox that holds
 // it as JSON; its offsets count code points, as the server does.
 
-import { paint as paintMarks, locator, plain, unitsBefore } from "./highlight.js";
+import { paint as paintMarks, locator, plain } from "./highlight.js";
 import * as offsets from "./offsets.js";
 import { all, one, say } from "./page.js";
+import { select, selected, unitsAt, wordAt } from "./selection.js";
 
 const cursors = new WeakMap(); // question -> the checkbox of the mark that is being worked on
 const edges = new WeakMap(); // question -> the edge of it that was moved last
@@ -42,36 +43,6 @@ export function paint(question) {
 }
 
 const nameOf = (box) => one("b", box).textContent;
-
-/** The selected stretch, made of whole graphemes; null for none. */
-function selected(element) {
-  const selection = getSelection();
-  if (!selection.rangeCount || selection.isCollapsed) return null;
-  const range = selection.getRangeAt(0);
-  if (!element.contains(range.startContainer) || !element.contains(range.endContainer)) return null;
-  return offsets.snap(plain(element), {
-    start: unitsBefore(element, range.startContainer, range.startOffset),
-    end: unitsBefore(element, range.endContainer, range.endOffset),
-  });
-}
-
-/** Select a stretch, so that it is seen and the next digit marks it. */
-function select(element, { start, end }) {
-  const place = locator(element);
-  const [from, to] = [place(start, false), place(end, true)];
-  getSelection().setBaseAndExtent(...from, ...to);
-  reveal(element);
-}
-
-/** Scroll the pane so far that the selection is in it. */
-function reveal(element) {
-  const pane = element.closest(".pane");
-  const box = getSelection().getRangeAt(0).getBoundingClientRect();
-  const frame = pane?.getBoundingClientRect();
-  if (!frame || !box.height) return;
-  if (box.bottom > frame.bottom) pane.scrollTop += box.bottom - frame.bottom + 16;
-  else if (box.top < frame.top) pane.scrollTop -= frame.top - box.top + 16;
-}
 
 function put(question, input) {
   if (input) cursors.set(question, input);
@@ -225,20 +196,6 @@ function stepEnd(element, question, by) {
   const word = offsets.words(plain(element)).at(by > 0 ? -1 : 0);
   leaveMark(question);
   if (word) select(element, word);
-}
-
-function wordAt(element, x, y) {
-  const at = unitsAt(element, x, y);
-  if (at === null) return null;
-  const list = offsets.words(plain(element));
-  return list.find((word) => word.end >= at) ?? list.at(-1) ?? null;
-}
-
-function unitsAt(element, x, y) {
-  const caret = document.caretPositionFromPoint?.(x, y);
-  const range = caret ? null : document.caretRangeFromPoint?.(x, y);
-  const [node, offset] = caret ? [caret.offsetNode, caret.offset] : [range?.startContainer, range?.startOffset];
-  return node && element.contains(node) ? unitsBefore(element, node, offset) : null;
 }
 
 function stepMark(element, question, by) {

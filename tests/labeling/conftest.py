@@ -55,6 +55,15 @@ class Site:
         """The organization, entered: for looking at what was stored."""
         return enter(self.organization.id)
 
+    def asking(self, ask: Callable[[], Any]) -> Callable[[], Any]:
+        """A question that is asked inside the organization whenever it is called."""
+
+        def asked() -> Any:
+            with self.inside():
+                return ask()
+
+        return asked
+
     def session(self) -> dict[str, Any]:
         """A cookie of a signed-in browser."""
         client = Client()
@@ -130,6 +139,15 @@ def _log(dataset: Dataset, count: int) -> list[Any]:
             for number in range(1, count + 1)
         ],
     )
+
+
+def eventually(page: Any, check: Callable[[], bool]) -> None:
+    """What a browser says on its way out arrives when it arrives."""
+    for _ in range(750):
+        if check():
+            return
+        page.wait_for_timeout(20)
+    assert check()
 
 
 @pytest.fixture(scope="session")
