@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import connections, transaction
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.annotation.models import Response
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
@@ -61,9 +62,9 @@ def configure_review(
 ) -> DatasetReview:
     """How the dataset is reviewed; the queue follows. Raises ``InvalidError``."""
     if not 0 <= random_percent <= 100:
-        raise InvalidError("The share of random checks lies between 0 and 100 %.")
+        raise InvalidError(gettext("The share of random checks lies between 0 and 100 %."))
     if not 0 <= least_certain <= 1:
-        raise InvalidError("The least probability lies between 0 and 1.")
+        raise InvalidError(gettext("A probability lies between 0 and 100 %."))
     wanted = {"random_percent": random_percent, "least_certain": least_certain, "blind": blind}
     settings, _ = DatasetReview.objects.update_or_create(dataset=dataset, defaults=wanted)
     emit("review.configured", dataset_id=dataset.id, object_id=dataset.id, payload=wanted)

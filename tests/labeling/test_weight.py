@@ -42,7 +42,7 @@ def world(site: Site) -> World:
     ("name", "total", "scripts"),
     [
         ("annotate", 60_000, 30_000),
-        ("explore", 55_000, 22_000),
+        ("explore", 55_000, 24_000),
         ("review", 50_000, 15_000),
         ("home", 40_000, 25_000),
         ("sign in", 20_000, 0),
