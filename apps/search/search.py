@@ -50,8 +50,8 @@ _DOCUMENTS_IN_ORDER: Final = """
 SELECT record_id, NULL FROM rank_documents(%(dataset)s, %(words)s, NULL, %(offset)s, %(limit)s)
 """
 _RANK: Final = """
-WITH hits AS MATERIALIZED ({found})
-SELECT counted.total, page.id, page.score
+WITH chosen AS MATERIALIZED ({chosen}), hits AS MATERIALIZED ({found})
+SELECT (SELECT count(*) FROM chosen), counted.total, page.id, page.score
 FROM (SELECT count(*) AS total FROM hits) counted
 LEFT JOIN (
     SELECT id, score FROM hits ORDER BY score DESC, {tie} OFFSET %(offset)s LIMIT %(limit)s
@@ -60,12 +60,19 @@ LEFT JOIN (
 _FIRST_DOCUMENTS: Final = """
 SELECT record_id AS id, score FROM rank_documents(%(dataset)s, %(words)s, NULL, 0, %(ranked)s)
 """
-# Few documents have the words: each of them is asked for the filter …
+# Few records pass the filter, and are asked for the words …
+_CHOSEN: Final = "SELECT r.id FROM record r WHERE {of_dataset} LIMIT %(ranked)s + 1"
+_RANK_CHOSEN: Final = """
+SELECT record_id AS id, score FROM rank_documents(%(dataset)s, %(words)s,
+    ARRAY (SELECT id FROM chosen), 0, NULL)
+WHERE (SELECT count(*) FROM chosen) <= %(ranked)s
+"""
+# … or few documents have the words, and each of them is asked for the filter …
 _FILTER_DOCUMENTS: Final = f"""
 SELECT r.id, d.score FROM ({_FIRST_DOCUMENTS}) d JOIN record r ON r.id = d.id
 WHERE {{of_dataset}}
 """
-# … or many have, and those that pass the filter are asked for the words.
+# … or many do both.
 _DOCUMENTS_AMONG: Final = """
 SELECT record_id AS id, score FROM rank_documents(%(dataset)s, %(words)s,
     ARRAY (SELECT r.id FROM record r WHERE {of_dataset}), 0, NULL)
@@ -192,16 +199,20 @@ class _Search:
 
     # --- By words -----------------------------------------------------------------------------
     def ranked(self, query: WordQuery, condition: Condition | None) -> Found:
-        """One or two statements, three where the page reaches beyond the ranked ones."""
+        """One statement, up to three where many match or the page reaches beyond the ranked."""
         facts = {**self._facts(condition), "words": query.text, "ranked": RANKED}
         if condition is None:
             return self._ranked_only(facts)
+        of_dataset = _of_dataset(condition)
+        chosen, found = self._rank(_RANK_CHOSEN, facts, _CHOSEN.format(of_dataset=of_dataset))
+        if chosen <= RANKED:
+            return found
         documents = _number(_COUNT_DOCUMENTS, {**facts, "at_most": RANKED + 1})
-        found = _FILTER_DOCUMENTS if documents <= RANKED else _DOCUMENTS_AMONG
-        return self._rank(found.format(of_dataset=_of_dataset(condition)), facts)
+        rest = _FILTER_DOCUMENTS if documents <= RANKED else _DOCUMENTS_AMONG
+        return self._rank(rest.format(of_dataset=of_dataset), facts)[1]
 
     def _ranked_only(self, facts: dict[str, Any]) -> Found:
-        first = self._rank(_FIRST_DOCUMENTS, facts)
+        _, first = self._rank(_FIRST_DOCUMENTS, facts)
         if first.total < RANKED:
             return first
         total = _number(_COUNT_DOCUMENTS, {**facts, "at_most": None})
@@ -212,10 +223,12 @@ class _Search:
         rows = raw_cursor().execute(_DOCUMENTS_IN_ORDER, {**facts, **beyond}).fetchall()
         return Found(total, [*first.hits, *rows])
 
-    def _rank(self, found: str, facts: dict[str, Any]) -> Found:
-        statement = _RANK.format(found=found, tie=self._tie())
+    def _rank(self, found: str, facts: dict[str, Any], chosen: str = "SELECT") -> tuple[int, Found]:
+        """How many rows were ``chosen``, and the page of what was found."""
+        statement = _RANK.format(chosen=chosen, found=found, tie=self._tie())
         rows = raw_cursor().execute(statement, facts).fetchall()
-        return Found(rows[0][0], [(id, score) for _, id, score in rows if id])
+        hits = [(id, score) for _, _, id, score in rows if id]
+        return rows[0][0], Found(rows[0][1], hits)
 
     # --- By likeness --------------------------------------------------------------------------
     def similar(self, similar: Similar, condition: Condition | None) -> Found:
