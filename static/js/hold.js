@@ -5,6 +5,8 @@ import { answerForm, one, post } from "./page.js";
 
 const EVERY = 120_000; // ms; a hold lasts several times as long
 
+let isAside = false; // the record is talked about on another page, and come back to
+
 /** The forms of all records that the page holds: on the screen, and fetched ahead. */
 const held = () => [answerForm(), ...ahead.forms()].filter((form) => form?.dataset.renew);
 
@@ -29,7 +31,8 @@ function renewAll() {
 
 /** The page names the hold it had: a reload has taken a newer one by now, which must stay. */
 function giveBack() {
-  for (const form of held()) {
+  const stays = isAside ? answerForm() : null;
+  for (const form of held().filter((one) => one !== stays)) {
     const until = new URLSearchParams({ until: form.dataset.until });
     post(form.dataset.release, until, { keepalive: true }).catch(() => {});
   }
@@ -38,6 +41,9 @@ function giveBack() {
 export function start() {
   setInterval(renewAll, EVERY);
   document.addEventListener("visibilitychange", renewAll);
+  document.addEventListener("click", (event) => {
+    isAside = Boolean(event.target.closest?.("[data-go=comments], [data-go=flag]"));
+  });
   addEventListener("pagehide", giveBack);
   addEventListener("pageshow", (event) => { if (event.persisted) renewAll(); });
 }

@@ -55,6 +55,11 @@ class Site:
         """The organization, entered: for looking at what was stored."""
         return enter(self.organization.id)
 
+    @staticmethod
+    def another_email() -> str:
+        """An account of its own: accounts stay from test to test, and may be in many places."""
+        return f"bob-{uuid4().hex[:8]}@example.com"
+
     def asking(self, ask: Callable[[], Any]) -> Callable[[], Any]:
         """A question that is asked inside the organization whenever it is called."""
 

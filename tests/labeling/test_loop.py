@@ -250,7 +250,7 @@ def test_somebody_else_in_the_same_tab_sends_nothing_of_it(site: Site, visit: Vi
     mend_line(page)
     with site.inside():
         bob = factories.make_member(
-            workspace=site.dataset.workspace, username="bob", email="bob@example.com"
+            workspace=site.dataset.workspace, username="bob", email=site.another_email()
         )
     client = Client()
     client.force_login(bob.user, backend=BACKEND)
@@ -355,7 +355,7 @@ def test_two_contexts_race_for_one_record(site: Site, visit: Visit) -> None:
 def test_two_people_are_never_given_the_same_record(site: Site, visit: Visit) -> None:
     with site.inside():
         bob = factories.make_member(
-            workspace=site.dataset.workspace, username="bob", email="bob@example.com"
+            workspace=site.dataset.workspace, username="bob", email=site.another_email()
         )
     client = Client()
     client.force_login(bob.user, backend=BACKEND)

@@ -13,7 +13,7 @@ from apps.organizations.models import Membership
 from apps.records.models import Record
 from apps.workspaces.models import WorkspaceMembership
 from tests import factories
-from tests.labeling.conftest import Site
+from tests.labeling.conftest import Site, eventually
 from tests.labeling.test_accessibility import violations
 from tests.labeling.test_loop import answer, break_line, heading, mend_line, ready, state, words
 
@@ -71,14 +71,13 @@ def test_a_hold_is_renewed_while_the_page_is_open(site: Site, visit: Visit) -> N
     page.goto(site.annotate)
     heading(page, 1)
     ready(page)
+    eventually(page, lambda: site.asking(Lease.objects.count)() == 3)
+    soon = timezone.now() + timedelta(minutes=1)
     with site.inside():
-        soon = timezone.now() + timedelta(minutes=1)
         Lease.objects.update(expires_at=soon)
-    with page.expect_response("**/lease/"):
-        page.clock.fast_forward(MINUTES)
-    ready(page)
-    with site.inside():
-        assert Lease.objects.filter(expires_at__gt=soon).count() == 3
+    page.clock.fast_forward(MINUTES)
+    renewed = site.asking(lambda: Lease.objects.filter(expires_at__gt=soon).count())
+    eventually(page, lambda: renewed() == 3)
 
 
 def test_two_minutes_without_a_connection_lose_and_double_nothing(site: Site, visit: Visit) -> None:
