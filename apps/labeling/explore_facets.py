@@ -11,7 +11,6 @@ from apps.datasets.models import PropertyType
 from apps.datasets.schema import DatasetSchema, QuestionRule
 from apps.labeling.questions import hues
 from apps.organizations.models import Membership
-from apps.records.models import RecordStatus
 from apps.search.asked import CHOSEN, Asked, Bounds
 from apps.search.facets import BINS, Counts
 from apps.search.query import Viewpoint
@@ -77,7 +76,7 @@ class _Facets:
     def statuses(self) -> Iterator[FacetCard]:
         mine = {"pending": _("Pending")} | {s.value: str(s.label) for s in ResponseStatus}
         yield self._card("mine", _("My answer"), mine, always=True)
-        record = {RecordStatus.PENDING: _("Pending"), RecordStatus.COMPLETED: _("Completed")}
+        record = {"pending": _("Pending"), "completed": _("Completed")}
         yield self._card("status", _("Record"), record, always=True)
 
     def of_questions(self) -> Iterator[FacetCard]:
