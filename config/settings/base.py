@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "apps.annotation",
     "apps.search",
     "apps.quality",
+    "apps.pipelines",
     "apps.exchange",
     "apps.labeling",
     "apps.api",
