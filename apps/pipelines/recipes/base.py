@@ -159,7 +159,7 @@ class Recipe(ABC, Generic[Material, Result]):
     write_modes: ClassVar[tuple[str, ...]] = (SUGGESTION,)  # the first is the default
     uses_model: ClassVar[bool] = True
 
-    def check(self, context: Context) -> None:  # noqa: B027  (nothing to check is fine)
+    def check(self, context: Context) -> None:
         """Raise ``InvalidError`` for what can be known to be wrong before a job is made."""
 
     @abstractmethod
