@@ -50,6 +50,11 @@ def check_template(source: str, names: Mapping[str, Collection[str] | None]) -> 
     _check_names(parse(source), {**names})
 
 
+def mentioned(source: str) -> set[str]:
+    """The names that the template reads."""
+    return {node.name for node in parse(source).find_all(nodes.Name) if node.ctx == "load"}
+
+
 def render(source: str, values: Mapping[str, Any]) -> str:
     """The template's text; ``Data`` among the values stands in blocks of its own.
 
