@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from kombu import Exchange, Queue
+
 from apps.core.embedded.paths import data_dir, redis_socket, socket_directory
 from config import env
 
@@ -39,11 +41,13 @@ INSTALLED_APPS = [
     "apps.workspaces",
     "apps.jobs",
     "apps.webhooks",
+    "apps.llms",
     "apps.datasets",
     "apps.records",
     "apps.annotation",
     "apps.search",
     "apps.quality",
+    "apps.drafts",
     "apps.pipelines",
     "apps.exchange",
     "apps.labeling",
@@ -121,6 +125,12 @@ CACHES = {
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 1800}
+# A worker takes from both unless it is told otherwise; ``up`` starts one of each kind.
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange(name), routing_key=name) for name in ("bulk", "interactive")
+]
+CELERY_TASK_DEFAULT_QUEUE = "bulk"
+CELERY_TASK_ROUTES = {"jobs.ring_waiting": {"queue": "interactive"}}  # it must not wait for a slice
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
