@@ -21,6 +21,8 @@ class Action(models.TextChoices):
     MANAGE_MEMBERS = "manage_members"
     MANAGE_WORKSPACES = "manage_workspaces"
     MANAGE_WEBHOOKS = "manage_webhooks"
+    MANAGE_PROVIDERS = "manage_providers"
+    USE_PROVIDERS = "use_providers"
     ADD_WORKSPACE_MEMBERS = "add_workspace_members"
     REMOVE_WORKSPACE_MEMBERS = "remove_workspace_members"
     VIEW_WORKSPACE_MEMBERS = "view_workspace_members"
@@ -43,6 +45,7 @@ _ADMIN: Final = _REVIEWER | {
     Action.MANAGE_DATASET,
     Action.MANAGE_RECORDS,
     Action.RUN_JOBS,
+    Action.USE_PROVIDERS,
     Action.EXPORT_RECORDS,
 }
 _OWNER: Final = set(Action)
