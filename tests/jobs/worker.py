@@ -14,9 +14,11 @@ django.setup()
 from apps.jobs import runs  # noqa: E402
 from config.celery import app  # noqa: E402
 from tests.jobs.kinds import offer_all  # noqa: E402
+from tests.jobs.streams import offer_streams  # noqa: E402
 
 runs.HOLD = timedelta(seconds=2)
 offer_all()
+offer_streams()
 app.conf.beat_schedule = {"ring": {"task": "jobs.ring_waiting", "schedule": float(sys.argv[2])}}
 options = ["--pool", "threads", "--concurrency", "4", "--beat", "--schedule", sys.argv[1]]
 app.start(["--skip-checks", "worker", *options, "--loglevel", "WARNING"])
