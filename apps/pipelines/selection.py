@@ -13,7 +13,7 @@ from apps.datasets.schema import DatasetSchema
 from apps.quality.embeddings import DIMENSIONS, embed
 from apps.search.asked import MAX_TEXT, WORDS, Asked, read_text
 from apps.search.matching import FIRST, Matcher
-from apps.search.query import EVERYBODY
+from apps.search.query import EVERYBODY, SuggestionScope, Terms
 from apps.search.searching import matcher_for, phrase_settings
 
 if TYPE_CHECKING:
@@ -48,16 +48,25 @@ class Sample(BaseModel):
     strategy: Strategy = "random"
 
 
-class Selection(BaseModel):
-    """``filter`` is a search as text (``apps.search.asked``); with ``record_ids`` both must hold.
+class SuggestedBy(BaseModel):
+    """Records whose present suggestion to the question comes from the agent."""
 
-    Nothing at all means every record. Records that came after ``upto`` are left out.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    question: str = Field(max_length=200)
+    agent: str = Field(max_length=200)
+
+
+class Selection(BaseModel):
+    """``filter`` is a search as text (``apps.search.asked``); of several kinds of choice all must
+    hold. Nothing at all means every record. Records that came after ``upto`` are left out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     filter: str = Field(default="", max_length=MAX_TEXT)
     record_ids: list[UUID] | None = Field(default=None, min_length=1, max_length=MAX_NAMED)
+    suggested_by: SuggestedBy | None = None
     sample: Sample | None = None
     upto: UUID | None = None
 
@@ -75,7 +84,11 @@ class Selection(BaseModel):
             phrase=_phrase(schema, asked),
             upto=self.upto,
         )
-        return replace(found, only=self.record_ids)
+        by = self.suggested_by
+        if by is None:
+            return replace(found, only=self.record_ids)
+        agent = Terms(SuggestionScope(by.question, "agent"), [by.agent])
+        return replace(found, filters=[*found.filters, agent], only=self.record_ids)
 
     def pages(self, context: "Context") -> Iterator[list[UUID]]:
         """The chosen records' ids, up to ``PAGE`` at a time. Enters the organization itself."""

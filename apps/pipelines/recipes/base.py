@@ -3,9 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from itertools import islice
-from typing import Any, ClassVar, Final, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, TypeAlias, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -46,21 +47,23 @@ class Asking(BaseModel):
     salt: str = Field(default="", max_length=100)
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """The words a recipe starts from.
+class Prompt(BaseModel):
+    """The words a recipe starts from, as they were when the run began.
 
     ``template`` is empty where the recipe's own is wanted. ``guidelines`` are those that the
-    answers shall follow, ``shots`` how many answered records are shown as examples, and
-    ``strategy`` how they are chosen.
+    answers shall follow, ``asked`` how the question read; ``shots`` is how many answered records
+    are shown as examples, and ``strategy`` how they are chosen.
     """
 
-    template: str = ""
-    guidelines: str = ""
-    shots: int = 0
-    strategy: str = "nearest"
-    version_id: UUID | None = None
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    template: str = Field(default="", max_length=50_000)
+    guidelines: str = Field(default="", max_length=200_000)
     guidelines_version: int = 0
+    asked: dict[str, Any] = Field(default_factory=dict)
+    shots: int = Field(default=0, ge=0, le=50)
+    strategy: Literal["nearest", "random", "errors"] = "nearest"
+    version_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class Context:
     """All that a recipe knows of the run it serves; the same for each of its items.
 
     ``agent`` signs what is written: ``<provider>/<model>@<prompt version>``. ``job_id`` is None
-    where nothing is written.
+    where nothing is written. What people answered after ``began_at`` plays no part.
     """
 
     organization_id: UUID
@@ -84,6 +87,7 @@ class Context:
     question: QuestionRule | None = None
     job_id: UUID | None = None
     created_by_id: UUID | None = None
+    began_at: datetime | None = None
     is_dry: bool = False
 
     def ask(
@@ -157,7 +161,10 @@ class Recipe(ABC, Generic[Material, Result]):
     needs_question: ClassVar[bool] = False
     question_types: ClassVar[frozenset[str] | None] = None  # None: any
     write_modes: ClassVar[tuple[str, ...]] = (SUGGESTION,)  # the first is the default
-    uses_model: ClassVar[bool] = True
+
+    def needs_model(self, params: Any) -> bool:
+        """Whether a run with these parameters calls a model at all."""
+        return True
 
     def check(self, context: Context) -> None:
         """Raise ``InvalidError`` for what can be known to be wrong before a job is made."""
