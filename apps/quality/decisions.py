@@ -93,6 +93,7 @@ def decide(
             "values": ruling.values,
             "ambiguous": list(ruling.ambiguous),
             "note": ruling.note,
+            "accepted": {},
             "decided_at": timezone.now(),
         },
     )

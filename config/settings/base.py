@@ -49,6 +49,7 @@ INSTALLED_APPS = [
     "apps.quality",
     "apps.drafts",
     "apps.pipelines",
+    "apps.evaluation",
     "apps.exchange",
     "apps.labeling",
     "apps.api",

@@ -32,7 +32,7 @@ from apps.pipelines.recipes.base import (
 )
 from apps.pipelines.recipes.records import RecordRecipe, by_payload, read_records
 from apps.pipelines.schemas import answer_schema
-from apps.pipelines.shots import choose, pool_of_job
+from apps.pipelines.shots import Pool, choose, pool_of_job
 from apps.records.models import Record
 from apps.records.text import searchable_text
 
@@ -91,14 +91,17 @@ class Suggest(RecordRecipe[Asked, Answer | None]):
         prompt, vector = context.prompt, context.params.vector
         if not prompt.shots or not records:
             return {record.id: [] for record in records}
-        rule = _rule(context)
         return choose(
-            pool_of_job(context.job_id, context.schema, rule, context.began_at),
+            self.pool(context),
             {one.id: searchable_text(one.fields, context.schema.fields) for one in records},
             count=prompt.shots,
             strategy=prompt.strategy,
             settings=context.schema.vectors.get(vector) if vector else None,
         )
+
+    def pool(self, context: Context) -> Pool:
+        """What examples are taken from."""
+        return pool_of_job(context.job_id, context.schema, _rule(context), context.began_at)
 
     def requests(self, context: Context, material: Asked) -> list[Request]:
         if material.record_id is None:
