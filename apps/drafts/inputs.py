@@ -18,7 +18,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class DraftInput:
-    """One draft; see ``models.Draft``. ``key`` tells apart what says the same and yet is not."""
+    """One draft; see ``models.Draft``.
+
+    ``key`` tells apart what says the same and yet is not. ``after`` is the ordinal of the item's
+    draft that this one was made from, in place of ``parents``.
+    """
 
     seq: int
     fields: Mapping[str, Any]
@@ -28,6 +32,7 @@ class DraftInput:
     parents: Sequence[UUID] = ()
     group: str = ""
     key: str = ""
+    after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

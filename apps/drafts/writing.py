@@ -55,11 +55,16 @@ def write_drafts(
     texts = [compared_text(draft.fields, schema, compared) for draft, _ in fresh]
     comparison = _Comparison(schema, compared, texts, sources or {})
     rows: list[Draft] = []
+    placed: dict[tuple[int, int], UUID] = {}
     for (draft, digest), text in zip(fresh, texts, strict=True):
         like = comparison.find(text)
         if (like is not None and refuses_like) or (left is not None and not left.get(draft.group)):
             continue
         row = _row(dataset, origin, draft, digest, like)
+        former = None if draft.after is None else placed.get((draft.seq, draft.after))
+        if former is not None:
+            row.parents = [former]
+        placed[draft.seq, draft.ordinal] = row.id
         comparison.add(row.id, text)
         rows.append(row)
         if left is not None:

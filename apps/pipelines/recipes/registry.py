@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 KIND: Final = "apps.pipelines.kinds.RecipeKind"
 RECIPES: Final = {
     "suggest": "apps.pipelines.recipes.suggest.Suggest",
+    "feedback": "apps.pipelines.recipes.feedback.Feedback",
+    "preference": "apps.pipelines.recipes.preference.Preference",
+    "responses": "apps.pipelines.recipes.responses.Responses",
+    "like_this": "apps.pipelines.recipes.like_this.LikeThis",
+    "retrieval": "apps.pipelines.recipes.retrieval.Retrieval",
+    "self_instruct": "apps.pipelines.recipes.instructions.SelfInstruct",
+    "evolve": "apps.pipelines.recipes.instructions.Evolve",
+    "genstruct": "apps.pipelines.recipes.instructions.Genstruct",
+    "classification": "apps.pipelines.recipes.classification.Classification",
+    "self_check": "apps.pipelines.recipes.self_check.SelfCheck",
+    "quality": "apps.pipelines.recipes.quality.Quality",
+    "rules": "apps.pipelines.recipes.rules.Rules",
 }
 _paths: dict[str, str] = {}
 
