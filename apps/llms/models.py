@@ -13,8 +13,31 @@ from apps.core.constraints import one_of
 from apps.core.fields import TenantLink
 from apps.core.models import TenantManager, TenantModel
 from apps.core.sealing import BrokenSealError, unseal
+from apps.llms.spending import (
+    Budget,
+    BudgetScope,
+    EntryKind,
+    LedgerEntry,
+    LLMAttempt,
+    LLMResponse,
+)
 from apps.organizations.models import Membership
 from apps.workspaces.permissions import Action, may
+
+__all__ = [
+    "AnswerForm",
+    "Budget",
+    "BudgetScope",
+    "EntryKind",
+    "LLMAttempt",
+    "LLMResponse",
+    "LedgerEntry",
+    "ModelKind",
+    "ModelPrice",
+    "Provider",
+    "ProviderModel",
+    "Quirk",
+]
 
 
 class ModelKind(models.TextChoices):

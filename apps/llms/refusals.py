@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+import httpx2
 import openai
 
 from apps.core.outbound import ForbiddenAddressError, UnreachableError
@@ -19,11 +20,17 @@ from apps.llms.errors import (
     SetupError,
     TransientError,
 )
+from apps.llms.texts import clean
 from apps.llms.transport import OversizeError
 
 _LONGEST: Final = 500  # characters of a provider's message that are passed on
 _NO_CREDIT: Final = ("insufficient_quota", "billing", "deactivated", "credit_balance")
 _TRANSIENT: Final = {408, 409, 425}
+# What a call may end with when there is no answer.
+BROKEN: Final = (
+    *(openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError),
+    *(ForbiddenAddressError, UnreachableError, OversizeError),
+)
 
 
 class AnsweredError(Exception):
@@ -46,7 +53,7 @@ def answered(error: openai.APIStatusError, *, secret: str) -> AnsweredError:
     message = str(details.get("message") or error.response.text or error.message)
     if secret:
         message = message.replace(secret, "…")
-    message = f"{status}: {printable(message)[:_LONGEST]}"
+    message = f"{status}: {clean(message)[:_LONGEST]}"
     meaning = _meaning(status, message, code, headers)
     return AnsweredError(status, message, code, str(details.get("param") or ""), meaning)
 
@@ -64,11 +71,11 @@ def broken(error: Exception) -> ProviderError:
             return TransientError(cause.message)
     if isinstance(error, openai.APITimeoutError | TimeoutError):
         return TransientError("There was no complete answer in time.")
-    if isinstance(error, openai.APIConnectionError):
+    if isinstance(error, openai.APIConnectionError | httpx2.TransportError | OSError):
         cause = error.__cause__ or error
-        detail = printable(str(cause))[:_LONGEST]
+        detail = clean(str(cause))[:_LONGEST]
         return TransientError(f"The connection failed ({type(cause).__name__}): {detail}")
-    return SetupError(printable(str(error))[:_LONGEST])
+    return SetupError(clean(str(error))[:_LONGEST])
 
 
 def told_to_wait(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -85,13 +92,6 @@ def told_to_wait(headers: Mapping[str, str], now: datetime | None = None) -> flo
         if seconds is None and said:
             seconds = _until(said, now or datetime.now(UTC))
     return None if seconds is None else min(max(seconds, 0.0), LONGEST_WAIT)
-
-
-def printable(text: str) -> str:
-    """The text without NUL, controls and half surrogates."""
-    return "".join(
-        c for c in text if c in "\n\t" or (c.isprintable() and c.isascii()) or c > "\xa0"
-    )
 
 
 def _meaning(status: int, message: str, code: str, headers: Mapping[str, str]) -> ProviderError:

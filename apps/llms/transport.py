@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpcore2
 import httpx2
@@ -67,8 +67,7 @@ class JudgedTransport(httpx2.AsyncHTTPTransport):
         if response.headers.get("content-encoding", "identity") != "identity":
             await response.aclose()
             raise OversizeError("The answer is packed, though that was not asked for.")
-        assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _Limited(response.stream)
+        response.stream = _Limited(cast(httpx2.AsyncByteStream, response.stream))
         return response
 
 

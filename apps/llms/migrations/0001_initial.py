@@ -9,6 +9,19 @@ from decimal import Decimal
 from apps.core.isolation import Isolate
 from django.db import migrations, models
 
+# Only the cascade from a deleted organization, itself a trigger, may take entries away.
+FINAL = """
+CREATE FUNCTION llm_ledger_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF tg_op = 'DELETE' AND pg_trigger_depth() > 1 THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'The ledger is append-only.' USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER llm_ledger_is_final BEFORE UPDATE OR DELETE ON llm_ledger
+    FOR EACH ROW EXECUTE FUNCTION llm_ledger_is_final();
+"""
+
 
 class Migration(migrations.Migration):
 
@@ -131,7 +144,110 @@ class Migration(migrations.Migration):
             model_name='modelprice',
             constraint=models.CheckConstraint(condition=models.Q(('input__gte', 0), ('output__gte', 0), models.Q(('cached_input__isnull', True), models.Q(('cached_input__gte', 0), ('cached_input__lte', models.F('input'))), _connector='OR')), name='llm_model_price_not_negative'),
         ),
+        migrations.CreateModel(
+            name='LLMResponse',
+            fields=[
+                ('pk', models.CompositePrimaryKey('organization_id', 'key', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('key', models.BinaryField()),
+                ('inserted_at', models.DateTimeField()),
+                ('model', models.CharField(max_length=200)),
+                ('text', models.TextField()),
+                ('raw', models.JSONField()),
+                ('finish_reason', models.CharField(max_length=50, null=True)),
+                ('prompt_tokens', models.PositiveIntegerField()),
+                ('completion_tokens', models.PositiveIntegerField()),
+                ('cached_tokens', models.PositiveIntegerField()),
+                ('usd', models.DecimalField(decimal_places=8, max_digits=14)),
+                ('latency_ms', models.PositiveIntegerField()),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+            ],
+            options={
+                'db_table': 'llm_response',
+                'base_manager_name': 'objects',
+            },
+        ),
+        migrations.CreateModel(
+            name='Budget',
+            fields=[
+                ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('scope', models.CharField(choices=[('job', 'Job'), ('workspace', 'Workspace'), ('organization', 'Organization')], max_length=12)),
+                ('subject_id', models.UUIDField()),
+                ('month', models.DateField(null=True)),
+                ('limit_usd', models.DecimalField(decimal_places=8, max_digits=14, null=True)),
+                ('limit_tokens', models.PositiveBigIntegerField(null=True)),
+                ('spent_usd', models.DecimalField(decimal_places=8, default=Decimal('0'), max_digits=14)),
+                ('spent_tokens', models.PositiveBigIntegerField(default=0)),
+                ('reserved_usd', models.DecimalField(decimal_places=8, default=Decimal('0'), max_digits=14)),
+                ('reserved_tokens', models.PositiveBigIntegerField(default=0)),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+            ],
+            options={
+                'db_table': 'llm_budget',
+                'base_manager_name': 'objects',
+                'constraints': [models.CheckConstraint(condition=models.Q(('scope__in', ['job', 'workspace', 'organization'])), name='llm_budget_scope_known'), models.UniqueConstraint(fields=('organization', 'subject_id'), name='llm_budget_one_each'), models.CheckConstraint(condition=models.Q(('reserved_usd__gte', 0), ('spent_usd__gte', 0)), name='llm_budget_not_negative'), models.CheckConstraint(condition=models.Q(models.Q(('month__isnull', True), ('scope', 'job')), models.Q(models.Q(('scope', 'job'), _negated=True), ('month__isnull', False)), _connector='OR'), name='llm_budget_month_but_for_jobs')],
+            },
+        ),
+        migrations.CreateModel(
+            name='LedgerEntry',
+            fields=[
+                ('pk', models.CompositePrimaryKey('organization_id', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField()),
+                ('inserted_at', models.DateTimeField()),
+                ('kind', models.CharField(choices=[('call', 'Call'), ('hit', 'Hit'), ('failed', 'Failed'), ('unknown_outcome', 'Unknown Outcome')], max_length=15)),
+                ('key', models.BinaryField()),
+                ('job_id', models.UUIDField(null=True)),
+                ('workspace_id', models.UUIDField(null=True)),
+                ('seq', models.PositiveIntegerField(null=True)),
+                ('provider_id', models.UUIDField()),
+                ('model', models.CharField(max_length=200)),
+                ('prompt_tokens', models.PositiveIntegerField(default=0)),
+                ('completion_tokens', models.PositiveIntegerField(default=0)),
+                ('cached_tokens', models.PositiveIntegerField(default=0)),
+                ('usd', models.DecimalField(decimal_places=8, default=Decimal('0'), max_digits=14)),
+                ('saved_usd', models.DecimalField(decimal_places=8, default=Decimal('0'), max_digits=14)),
+                ('error', models.CharField(max_length=500, null=True)),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+            ],
+            options={
+                'db_table': 'llm_ledger',
+                'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['organization', 'job_id', 'id'], name='llm_ledger_job'), models.Index(fields=['organization', 'inserted_at'], name='llm_ledger_month')],
+                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['call', 'hit', 'failed', 'unknown_outcome'])), name='llm_ledger_kind_known'), models.CheckConstraint(condition=models.Q(('kind__in', ['call', 'unknown_outcome']), ('usd', 0), _connector='OR'), name='llm_ledger_only_calls_cost')],
+            },
+        ),
+        migrations.CreateModel(
+            name='LLMAttempt',
+            fields=[
+                ('pk', models.CompositePrimaryKey('organization_id', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField()),
+                ('inserted_at', models.DateTimeField()),
+                ('key', models.BinaryField()),
+                ('job_id', models.UUIDField(null=True)),
+                ('workspace_id', models.UUIDField(null=True)),
+                ('seq', models.PositiveIntegerField(null=True)),
+                ('attempt', models.PositiveIntegerField()),
+                ('provider_id', models.UUIDField()),
+                ('model', models.CharField(max_length=200)),
+                ('usd', models.DecimalField(decimal_places=8, max_digits=14)),
+                ('tokens', models.PositiveIntegerField()),
+                ('is_metered', models.BooleanField()),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+            ],
+            options={
+                'db_table': 'llm_attempt',
+                'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['organization', 'job_id', 'seq'], name='llm_attempt_item'), models.Index(fields=['inserted_at'], name='llm_attempt_age')],
+                'constraints': [models.UniqueConstraint(fields=('organization', 'key'), name='llm_attempt_one_at_a_time')],
+            },
+        ),
         Isolate("Provider", top=True),
         Isolate("ProviderModel"),
         Isolate("ModelPrice"),
+        Isolate("LLMResponse", top=True),
+        Isolate("LLMAttempt", top=True),
+        Isolate("LedgerEntry", top=True),
+        Isolate("Budget", top=True),
+        migrations.RunSQL(FINAL, migrations.RunSQL.noop),
     ]
