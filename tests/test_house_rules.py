@@ -30,6 +30,8 @@ SEEN_THROUGH_ANOTHER = {
     "lease": "its holder; read for the caller alone",
     "job_item": "its job",
     "job_reject": "its job",
+    "llm_response": "nobody; it answers whoever asks the same again",
+    "llm_attempt": "its job",
     "suggester_settings": "its question",
     "trained_head": "its question; read by jobs alone",
     "copied_object": "whoever runs the copy, who is outside",

@@ -6,7 +6,7 @@ from random import uniform
 from typing import Final
 
 from apps.core.errors import DomainError
-from apps.jobs.errors import RetryLaterError, SteeringError
+from apps.jobs.errors import FailedTryError, RetryLaterError, SteeringError
 from apps.jobs.kinds import FREE, Work
 from apps.jobs.models import ItemState
 
@@ -66,6 +66,9 @@ def after(work: Work, error: Exception, *, max_attempts: int) -> Fate:
 
 
 def in_words(error: Exception) -> str:
+    """The error for people: its message if it is meant for them, else its type too."""
+    if isinstance(error, FailedTryError):
+        return str(error)
     return f"{type(error).__name__}: {error}"
 
 

@@ -129,6 +129,9 @@ class StreamedKind(AnyKind, Generic[_Material, _Result]):
     def write_many(self, pairs: Sequence[tuple[Work, _Result]]) -> Sequence[Decimal | Undone]:
         """Store the results; returns for each its cost in USD, or why it is not done."""
 
+    async def close(self) -> None:
+        """The last thing in the event loop, when all items are back."""
+
     def release_many(self, pairs: Sequence[tuple[Work, _Material]]) -> None:
         """Give back what was reserved for items that were read and will not be computed now."""
 

@@ -6,10 +6,11 @@ talks to the database.
 """
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from apps.core.tenancy import enter
 from apps.jobs import fates, leases
@@ -17,12 +18,14 @@ from apps.jobs.errors import PauseJobError, RetryLaterError, SteeringError
 from apps.jobs.fates import Fate
 from apps.jobs.kinds import StreamedKind, Undone, Work
 from apps.jobs.models import Job
+from apps.jobs.pool import give_back
 from apps.jobs.runs import Run
 from apps.jobs.workshop import Errand, Landing, Workshop, in_database
 
 __all__ = ["in_database", "work_off"]
 
 LOOK_EVERY: Final = 0.5  # seconds until a slice with room looks for items that have become due
+PATIENCE: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between tries to store a group
 
 _logger = logging.getLogger(__name__)
 
@@ -89,24 +92,32 @@ class Stream:
             self._stop()
         room = 2 * self.kind.concurrency - self.in_hand
         while not self.is_stopped and 2 * room >= self.kind.concurrency:
+            asked = min(room, self.page)
             try:
-                pairs = self.read(min(room, self.page))
+                pairs = self.read(asked)
             except _NotNowError:
                 return
             except _TooMuchError as error:
                 self.page = error.smaller
                 continue
+            if pairs is None:
+                return
             self.in_hand += len(pairs)
+            room -= len(pairs)
             self.page = min(2 * self.page, 2 * self.kind.concurrency)
             self.workshop.submit(pairs)
-            return
+            if 0 < len(pairs) < asked:
+                return
 
-    def read(self, limit: int) -> list[tuple[Work, Any]]:
-        """Lease a page and read it, in one transaction; empty when nothing is free."""
+    def read(self, limit: int) -> list[tuple[Work, Any]] | None:
+        """Lease a page and read it, in one transaction; None when nothing is free.
+
+        A single item that cannot be read is settled; then the page is empty.
+        """
         with enter(self.run.organization_id):
             works = leases.take_many(self.run, self.job, limit=limit)
             if not works:
-                return []
+                return None
             try:
                 with transaction.atomic():
                     return list(zip(works, self.kind.read_many(works), strict=True))
@@ -123,26 +134,37 @@ class Stream:
     def _take_back(self, landed: Sequence[Landing | Errand]) -> None:
         landings = [one for one in landed if isinstance(one, Landing)]
         self.in_hand -= len(landings)
-        try:
-            if landings:
-                self.store(landings)
-        except Exception:
-            if len(landings) == 1:
-                raise
-            # Which of them it was shows when each is stored alone.
-            _logger.warning("Job %s: a group could not be stored", self.job.id, exc_info=True)
-            for landing in landings:
-                self._store_alone(landing)
+        if landings:
+            self._store_or_split(landings)
         for one in landed:
             if isinstance(one, Errand):
                 self._run_errand(one)
 
-    def _store_alone(self, landing: Landing) -> None:
+    def _store_or_split(self, landings: Sequence[Landing]) -> None:
+        """Store the group; if that fails, each alone, so that only the culprit is blamed."""
         try:
-            self.store([landing])
-        except Exception as error:  # noqa: BLE001  (noted on the item)
+            self._store_patiently(landings)
+        except Exception as error:
+            if len(landings) > 1:
+                _logger.warning("Job %s: a group is stored one by one", self.job.id, exc_info=True)
+                for landing in landings:
+                    self._store_or_split([landing])
+                return
+            work = landings[0].work
+            _logger.warning("Job %s, item %s failed", self.job.id, work.seq, exc_info=True)
             with enter(self.run.organization_id):
-                self._settle([(landing.work, self._after(landing.work, error))])
+                self._settle([(work, self._after(work, error))])
+
+    def _store_patiently(self, landings: Sequence[Landing]) -> None:
+        """What was computed is worth waiting some seconds for a database that restarts."""
+        for patience in PATIENCE:
+            try:
+                return self.store(landings)
+            except OperationalError:
+                _logger.warning("Job %s waits for the database", self.job.id, exc_info=True)
+                give_back()
+                time.sleep(patience)
+        return self.store(landings)
 
     def store(self, landings: Sequence[Landing]) -> None:
         """Store results and completions, in one transaction; what others took is passed over."""

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Self, TypeVar
 
-from apps.jobs.errors import SteeringError
+from apps.core.errors import DomainError
+from apps.jobs.errors import FailedTryError, SteeringError
 from apps.jobs.kinds import StreamedKind, Work
 
 _T = TypeVar("_T")
@@ -113,6 +114,7 @@ class Workshop:
         self._over = asyncio.Event()
         self._started.set()
         await self._over.wait()
+        await self._kind.close()
 
     def _add(self, pairs: Sequence[tuple[Work, Any]]) -> None:
         self._waiting.extend(pairs)
@@ -134,7 +136,7 @@ class Workshop:
             result = await self._kind.compute(work, material)
             landing = Landing(work, material, result)
         except Exception as error:
-            if not isinstance(error, SteeringError):
+            if not isinstance(error, SteeringError | DomainError | FailedTryError):
                 _logger.warning("Job %s, item %s failed", work.job.id, work.seq, exc_info=True)
             landing = Landing(work, material, error=error)
         self._landed.put(landing)

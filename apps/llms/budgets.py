@@ -85,7 +85,8 @@ UPDATE llm_budget SET
     reserved_tokens = greatest(reserved_tokens + %(reserved_tokens)s, 0),
     spent_usd = CASE WHEN month < %(month)s THEN 0 ELSE spent_usd END + %(spent_usd)s,
     spent_tokens = CASE WHEN month < %(month)s THEN 0 ELSE spent_tokens END + %(spent_tokens)s,
-    month = CASE WHEN month < %(month)s THEN %(month)s ELSE month END, updated_at = statement_timestamp()
+    month = CASE WHEN month < %(month)s THEN %(month)s ELSE month END,
+    updated_at = statement_timestamp()
 WHERE organization_id = %(o)s AND subject_id = ANY(%(subjects)s)
 """
 

@@ -142,7 +142,7 @@ def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:
     """
     sent = [one for one in outcomes if not (one.is_hit or one.prepared.is_busy)]
     still = ledger.close_attempts([one.prepared.attempt.id for one in sent]) if sent else set()
-    answered = [(one.prepared, _kept(one)) for one in sent if one.reply is not None]
+    answered = [(one.prepared, _kept(one.prepared, one.reply)) for one in sent if one.reply]
     if answered:
         ledger.keep_responses([(one.key, one.attempt.model, kept) for one, kept in answered])
     entries = {
@@ -259,10 +259,8 @@ def _book_unknown(abandoned: Sequence[Attempt]) -> int:
     return len(entries)
 
 
-def _kept(outcome: Outcome) -> Kept:
-    reply = outcome.reply
-    assert reply is not None
-    price = outcome.prepared.ask.connection.price
+def _kept(prepared: Prepared, reply: Reply) -> Kept:
+    price = prepared.ask.connection.price
     usd = price.usd(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
     return Kept(reply, usd)
 
@@ -273,12 +271,12 @@ def _entry(outcome: Outcome) -> Entry:
         return Entry(EntryKind.HIT, attempt, saved_usd=kept.usd)
     if outcome.reply is None:
         return Entry(EntryKind.FAILED, attempt, error=str(outcome.error))
-    paid, reply = _kept(outcome), outcome.reply
+    reply = outcome.reply
     return Entry(
         EntryKind.CALL,
         attempt,
         reply.prompt_tokens,
         reply.completion_tokens,
         reply.cached_tokens,
-        usd=paid.usd,
+        usd=_kept(outcome.prepared, reply).usd,
     )

@@ -154,7 +154,8 @@ def close_attempts(ids: Sequence[UUID]) -> set[UUID]:
 
 _ENTER = """
 INSERT INTO llm_ledger (organization_id, inserted_at, id, key, job_id, workspace_id, seq,
-    provider_id, model, kind, prompt_tokens, completion_tokens, cached_tokens, usd, saved_usd, error)
+    provider_id, model, kind, prompt_tokens, completion_tokens, cached_tokens, usd, saved_usd,
+    error)
 SELECT %(o)s, statement_timestamp(), given.*
 FROM unnest(%(ids)s::uuid[], %(keys)s::bytea[], %(jobs)s::uuid[], %(workspaces)s::uuid[],
     %(seqs)s::int[], %(providers)s::uuid[], %(models)s::text[], %(kinds)s::text[],

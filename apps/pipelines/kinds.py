@@ -101,9 +101,7 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
         ]
 
     def release_many(self, pairs: Sequence[tuple[Work, Loaded]]) -> None:
-        for _, item in pairs:
-            for prepared in item.prepared:
-                calls.release(prepared)
+        calls.release([prepared for _, item in pairs for prepared in item.prepared])
 
 
 def _prepare(asked: Sequence[tuple[Work, Request]]) -> list[Prepared]:

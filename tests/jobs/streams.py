@@ -36,10 +36,10 @@ class CountInStream(StreamedKind[int, int]):
         return [int(work.payload["number"]) for work in works]
 
     async def compute(self, work: Work, material: int) -> int:
+        self._meet_trouble("compute", work)
         await asyncio.sleep(work.job.params.get("seconds", 0))
         if work.job.params.get("errand"):
             assert await in_database(Organization.objects.count) == 1
-        self._meet_trouble("compute", work)
         return 2 * material
 
     def write_many(self, pairs: Sequence[tuple[Work, int]]) -> Sequence[Decimal | Undone]:
