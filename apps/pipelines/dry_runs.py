@@ -16,14 +16,19 @@ from apps.pipelines.shots import agreed_values
 
 
 def store_dry_run(
-    context: Context, recipe: Recipe[Any, Any], work: Work, talk: Conversation, usage: Usage
+    context: Context,
+    recipe: Recipe[Any, Any],
+    work: Work,
+    talk: Conversation,
+    usage: Usage,
+    cost: Decimal,
 ) -> Decimal | Undone:
-    """Keep an item's prompts, answers and result, with what people answered.
+    """Keep an item's prompts, answers and result, with what people answered; returns its cost.
 
     What failed is shown with its reason, and counts as done, but for what waits or stops the job.
     """
     if isinstance(talk.error, SteeringError):
-        return Undone(talk.error, usage.usd)
+        return Undone(talk.error, cost)
     record_id = _record_id(work.payload)
     shown = None if talk.error else recipe.shown(context, talk.material, talk.result)
     DryRunItem.objects.update_or_create(
@@ -41,7 +46,7 @@ def store_dry_run(
             "error": reason(talk.error) if talk.error else "",
         },
     )
-    return usage.usd
+    return cost
 
 
 def _record_id(payload: Mapping[str, Any]) -> UUID | None:
@@ -83,16 +88,20 @@ class Extrapolation:
         }
 
 
-def extrapolate(items: int, tokens: Sequence[int], costs: Sequence[Decimal]) -> Extrapolation:
-    """From the tokens and USD of each of a few items to those of ``items`` like them."""
-    if not costs:
-        return Extrapolation(items, 0, Decimal(0), Decimal(0), Decimal(0))
+def extrapolation(job: Job, items: Sequence[DryRunItem]) -> Extrapolation:
+    """What all items of the run would take, if they are like these of its dry run."""
+    estimate = job.params.get("estimate") or {}
+    count, tried = int(estimate.get("items_in_all", 0)), [item for item in items if item.calls]
+    if not tried:
+        return Extrapolation(count, 0, Decimal(0), Decimal(0), Decimal(0))
+    tokens = sum(item.prompt_tokens + item.completion_tokens for item in tried)
+    costs = [item.usd for item in tried]
     return Extrapolation(
-        items,
-        round(items * sum(tokens) / len(tokens)),
-        items * sum(costs, Decimal(0)) / len(costs),
-        items * min(costs),
-        items * max(costs),
+        count,
+        round(count * tokens / len(tried)),
+        count * sum(costs, Decimal(0)) / len(tried),
+        count * min(costs),
+        count * max(costs),
     )
 
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from django.db.models import Avg, Max, Min
 
-from apps.llms.calls import cached_replies
+from apps.llms import ledger
 from apps.llms.connections import ProviderConnection
+from apps.llms.keys import request_key
 from apps.llms.wire import Request
 from apps.pipelines.models import DryRunItem
 from apps.pipelines.recipes.base import Context, Recipe
@@ -24,8 +25,10 @@ class Estimate:
     """``requests`` in all, ``cached`` of them answered already; tokens and USD of the others.
 
     ``usd_min`` and ``usd_max``: if all items were as cheap, or as dear, as those looked at.
+    ``items_in_all`` are those of the full run, also where ``items`` are only tried.
     """
 
+    items_in_all: int
     items: int
     requests: int
     cached: int
@@ -36,6 +39,7 @@ class Estimate:
 
     def as_json(self) -> dict[str, Any]:
         return {
+            "items_in_all": self.items_in_all,
             "items": self.items,
             "requests": self.requests,
             "cached": self.cached,
@@ -67,20 +71,22 @@ def estimate_run(
 
     ``items`` limits the run. Raises ``InvalidError`` where a prompt cannot be made.
     """
-    count = recipe.count(context)
-    count = count if items is None else min(count, items)
+    in_all = recipe.count(context)
+    count = in_all if items is None else min(in_all, items)
     payloads = recipe.sample(context, min(count, PROBES))
     materials = recipe.load(context, payloads)
     asked = [recipe.requests(context, material) for material in materials]
     if connection is None or not any(asked):
-        return Estimate(count, 0, 0, 0, Decimal(0), Decimal(0), Decimal(0))
+        return Estimate(in_all, count, 0, 0, 0, Decimal(0), Decimal(0), Decimal(0))
     lengths = _answer_lengths(context)
-    return _multiplied(count, [_item(connection, requests, lengths) for requests in asked])
+    tried = [_item(connection, requests, lengths) for requests in asked]
+    return _multiplied(in_all, count, tried)
 
 
-def _multiplied(count: int, tried: Sequence[_Item]) -> Estimate:
+def _multiplied(in_all: int, count: int, tried: Sequence[_Item]) -> Estimate:
     n = len(tried)
     return Estimate(
+        items_in_all=in_all,
         items=count,
         requests=round(count * sum(item.requests for item in tried) / n),
         cached=int(count * sum(item.cached for item in tried) / n),
@@ -96,8 +102,9 @@ def _item(
     requests: Sequence[Request],
     lengths: tuple[int, int, int] | None,
 ) -> _Item:
-    known = cached_replies(connection, requests)
-    open_ = [request for request, reply in zip(requests, known, strict=True) if reply is None]
+    keys = [request_key(connection, request) for request in requests]
+    known = ledger.find_responses(keys)
+    open_ = [request for key, request in zip(keys, requests, strict=True) if key not in known]
     prompts = [prompt_tokens(connection, request) for request in open_]
     answers = [_lengths(request, lengths) for request in open_]
     usd = [

@@ -84,13 +84,13 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
         context, recipe = context_of(job), recipe_of(job)
         spent = _settle([talk.outcomes for _, talk in pairs])
         answered = [
-            Answered(work.seq, talk.material, talk.result, usage_of(talk.outcomes, cost))
-            for (work, talk), cost in zip(pairs, spent, strict=True)
+            Answered(work.seq, talk.material, talk.result, usage_of(talk.outcomes))
+            for work, talk in pairs
             if talk.error is None
         ]
         if context.is_dry:
             return [
-                store_dry_run(context, recipe, work, talk, usage_of(talk.outcomes, cost))
+                store_dry_run(context, recipe, work, talk, usage_of(talk.outcomes), cost)
                 for (work, talk), cost in zip(pairs, spent, strict=True)
             ]
         if answered:
@@ -140,12 +140,17 @@ def _settle(outcomes: Sequence[Sequence[Outcome]]) -> list[Decimal]:
     return [sum((next(costs) for _ in several), Decimal(0)) for several in outcomes]
 
 
-def usage_of(outcomes: Sequence[Outcome], cost: Decimal) -> Usage:
-    """The tokens of all calls that were answered."""
-    replies = [outcome.reply for outcome in outcomes if outcome.reply is not None]
+def usage_of(outcomes: Sequence[Outcome]) -> Usage:
+    """Tokens and price of all calls that were answered, whether paid for now or earlier."""
+    answered = [(outcome.reply, outcome.prepared.ask.connection.price) for outcome in outcomes]
+    replies = [(reply, price) for reply, price in answered if reply is not None]
+    prices = (
+        price.usd(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
+        for reply, price in replies
+    )
     return Usage(
-        prompt_tokens=sum(reply.prompt_tokens for reply in replies),
-        completion_tokens=sum(reply.completion_tokens for reply in replies),
-        usd=cost,
+        prompt_tokens=sum(reply.prompt_tokens for reply, _ in replies),
+        completion_tokens=sum(reply.completion_tokens for reply, _ in replies),
+        usd=sum(prices, Decimal(0)),
         from_cache=bool(outcomes) and all(outcome.is_hit for outcome in outcomes),
     )

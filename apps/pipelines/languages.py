@@ -10,7 +10,7 @@ READ: Final = 5_000  # characters that are looked at
 
 _SMALL: Final = {
     "en": "the of and to in is that for it with as was on are be this by you not at from have but",
-    "de": "der die das und ist nicht ein eine zu den mit von für auf dem im sich des ich sie es auch",
+    "de": "der die das und ist nicht ein eine zu den mit von für auf dem im sich des ich sie es",
     "fr": "le la les et est des un une pas pour dans que qui sur du au avec ce il elle ne je vous",
     "es": "el la los las y es de que en un una no por con para se del al lo su como más pero yo",
     "it": "il la lo gli e è di che un una non per con del della sono si in al da mi ho come più",

@@ -109,7 +109,7 @@ class SuggestionVersion(TenantModel):
         ]
         indexes = [
             models.Index(
-                fields=["organization", "prompt_version", "record"],
+                fields=["organization", "dataset", "prompt_version", "agent"],
                 name="suggestion_version_prompt",
             ),
         ]

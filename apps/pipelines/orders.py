@@ -14,10 +14,11 @@ from apps.datasets.models import Dataset, Question
 from apps.datasets.schema import load_schema
 from apps.jobs.models import Job, Queue
 from apps.jobs.services import enqueue
-from apps.llms.budgets import BudgetScope, set_budget
+from apps.llms.budgets import set_budget
 from apps.llms.connections import ProviderConnection, connect
 from apps.llms.errors import ProviderError
 from apps.llms.models import Provider
+from apps.llms.spending import BudgetScope
 from apps.organizations.models import Membership
 from apps.pipelines.estimates import Estimate, estimate_run
 from apps.pipelines.models import PromptVersion
@@ -41,8 +42,8 @@ class Budget(BaseModel):
     max_tokens: int | None = Field(default=None, ge=1)
 
 
-class RunOrder(BaseModel):
-    """A run as people order it.
+class RunRequest(BaseModel):
+    """A run as people order it, but for its recipe.
 
     Either ``prompt_version_id``, which is taken as it is, or a prompt written here; its
     ``guidelines`` other than the dataset's are for dry runs alone. ``params`` are the recipe's and
@@ -51,7 +52,6 @@ class RunOrder(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    recipe: str = Field(max_length=60)
     question: str | None = Field(default=None, max_length=200)
     provider_id: UUID | None = None
     model: str | None = Field(default=None, max_length=200)
@@ -67,6 +67,12 @@ class RunOrder(BaseModel):
     dry_run: int | None = Field(default=None, ge=1, le=MAX_DRY)
 
 
+class RunOrder(RunRequest):
+    """A run of the named recipe."""
+
+    recipe: str = Field(max_length=60)
+
+
 @dataclass(frozen=True, slots=True)
 class _Terms:
     """What an order comes to: the model to ask, how, and in which words."""
@@ -80,9 +86,13 @@ class _Terms:
     asking: Asking
 
 
-def prepare_run(*, dataset: Dataset, order: RunOrder, member: Membership | None) -> RunSpec:
-    """The order as a run, checked; saves nothing. Raises ``InvalidError`` for what cannot be."""
-    return _spec(dataset, order, _terms(dataset, order), member)
+def prepare_context(*, dataset: Dataset, order: RunOrder, member: Membership | None) -> Context:
+    """The context of a run that only looks: it needs no provider, and saves nothing.
+
+    Raises ``InvalidError`` for what cannot be done.
+    """
+    terms = _terms(dataset, order, asks=False)
+    return _context(dataset, _spec(dataset, order, terms, member), member)
 
 
 def estimate_order(*, dataset: Dataset, order: RunOrder, member: Membership | None) -> Estimate:
@@ -128,7 +138,7 @@ def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | Non
     return job
 
 
-def _terms(dataset: Dataset, order: RunOrder) -> _Terms:
+def _terms(dataset: Dataset, order: RunOrder, *, asks: bool = True) -> _Terms:
     recipe = load(order.recipe)
     version = _version(dataset, order)
     question = _question(dataset, order, recipe, version)
@@ -142,7 +152,7 @@ def _terms(dataset: Dataset, order: RunOrder) -> _Terms:
     return _Terms(
         recipe=recipe,
         question=question,
-        connection=_connection(order, recipe, version, params),
+        connection=_connection(order, recipe, version, params) if asks else None,
         version=version,
         prompt=prompt,
         params=params,

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -24,7 +25,8 @@ SCHEMA = {
 
 
 def rule(name: str, **settings: Any) -> QuestionRule:
-    return QuestionRule(Question(name=name, title=name, settings={**QUESTIONS[name], **settings}))
+    kind = {**QUESTIONS[name], **settings}
+    return QuestionRule(Question(organization_id=uuid4(), name=name, title=name, settings=kind))
 
 
 VALUES: dict[str, Any] = {

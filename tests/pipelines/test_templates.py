@@ -70,7 +70,7 @@ def test_a_text_cannot_end_its_own_block() -> None:
 
 
 def test_the_name_of_a_field_cannot_break_a_tag() -> None:
-    assert data_block('a"> <b', "x").startswith('<data-')
+    assert data_block('a"> <b', "x").startswith("<data-")
     assert '"a____b"' in data_block('a"> <b', "x")
 
 
@@ -117,7 +117,7 @@ def test_an_attack_is_refused(attack: str) -> None:
 def test_the_line_is_named() -> None:
     with pytest.raises(InvalidError, match=r"Line 3 of the template: Mul is not allowed"):
         render("One\n\n{{ 'a' * 10**8 }}", VALUES)
-    with pytest.raises(InvalidError, match=r"Line 2 of the template: unexpected"):
+    with pytest.raises(InvalidError, match=r"Line 2 of the template: Encountered unknown"):
         render("One\n{% endif %}", VALUES)
 
 
@@ -142,7 +142,9 @@ def test_a_long_value_is_refused_as_output_and_on_the_way() -> None:
 
 def test_names_are_checked_before_a_run() -> None:
     names = {"text": None, "labels": None, "fields": ["text", "title"]}
-    check_template("{% for l in labels %}{{ l }}{{ loop.index }}{% endfor %}{{ fields.title }}", names)
+    check_template(
+        "{% for l in labels %}{{ l }}{{ loop.index }}{% endfor %}{{ fields.title }}", names
+    )
     with pytest.raises(InvalidError, match=r"Line 2 .* nothing called 'titel'"):
         check_template("a\n{{ titel }}", names)
     with pytest.raises(InvalidError, match="'fields' has no 'titel'; it has: text, title"):

@@ -126,7 +126,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='suggestionversion',
-            index=models.Index(fields=['organization', 'prompt_version', 'record'], name='suggestion_version_prompt'),
+            index=models.Index(fields=['organization', 'dataset', 'prompt_version', 'agent'], name='suggestion_version_prompt'),
         ),
         migrations.AddConstraint(
             model_name='suggestionversion',

@@ -123,7 +123,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What the calls of an item took; ``from_cache`` when none of them was paid for again."""
+    """What the calls of an item took, at their price; ``from_cache``: none was paid for again."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
