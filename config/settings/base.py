@@ -50,6 +50,7 @@ INSTALLED_APPS = [
     "apps.drafts",
     "apps.pipelines",
     "apps.evaluation",
+    "apps.monitoring",
     "apps.exchange",
     "apps.labeling",
     "apps.api",
@@ -153,6 +154,8 @@ CELERY_BEAT_SCHEDULE = {
     "ring-waiting-webhooks": {"task": "webhooks.ring_waiting", "schedule": 5.0},
     "prune-webhook-deliveries": {"task": "webhooks.prune", "schedule": 3600.0},
     "retrain-suggesters": {"task": "quality.retrain", "schedule": 10.0},
+    "notice-retraining": {"task": "monitoring.notice", "schedule": 60.0},
+    "prune-predictions": {"task": "monitoring.prune", "schedule": 3600.0},
     "refresh-review-queues": {"task": "quality.refresh_review", "schedule": 10.0},
 }
 
@@ -248,6 +251,8 @@ REST_FRAMEWORK = {
 
 # --- The outside ------------------------------------------------------------------------------
 OUTBOUND_ALLOW = env.places("OUTBOUND_ALLOW")  # inner hosts that requests may go to
+# Calls at once to one host of language models, of all organizations together.
+LLM_HOST_CONCURRENCY = env.number("LLM_HOST_CONCURRENCY", 256)
 
 # --- The Hugging Face Hub, for imports and exports --------------------------------------------
 HUGGINGFACE_SPACE = env.huggingface_space()  # empty, but where it runs as one

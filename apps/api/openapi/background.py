@@ -63,12 +63,16 @@ class Suggester(TypedDict):
 
 # --- Webhooks ---------------------------------------------------------------------------------
 class Webhook(TypedDict):
-    """Until ``previous_secret_until`` messages are signed by the secret before as well."""
+    """``events`` are those of the contract, ``stoneware_events`` all that it is told of.
+
+    Until ``previous_secret_until`` messages are signed by the secret before as well.
+    """
 
     id: UUID
     url: str
     secret: str
     events: list[WebhookEvent]
+    stoneware_events: list[WebhookEvent]
     enabled: bool
     description: str | None
     inserted_at: Timestamp

@@ -17,7 +17,13 @@ from apps.api.v1.status import VERSION
 from apps.api.views import LEFT_OUT, ApiRequest, ApiView, ApiViewSet, Schema
 from apps.core.errors import InvalidError, NotFoundError
 from apps.organizations.models import Scope
-from apps.webhooks.models import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
+from apps.webhooks.models import (
+    CONTRACT,
+    DeliveryStatus,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
+)
 from apps.webhooks.sending import ping
 from apps.webhooks.services import (
     create_webhook,
@@ -75,7 +81,9 @@ def webhook_document(webhook: Webhook) -> dict[str, Any]:
         "id": webhook.id,
         "url": webhook.url,
         "secret": webhook.secret,
-        "events": webhook.events,
+        # A client that finds a name it does not know in here reads nothing at all.
+        "events": [event for event in webhook.events if event in CONTRACT],
+        "stoneware_events": webhook.events,
         "enabled": webhook.enabled,
         "description": webhook.description,
         "inserted_at": webhook.inserted_at,
