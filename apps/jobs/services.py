@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Sum
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -25,6 +26,9 @@ from apps.jobs.models import (
 )
 from apps.organizations.models import Membership
 from apps.workspaces.models import Workspace
+
+# Without the reason for which the job stopped.
+_ERRORS_OF_ITEMS = RawSQL("jsonb_path_query_array(error_sample, '$[*] ? (@.seq != null)')", [])
 
 
 @transaction.atomic
@@ -89,7 +93,10 @@ def resume_job(*, job: Job) -> Job:
     try:
         with transaction.atomic():
             resumed = stopped.update(
-                state=JobState.QUEUED, finished_at=None, updated_at=timezone.now()
+                state=JobState.QUEUED,
+                finished_at=None,
+                error_sample=_ERRORS_OF_ITEMS,
+                updated_at=timezone.now(),
             )
     except IntegrityError as error:
         raise ConflictError("Such a job is running already.") from error

@@ -30,6 +30,7 @@ __all__ = [
     "BudgetReachedError",
     "Outcome",
     "Prepared",
+    "close",
     "prepare",
     "release",
     "send",
@@ -129,10 +130,16 @@ async def send(prepared: Prepared) -> Outcome:
     try:
         async with limits.slot(connection, tokens=likely_tokens(connection, request)) as used:
             reply = await client.complete(connection, request)
-            used(reply)
+            used(reply.prompt_tokens + reply.completion_tokens)
     except ProviderError as error:
         return Outcome(prepared, error=error)
     return Outcome(prepared, reply=reply)
+
+
+async def close() -> None:
+    """Hang up: the last thing in an event loop that has sent calls."""
+    await client.close()
+    await limits.close()
 
 
 def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:

@@ -103,6 +103,9 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
     def release_many(self, pairs: Sequence[tuple[Work, Loaded]]) -> None:
         calls.release([prepared for _, item in pairs for prepared in item.prepared])
 
+    async def close(self) -> None:
+        await calls.close()
+
 
 def _prepare(asked: Sequence[tuple[Work, Request]]) -> list[Prepared]:
     """Look the calls up in the cache and reserve what the others may cost."""

@@ -1,6 +1,7 @@
 """Streamed kinds of job that leave the same trace as those of ``tests.jobs.kinds``."""
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import ClassVar
@@ -28,6 +29,7 @@ class CountInStream(StreamedKind[int, int]):
 
     def plan(self, job: Job, *, organization_id: UUID) -> Iterator[Planned]:
         for number in range(job.params["items"]):
+            time.sleep(job.params.get("plan_seconds", 0))
             yield Planned({"number": number})
 
     def read_many(self, works: Sequence[Work]) -> Sequence[int]:
