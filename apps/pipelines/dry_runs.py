@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from apps.jobs.errors import SteeringError
+from apps.jobs.errors import FailedTryError, SteeringError
 from apps.jobs.kinds import Undone, Work
 from apps.jobs.models import Job
 from apps.pipelines.conversation import Call, Conversation, reason
@@ -27,7 +27,7 @@ def store_dry_run(
 
     What failed is shown with its reason, and counts as done, but for what waits or stops the job.
     """
-    if isinstance(talk.error, SteeringError):
+    if isinstance(talk.error, SteeringError | FailedTryError):
         return Undone(talk.error, cost)
     record_id = _record_id(work.payload)
     shown = None if talk.error else recipe.shown(context, talk.material, talk.result)

@@ -73,7 +73,7 @@ def estimate_run(
     """
     in_all = recipe.count(context)
     count = in_all if items is None else min(in_all, items)
-    payloads = recipe.sample(context, min(count, PROBES))
+    payloads = recipe.probe(context, min(count, PROBES))
     materials = recipe.load(context, payloads)
     asked = [recipe.requests(context, material) for material in materials]
     if connection is None or not any(asked):

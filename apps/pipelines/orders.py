@@ -24,9 +24,9 @@ from apps.pipelines.estimates import Estimate, estimate_run
 from apps.pipelines.models import PromptVersion
 from apps.pipelines.recipes.base import Asking, Context, Prompt, Recipe
 from apps.pipelines.recipes.registry import load
-from apps.pipelines.runs import RunSpec, make_context, read_params
+from apps.pipelines.runs import RunSpec, make_context, prompt_of, read_params
 from apps.pipelines.selection import Selection
-from apps.pipelines.versions import mark_used, prompt_now, prompt_of, save_prompt
+from apps.pipelines.versions import mark_used, prompt_now, save_prompt
 from apps.records.models import Record
 
 MAX_AGENT: Final = 200
@@ -122,7 +122,7 @@ def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | Non
         mark_used(terms.version.id)
     job = enqueue(
         kind=order.recipe,
-        params=spec.model_copy(update={"estimate": estimate.as_json()}).model_dump(mode="json"),
+        params=_kept(spec, estimate),
         workspace=dataset.workspace,
         dataset_id=dataset.id,
         created_by=created_by,
@@ -136,6 +136,14 @@ def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | Non
             tokens=order.budget.max_tokens,
         )
     return job
+
+
+def _kept(spec: RunSpec, estimate: Estimate) -> dict[str, Any]:
+    """The run as its job remembers it."""
+    if spec.prompt.version_id is not None:
+        words = Prompt(version_id=spec.prompt.version_id)
+        spec = spec.model_copy(update={"prompt": words})
+    return spec.model_copy(update={"estimate": estimate.as_json()}).model_dump(mode="json")
 
 
 def _terms(dataset: Dataset, order: RunOrder, *, asks: bool = True) -> _Terms:

@@ -16,6 +16,7 @@ from apps.jobs.errors import AbandonJobError
 from apps.jobs.models import Job
 from apps.llms.connections import ProviderConnection, connect
 from apps.llms.models import Provider
+from apps.pipelines.models import PromptVersion
 from apps.pipelines.recipes import registry
 from apps.pipelines.recipes.base import Asking, Context, Params, Prompt, Recipe
 from apps.pipelines.selection import Selection
@@ -26,7 +27,8 @@ REMEMBERED: Final = 64  # contexts of running jobs that a process keeps
 class RunSpec(BaseModel):
     """A run as JSON: what the job's ``params`` hold.
 
-    ``agent`` signs what it writes. ``dry_run`` is the number of items to try, None for all.
+    ``agent`` signs what it writes. ``dry_run`` is the number of items to try, None for all. Of a
+    ``prompt`` that is a version's, only its id is kept.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -58,6 +60,19 @@ def read_params(recipe: Recipe[Any, Any], given: dict[str, Any]) -> Params:
 def recipe_of(job: Job) -> Recipe[Any, Any]:
     """The recipe of a job's kind."""
     return registry.load(str(job.params["recipe"]))
+
+
+def prompt_of(version: PromptVersion) -> Prompt:
+    """The version as a run takes it."""
+    return Prompt(
+        template=version.template,
+        guidelines=version.guidelines,
+        guidelines_version=version.guidelines_version,
+        asked=version.asked,
+        shots=version.shots,
+        strategy=version.strategy,  # type: ignore[arg-type]
+        version_id=version.id,
+    )
 
 
 def make_context(
@@ -115,7 +130,7 @@ def context_of(job: Job) -> Context:
     if dataset is None:
         raise AbandonJobError("The dataset was deleted.")
     made = make_context(
-        RunSpec.model_validate(job.params),
+        _with_words(RunSpec.model_validate(job.params)),
         dataset=dataset,
         schema=load_schema(dataset),
         job_id=job.id,
@@ -127,6 +142,16 @@ def context_of(job: Job) -> Context:
         while len(_contexts) > REMEMBERED:
             _contexts.popitem(last=False)
     return made
+
+
+def _with_words(spec: RunSpec) -> RunSpec:
+    """The run with its prompt version's words."""
+    if spec.prompt.version_id is None:
+        return spec
+    version = PromptVersion.objects.filter(id=spec.prompt.version_id).first()
+    if version is None:
+        raise AbandonJobError("The prompt version was deleted.")
+    return spec.model_copy(update={"prompt": prompt_of(version)})
 
 
 _contexts: OrderedDict[tuple[UUID, UUID], Context] = OrderedDict()

@@ -51,19 +51,6 @@ def prompt_now(
     )
 
 
-def prompt_of(version: PromptVersion) -> Prompt:
-    """The version as a run takes it."""
-    return Prompt(
-        template=version.template,
-        guidelines=version.guidelines,
-        guidelines_version=version.guidelines_version,
-        asked=version.asked,
-        shots=version.shots,
-        strategy=version.strategy,  # type: ignore[arg-type]
-        version_id=version.id,
-    )
-
-
 @transaction.atomic
 def save_prompt(
     *,

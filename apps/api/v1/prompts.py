@@ -251,7 +251,7 @@ class RecordHistory(ApiView):
 
 
 def _find(member: Membership, version_id: UUID) -> tuple[PromptVersion, Dataset]:
-    rows = PromptVersion.objects.visible_to(member).select_related("question")
+    rows = PromptVersion.objects.select_related("question")
     version = find(rows, version_id)
     return version, find_dataset(member, version.dataset_id, Action.RUN_JOBS)
 

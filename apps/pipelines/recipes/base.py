@@ -180,6 +180,10 @@ class Recipe(ABC, Generic[Material, Result]):
         """Payloads for a dry run: the first ones, or what shows more. Outside the organization."""
         return list(islice(self.plan(context), count))
 
+    def probe(self, context: Context, count: int) -> list[Payload]:
+        """Payloads that stand for all, for an estimate. Outside the organization."""
+        return list(islice(self.plan(context), count))
+
     def count(self, context: Context) -> int:
         """How many items there will be, for an estimate. Outside the organization."""
         return sum(1 for _ in self.plan(context))

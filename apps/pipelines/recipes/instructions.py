@@ -59,7 +59,7 @@ class SelfInstructParams(base.Params):
     """``field`` holds instructions and gets new ones; ``topics`` take turns."""
 
     field: str
-    n: int = Field(default=100, ge=1, le=LARGEST)
+    total: int = Field(default=100, ge=1, le=LARGEST)
     criteria: str = Field(default="", max_length=5_000)
     topics: list[str] = Field(default_factory=list, max_length=500)
     target: UUID | None = None
@@ -76,7 +76,7 @@ class Seeded:
 
 
 class SelfInstruct(Recipe[Seeded, list[str]]):
-    """New instructions in the manner of the selected ones, until there are ``n``."""
+    """New instructions in the manner of the selected ones, until there are ``total``."""
 
     name: ClassVar[str] = "self_instruct"
     title: ClassVar[str] = "Instructions from seeds"
@@ -88,18 +88,18 @@ class SelfInstruct(Recipe[Seeded, list[str]]):
         params: SelfInstructParams = context.params
         check_text_fields(context.schema, [params.field])
         check_plain_fields(target_schema(context, params.target), [params.field])
-        check_room(find_target(context, params.target), params.n)
+        check_room(find_target(context, params.target), params.total)
 
     def plan(self, context: Context) -> Iterator[Payload]:
         """Each call has seeds of its own, drawn from the first ones of the selection."""
         ids = list(islice((id for page in context.selection.pages(context) for id in page), SEEDS))
-        for payload in plan_quotas({"": context.params.n}):
+        for payload in plan_quotas({"": context.params.total}):
             drawn = chance(context.asking.seed or 0, payload["number"])
             seeds = drawn.sample(ids, min(SHOWN, len(ids)))
             yield {**payload, "seeds": [str(id) for id in seeds]}
 
     def count(self, context: Context) -> int:
-        return calls_for({"": context.params.n})
+        return calls_for({"": context.params.total})
 
     def load(self, context: Context, payloads: Sequence[Payload]) -> list[Seeded]:
         wanted = [[UUID(id) for id in payload.get("seeds", ())] for payload in payloads]
@@ -166,7 +166,7 @@ class SelfInstruct(Recipe[Seeded, list[str]]):
             context,
             recipe=self.name,
             dataset=find_target(context, params.target),
-            quotas={"": params.n},
+            quotas={"": params.total},
             drafts=drafts,
             seqs=[pair.seq for pair in pairs],
             compared=[params.field],

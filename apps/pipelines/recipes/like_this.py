@@ -35,12 +35,12 @@ MAX_TEXT: Final = 20_000  # characters of a field
 class Params(base.Params):
     """``sources`` are the records to start from. The fields of ``vary`` are written anew, the
     others are copied from a source. ``quotas`` are by label of the run's question; without one
-    there is ``n``."""
+    there is a ``total``."""
 
     sources: list[UUID] = Field(min_length=1, max_length=50)
     change: str = Field(min_length=1, max_length=5_000)
     vary: list[str] = Field(min_length=1, max_length=20)
-    n: int = Field(default=100, ge=1, le=LARGEST)
+    total: int = Field(default=100, ge=1, le=LARGEST)
     quotas: dict[str, int] = Field(default_factory=dict, max_length=500)
 
     @model_validator(mode="after")
@@ -53,7 +53,7 @@ class Params(base.Params):
 
     @property
     def wanted(self) -> dict[str, int]:
-        return self.quotas or {"": self.n}
+        return self.quotas or {"": self.total}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,15 @@ from uuid import UUID
 
 from apps.core.tenancy import enter
 from apps.pipelines.recipes.base import Context, Material, Payload, Recipe, Result
-from apps.pipelines.selection import Sample, Selection, draw
+from apps.pipelines.selection import Sample, Selection, Strategy, draw
 from apps.records.models import Record
 
 # What a few records are chosen by, so that they show more than chance would.
-SHOWING: Final = (("random", 2), ("disagreement", 2), ("longest", 1))
+SHOWING: Final[Sequence[tuple[Strategy, int]]] = (
+    ("random", 2),
+    ("disagreement", 2),
+    ("longest", 1),
+)
 
 
 class RecordRecipe(Recipe[Material, Result]):
@@ -28,8 +32,13 @@ class RecordRecipe(Recipe[Material, Result]):
         """Of five records two by chance, the two that people disagree on most, the longest."""
         return [{"record": str(id)} for id in sample_records(context, count)]
 
+    def probe(self, context: Context, count: int) -> list[Payload]:
+        return [{"record": str(id)} for id in sample_records(context, count, (("random", count),))]
 
-def sample_records(context: Context, count: int) -> list[UUID]:
+
+def sample_records(
+    context: Context, count: int, strategies: Sequence[tuple[Strategy, int]] = SHOWING
+) -> list[UUID]:
     """Up to ``count`` of the chosen records, unlike each other. Enters the organization itself."""
     selection = context.selection
     with enter(context.organization_id):
@@ -41,7 +50,7 @@ def sample_records(context: Context, count: int) -> list[UUID]:
         chosen: list[UUID] = []
         while len(chosen) < count:
             before = len(chosen)
-            for strategy, some in SHOWING:
+            for strategy, some in strategies:
                 n = min(some, count - len(chosen))
                 if n:
                     asked = Sample(n=n, seed=context.asking.seed or 0, strategy=strategy)

@@ -17,8 +17,9 @@ from apps.datasets.schema import DatasetSchema
 from apps.drafts.inputs import DraftInput
 from apps.drafts.writing import write_drafts
 from apps.llms.wire import Request
-from apps.pipelines.blocks import Data, data_block
+from apps.pipelines.blocks import data_block
 from apps.pipelines.errors import InvalidAnswerError
+from apps.pipelines.prompts import OWN_NAMES, check_prompt, field_values, record_blocks
 from apps.pipelines.recipes import base
 from apps.pipelines.recipes.base import NEW_RECORDS, Answered, Context, Payload
 from apps.pipelines.recipes.materials import (
@@ -32,7 +33,7 @@ from apps.pipelines.recipes.materials import (
 from apps.pipelines.recipes.records import RecordRecipe
 from apps.pipelines.recipes.writes import origin_of
 from apps.pipelines.schemas import RATIONALE, closed
-from apps.pipelines.templates import check_template, render
+from apps.pipelines.templates import render
 
 WARM: Final = 0.7  # temperature of several samples, where none is given
 MAX_RESPONSES: Final = 20
@@ -92,8 +93,7 @@ class Responses(RecordRecipe[Source | None, list[Response]]):
         check_text_fields(context.schema, read)
         if not params.instruction and not context.prompt.template:
             raise InvalidError("Name the field of the instruction, or give a prompt.")
-        if context.prompt.template:
-            check_template(context.prompt.template, {"fields": list(context.schema.fields)})
+        check_prompt(context.schema, context.prompt.template)
         count = len(_askings(context))
         if len(params.outputs) > 1 and not params.improve and count != len(params.outputs):
             raise InvalidError(f"{count} responses do not fill {len(params.outputs)} outputs.")
@@ -185,8 +185,15 @@ def _system(context: Context) -> str:
 def _user(context: Context, source: Source) -> str:
     params: Params = context.params
     if context.prompt.template:
-        fields = {name: Data(text, name) for name, text in source.texts.items()}
-        return render(context.prompt.template, {"fields": fields})
+        data = field_values(context.schema, source.fields)
+        values = {
+            **dict.fromkeys(OWN_NAMES, ""),
+            **data,
+            "fields": data,
+            "record": record_blocks(context.schema, source.fields),
+            "guidelines": context.prompt.guidelines,
+        }
+        return render(context.prompt.template, values).strip()
     blocks = [source.block(str(params.instruction), "instruction")]
     if params.improve:
         blocks.append(source.block(params.improve, "response"))
