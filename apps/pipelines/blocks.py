@@ -14,7 +14,7 @@ RULE: Final = (
 class Data(str):
     """Text of a record on its way into a prompt; ``name`` says of which field."""
 
-    __slots__ = ("name",)
+    name: str
 
     def __new__(cls, text: str, name: str) -> "Data":
         self = super().__new__(cls, text)

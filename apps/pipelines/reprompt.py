@@ -117,7 +117,7 @@ def try_again(
         template=version.template,
         guidelines=guidelines,
         shots=version.shots,
-        strategy=version.strategy,  # type: ignore[arg-type]
+        strategy=version.strategy,
         params={**version.params, **asking},
         selection=_selection(affected),
         dry_run=count,

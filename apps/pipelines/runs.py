@@ -70,7 +70,7 @@ def prompt_of(version: PromptVersion) -> Prompt:
         guidelines_version=version.guidelines_version,
         asked=version.asked,
         shots=version.shots,
-        strategy=version.strategy,  # type: ignore[arg-type]
+        strategy=version.strategy,
         version_id=version.id,
     )
 
@@ -173,7 +173,8 @@ class Connections:
 
     @property
     def _provider(self) -> Provider:
-        provider: Provider | None = Provider.objects.filter(id=self.provider_id).first()
+        found = Provider.objects.filter(id__in=[self.provider_id] if self.provider_id else [])
+        provider: Provider | None = found.first()
         if provider is None:
             raise AbandonJobError("The provider was deleted.")
         return provider

@@ -47,7 +47,7 @@ def prompt_now(
         guidelines_version=dataset.guidelines_version,
         asked=asked_now(question),
         shots=shots,
-        strategy=strategy,  # type: ignore[arg-type]
+        strategy=strategy,
     )
 
 
