@@ -3,7 +3,6 @@
 Who may do so is for the callers to check.
 """
 
-from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from django.utils import timezone
 
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.tenancy import current
-from apps.datasets.models import Question
+from apps.datasets.models import Dataset, Question
 from apps.evaluation.models import Evaluation, EvaluationAnswer, GoldAnswer, GoldSet, Split
 from apps.evaluation.reading import measured_of, report_of
 from apps.events.log import emit
@@ -40,7 +39,7 @@ def evaluate(
     with_test: bool = False,
     provider_id: UUID | None = None,
     model: str | None = None,
-    max_usd: Decimal | None = None,
+    budget: Budget | None = None,
     created_by: Membership | None = None,
 ) -> Evaluation:
     """Let the version answer the gold set, as a job (``evaluation.job``); suggestions stay.
@@ -59,7 +58,7 @@ def evaluate(
         params={**version.params, "test_percent": gold.test_percent},
         selection=Selection(record_ids=_records(gold, with_test)),
         write_mode=EVALUATION,
-        budget=Budget(max_usd=max_usd),
+        budget=budget or Budget(),
     )
     job = start_run(dataset=gold.dataset, order=order, created_by=created_by)
     return _begin(
@@ -163,13 +162,22 @@ def finish(*, evaluation: Evaluation) -> Evaluation:
 
 
 @transaction.atomic
+def finish_all(*, dataset: Dataset) -> None:
+    """Measure the dataset's evaluations whose jobs have ended meanwhile."""
+    rows = Evaluation.objects.of_dataset(dataset).filter(measured_at__isnull=True)
+    for evaluation in rows.select_related("job"):
+        if evaluation.job is None or evaluation.job.has_ended:
+            finish(evaluation=evaluation)
+
+
+@transaction.atomic
 def promote(
     *,
     version: PromptVersion,
     selection: Selection | None = None,
     provider_id: UUID | None = None,
     model: str | None = None,
-    max_usd: Decimal | None = None,
+    budget: Budget | None = None,
     created_by: Membership | None = None,
 ) -> Job:
     """Let the version suggest from now on: a job writes its answers as the records' suggestions.
@@ -183,7 +191,7 @@ def promote(
         provider_id=provider_id,
         model=model,
         selection=selection or Selection(),
-        budget=Budget(max_usd=max_usd),
+        budget=budget or Budget(),
     )
     job = start_run(dataset=version.dataset, order=order, created_by=created_by)
     emit(

@@ -54,7 +54,8 @@ def configure_monitor(
         raise InvalidError("The threshold lies between 0 and 1.")
     if not 0 <= random_percent <= 100:
         raise InvalidError("The random share lies between 0 and 100 %.")
-    if daily_limit < 0 or not 1 <= keep_days <= 3_650 or (retrain_every or 1) < 1:
+    least = 1 if retrain_every is None else retrain_every
+    if daily_limit < 0 or not 1 <= keep_days <= 3_650 or least < 1:
         raise InvalidError("The limit is at least 0, days and answers at least 1.")
     if against_head and question.type not in LEARNABLE:
         raise InvalidError(f"There is no few-shot head for {question.type} questions.")

@@ -14,6 +14,7 @@ from scipy.spatial.distance import jensenshannon
 
 from apps.annotation.services import save_response
 from apps.core.errors import InvalidError
+from apps.core.tenancy import enter
 from apps.datasets.models import Dataset, Question
 from apps.events.models import Event
 from apps.jobs.models import Job
@@ -24,6 +25,7 @@ from apps.monitoring.services import (
     RETRAIN,
     configure_monitor,
     monitor_of,
+    notice_due,
     notice_retrain,
     prune,
 )
@@ -32,7 +34,7 @@ from apps.quality.answers import Examples
 from apps.quality.few_shot import _keep, train
 from apps.quality.measures.drift import jensen_shannon, psi
 from apps.records.models import Record, Suggestion
-from tests.factories import make_dataset, make_member, make_records
+from tests.factories import make_dataset, make_member, make_organization, make_records
 
 pytestmark = pytest.mark.django_db
 
@@ -113,6 +115,7 @@ def test_the_same_id_twice_in_a_call_is_an_error(question: Question) -> None:
 
 def test_the_number_of_statements_does_not_grow(question: Question) -> None:
     monitor = configure_monitor(question=question, threshold=0.5)
+    log_predictions(monitor=monitor, items=[given(999, score=0)])  # what is read once
     taken = []
     for start, count in ((0, 3), (100, 60)):
         items = [given(start + n, score=n % 2) for n in range(count)]
@@ -296,14 +299,26 @@ def test_enough_new_answers_are_told_of_once(
     assert Monitor.objects.get(question=question).noticed_at is not None
 
 
-def test_predictions_are_forgotten_but_not_their_counts(question: Question) -> None:
-    log(question, given(0, day=80), given(1, day=2))
-    configure_monitor(question=question, keep_days=30)
-    assert prune() == 0, "the operator does not see what is not committed"
-    statement = "UPDATE prediction SET predicted_at = predicted_at - interval '1 day'"
-    with connection.cursor() as cursor:
-        cursor.execute(statement)
-    assert PredictionCount.objects.filter(bin=-2).count() == 2
+@pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"])
+def test_the_sweeps_reach_every_organization() -> None:
+    """Old predictions are forgotten, their counts are not; what is due is told of once."""
+    tenants = [make_organization(name).id for name in ("One", "Two")]
+    for tenant in tenants:
+        with enter(tenant):
+            question = question_of(make_dataset())
+            configure_monitor(question=question, retrain_every=1)
+            log(question, given(0, day=80), given(1, day=2))
+            configure_monitor(question=question, keep_days=30, retrain_every=1)
+            (record,) = make_records(question.dataset)
+            values = {"sentiment": {"value": "mixed"}}
+            save_response(record=record, annotator=make_member(), status="submitted", values=values)
+    assert (prune(), prune()) == (2, 0)
+    assert (notice_due(), notice_due()) == (2, 0)
+    for tenant in tenants:
+        with enter(tenant):
+            assert Prediction.objects.get().external_id == "2-1-positive"
+            assert PredictionCount.objects.filter(bin=-2).count() == 2
+            assert Event.objects.filter(kind=RETRAIN).count() == 1
 
 
 # --- What cannot be ------------------------------------------------------------------------------
