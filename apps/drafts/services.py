@@ -76,7 +76,7 @@ def restore_drafts(*, dataset: Dataset, drafts: DraftQuerySet) -> Outcome:
     Records that somebody has answered stay, and are named among the refused. To take a decision
     back, pass the drafts that bear its id.
     """
-    decided = drafts.exclude(state=DraftState.WAITING)
+    decided = drafts.of_dataset(dataset).exclude(state=DraftState.WAITING)
     rows = _lock(dataset, decided)
     records = {row.record_id: row for row in rows if row.record_id}
     _hold_records(records)

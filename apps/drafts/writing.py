@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
@@ -79,7 +79,7 @@ def write_drafts(
 def _fresh(origin: Origin, drafts: Sequence[DraftInput]) -> list[tuple[DraftInput, str]]:
     """Those that the job has not written yet, each with its digest."""
     digested = [(draft, content_digest(draft.fields, draft.key)) for draft in drafts]
-    mine = Draft.objects.filter(job_id=origin.job_id)
+    mine: Any = Draft.objects.filter(job_id=origin.job_id)  # None is no job's
     places = set(mine.filter(seq__in={draft.seq for draft in drafts}).values_list("seq", "ordinal"))
     said = set(
         mine.filter(digest__in=[digest for _, digest in digested]).values_list("digest", flat=True)

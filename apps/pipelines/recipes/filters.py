@@ -91,7 +91,7 @@ class FilterRecipe(RecordRecipe[Subject | None, Finding | None]):
     def load(self, context: Context, payloads: Sequence[Payload]) -> list[Subject | None]:
         if context.params.over == "records":
             sources = load_records(context, payloads)
-            return [source and Subject(source.id, source.texts) for source in sources]
+            return [None if one is None else Subject(one.id, one.texts) for one in sources]
         ids = [UUID(payload["draft"]) for payload in payloads]
         found = {draft.id: draft for draft in _drafts(context).filter(id__in=ids)}
         return [_subject(context, found.get(id)) for id in ids]

@@ -9,7 +9,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal, get_args
 from uuid import UUID
 
 from pydantic import Field
@@ -179,7 +179,7 @@ class EvolveParams(base.Params):
 
     field: str
     steps: int = Field(default=1, ge=1, le=10)
-    ways: list[Step] = Field(default_factory=lambda: list(_STEPS), min_length=1)
+    ways: list[Step] = Field(default=list(get_args(Step)), min_length=1)
     target: UUID | None = None
 
 

@@ -226,8 +226,8 @@ def _drafts(
         for ordinal, one in enumerate(responses):
             fields = {**kept, params.outputs[0]: one.text}
             key = f"{one.model} {one.sample}"
-            metadata = {"model": one.model, "sample": one.sample}
-            yield _draft(seq, ordinal, source, fields, metadata, key=key)
+            sampled = {"model": one.model, "sample": one.sample}
+            yield _draft(seq, ordinal, source, fields, sampled, key=key)
         return
     placed = dict(zip(params.outputs, responses, strict=False))
     texts = {name: one.text for name, one in placed.items()}
