@@ -17,7 +17,7 @@ import httpx2
 import openai
 import orjson
 
-from apps.llms import refusals, texts
+from apps.llms import limits, refusals, texts
 from apps.llms.connections import ProviderConnection
 from apps.llms.dialects import Memory, memory_of
 from apps.llms.errors import RefusedError, SetupError, TransientError
@@ -71,7 +71,8 @@ def client_of(connection: ProviderConnection) -> openai.AsyncOpenAI:
 
 
 async def close() -> None:
-    """Close the running loop's connections: the last thing a loop does."""
+    """Close the running loop's connections, the limiter's too: the last thing a loop does."""
+    await limits.close()
     clients = _clients.pop(asyncio.get_running_loop(), None)
     if clients is not None:
         await clients.http.aclose()

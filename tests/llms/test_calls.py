@@ -241,9 +241,9 @@ def test_the_ledger_only_grows(priced: ProviderConnection, verb: str) -> None:
 
 def test_the_ledger_goes_with_its_organization() -> None:
     """Shown by the contract of tenancy for every table; here with the trigger in the way."""
-    other = make_organization("Gone")
 
     def fill_and_delete() -> None:
+        other = make_organization("Gone")
         with enter(other.id):
             ledger.enter_ledger([_entry()])
             assert LedgerEntry.objects.count() == 1
