@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
@@ -13,7 +14,6 @@ from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.schema import QuestionRule
 from apps.pipelines.models import SuggestionVersion
-from apps.pipelines.parsers import Answer
 from apps.pipelines.recipes.base import Context, Usage
 from apps.quality.head import Proposal
 from apps.quality.suggestions import lock_records, write_suggestions
@@ -51,38 +51,53 @@ ON CONFLICT (organization_id, record_id, question_id, agent) DO UPDATE SET
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A model's proposal for a record, and how it came about."""
+
+    proposal: Proposal
+    usage: Usage = field(default_factory=Usage)
+    rationale: str = ""
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return {
+            "rationale": self.rationale[:MAX_RATIONALE],
+            "prompt_tokens": self.usage.prompt_tokens,
+            "completion_tokens": self.usage.completion_tokens,
+            "usd": str(self.usage.usd),
+            "cache_hit": self.usage.from_cache,
+        }
+
+
 @transaction.atomic
 def keep_suggestions(
-    *,
-    context: Context,
-    rule: QuestionRule,
-    answers: Mapping[UUID, tuple[Answer, Usage]],
+    *, context: Context, rule: QuestionRule, said: Mapping[UUID, Said], overwrite: bool = True
 ) -> None:
-    """Store a model's answers by record: in the history, and as the records' suggestions.
+    """Store a run's proposals by record: in the history, and as the records' suggestions.
 
-    Where another agent's suggestion is replaced it is kept. Doing it again changes nothing.
-    Raises ``RetryLaterError`` while somebody else is writing one of the records.
+    Values are in stored form. Suggestions of other agents are kept, and replaced if
+    ``overwrite``. Doing it again changes nothing. Raises ``RetryLaterError`` while somebody else
+    is writing one of the records.
     """
-    ids = lock_records(list(answers))
+    ids = lock_records(list(said))
     if not ids:
         return
-    facts = _facts(context, rule, {id: answers[id] for id in ids})
+    facts = _facts(context, rule, {id: said[id] for id in ids})
     raw_cursor().execute(_KEEP, facts)
     raw_cursor().execute(_ADD, facts)
     write_suggestions(
         question=rule.question,
         record_ids=ids,
-        proposals=[Proposal(answers[id][0].value, answers[id][0].score) for id in ids],
-        overwrite=context.params.overwrite,
+        proposals=[said[id].proposal for id in ids],
+        overwrite=overwrite,
         agent=context.agent,
         pending_only=False,
     )
 
 
-def _facts(
-    context: Context, rule: QuestionRule, answers: Mapping[UUID, tuple[Answer, Usage]]
-) -> dict[str, Any]:
-    chosen = [answer for answer, _ in answers.values()]
+def _facts(context: Context, rule: QuestionRule, said: Mapping[UUID, Said]) -> dict[str, Any]:
+    proposals = [one.proposal for one in said.values()]
     return {
         "o": current(),
         "q": rule.id,
@@ -93,21 +108,11 @@ def _facts(
         "job": context.job_id,
         "prompt": context.prompt.version_id,
         "guidelines": context.prompt.guidelines_version,
-        "new_ids": uuid7s(len(answers)),
-        "ids": list(answers),
-        "values": [_json(answer.value) for answer in chosen],
-        "scores": [None if one.score is None else _json(one.score) for one in chosen],
-        "details": [_json(_details(answer, usage)) for answer, usage in answers.values()],
-    }
-
-
-def _details(answer: Answer, usage: Usage) -> dict[str, Any]:
-    return {
-        "rationale": answer.rationale[:MAX_RATIONALE],
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "usd": str(usage.usd),
-        "cache_hit": usage.from_cache,
+        "new_ids": uuid7s(len(said)),
+        "ids": list(said),
+        "values": [_json(proposal.value) for proposal in proposals],
+        "scores": [None if one.score is None else _json(one.score) for one in proposals],
+        "details": [_json(one.details) for one in said.values()],
     }
 
 

@@ -274,12 +274,14 @@ def _calls(llm_server: LlmServer) -> list[dict[str, Any]]:
     return [call.get("body", call) for call in llm_server.calls() if "messages" in str(call)]
 
 
-def test_several_samples_are_votes(order: Order, llm_server: LlmServer) -> None:
+def test_several_samples_are_votes(
+    order: Order, llm_server: LlmServer, records: list[Record]
+) -> None:
     labels = ["mixed", "positive", "mixed"]
     llm_server.script("soup", answers=[{"label": label, "confidence": 0.1} for label in labels])
     job = run(order(params={"n": 3, "temperature": 1.0}))
     assert job.error_sample == []
-    suggestion = Suggestion.objects.get(record__fields__text__contains="soup")
+    suggestion = Suggestion.objects.get(record=records[1])
     assert (suggestion.value, suggestion.score) == ("mixed", 0.6667)
     assert job.params["estimate"]["requests"] == 18
     assert elected([Answer("a", 0.2), Answer("b", 0.9)]) == Answer("a", 0.5)

@@ -19,7 +19,7 @@ from apps.core.errors import InvalidError
 from apps.datasets.schema import QuestionRule
 from apps.llms.wire import Request
 from apps.pipelines.errors import InvalidAnswerError
-from apps.pipelines.history import keep_suggestions
+from apps.pipelines.history import Said, keep_suggestions
 from apps.pipelines.parsers import Answer, parse_answer
 from apps.pipelines.prompts import Shot, check_prompt, prompt_text
 from apps.pipelines.recipes.base import (
@@ -29,10 +29,12 @@ from apps.pipelines.recipes.base import (
     Context,
     Params,
     Payload,
+    Usage,
 )
 from apps.pipelines.recipes.records import RecordRecipe, by_payload, read_records
 from apps.pipelines.schemas import answer_schema
 from apps.pipelines.shots import Pool, choose, pool_of_job
+from apps.quality.head import Proposal
 from apps.records.models import Record
 from apps.records.text import searchable_text
 
@@ -134,12 +136,13 @@ class Suggest(RecordRecipe[Asked, Answer | None]):
     def write(self, context: Context, pairs: Sequence[Answered[Asked, Answer | None]]) -> None:
         if context.write_mode == EVALUATION:
             return
-        answers = {
-            pair.material.record_id: (pair.result, pair.usage)
+        said = {
+            pair.material.record_id: _said(pair.result, pair.usage)
             for pair in pairs
             if pair.result is not None and pair.material.record_id is not None
         }
-        keep_suggestions(context=context, rule=_rule(context), answers=answers)
+        overwrite = context.params.overwrite
+        keep_suggestions(context=context, rule=_rule(context), said=said, overwrite=overwrite)
 
     def shown(self, context: Context, material: Asked, result: Answer | None) -> dict[str, Any]:
         if result is None:
@@ -150,6 +153,10 @@ class Suggest(RecordRecipe[Asked, Answer | None]):
             "confidence": result.confidence,
             "rationale": result.rationale,
         }
+
+
+def _said(answer: Answer, usage: Usage) -> Said:
+    return Said(Proposal(answer.value, answer.score), usage, answer.rationale)
 
 
 def elected(answers: Sequence[Answer]) -> Answer:

@@ -1,0 +1,68 @@
+"""What a page of a run costs the database, whatever its size."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from apps.core.tenancy import current
+from apps.jobs.kinds import Work
+from apps.jobs.models import Job
+from apps.llms import calls
+from apps.pipelines.kinds import Loaded, RecipeKind
+from apps.records.models import Record, Suggestion
+from tests.pipelines.conftest import answer
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """What is asked of the database meanwhile, but for savepoints."""
+    found: list[str] = []
+    with CaptureQueriesContext(connection) as queries:
+        yield found
+    found += [query["sql"] for query in queries if "SAVEPOINT" not in query["sql"]]
+
+
+def works(job: Job, records: list[Record]) -> list[Work]:
+    return [
+        Work(current(), job, seq, {"record": str(record.id)}, 1, 1, 0)
+        for seq, record in enumerate(records)
+    ]
+
+
+@pytest.mark.parametrize("size", [2, 5])
+def test_a_page_of_suggestions(size: int, order: Callable[..., Job], records: list[Record]) -> None:
+    """Read: provider, model, price, records, cache, attempts, budgets. Write: attempts,
+    responses, ledger, lock and count of records, history twice, suggestions, certainties."""
+    answer(records[5], sentiment="mixed")
+    job, kind = order(shots=1), RecipeKind()
+    kind.read_many(works(job, records[5:]))  # context and examples are read once a process
+    page = works(job, records[:size])
+    with statements() as read:
+        loaded = kind.read_many(page)
+
+    async def compute() -> list[Any]:
+        try:
+            return [await kind.compute(work, one) for work, one in zip(page, loaded, strict=True)]
+        finally:
+            await calls.close()
+
+    talks = asyncio.run(compute())
+    with statements() as written:
+        costs = kind.write_many(list(zip(page, talks, strict=True)))
+    assert (len(read), len(written)) == (7, 9)
+    assert all(cost > 0 for cost in costs)  # type: ignore[operator]
+    assert Suggestion.objects.count() == size
+
+
+def test_what_is_given_up_is_released(order: Callable[..., Job], records: list[Record]) -> None:
+    job, kind = order(budget={"max_usd": 1}), RecipeKind()
+    (work,) = works(job, records[:1])
+    (loaded,) = kind.read_many([work])
+    kind.release_many([(work, loaded), (work, Loaded(loaded.context))])
+    (again,) = kind.read_many([work])
+    assert not again.prepared[0].is_busy
