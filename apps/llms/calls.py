@@ -20,7 +20,8 @@ from apps.llms import budgets, client, ledger, limits
 from apps.llms.budgets import Amount, BudgetReachedError, Payer
 from apps.llms.connections import ProviderConnection
 from apps.llms.errors import ProviderError, TransientError
-from apps.llms.keys import canonical_json, request_key
+from apps.llms.keys import canonical_json, digest, request_key
+from apps.llms.learning import remember
 from apps.llms.ledger import Attempt, Entry, Kept
 from apps.llms.models import EntryKind
 from apps.llms.wire import Reply, Request
@@ -119,6 +120,15 @@ def prepare(asks: Sequence[Ask]) -> list[Prepared]:
     ]
 
 
+def cached_replies(
+    connection: ProviderConnection, requests: Sequence[Request]
+) -> list[Reply | None]:
+    """What the organization has been answered already; nothing is reserved. One statement."""
+    keys = [request_key(connection, request) for request in requests]
+    found = ledger.find_responses(keys) if keys else {}
+    return [found[key].reply if key in found else None for key in keys]
+
+
 async def send(prepared: Prepared) -> Outcome:
     """Make the call, when its turn has come; what the provider refuses is in the outcome."""
     if prepared.kept is not None:
@@ -128,7 +138,7 @@ async def send(prepared: Prepared) -> Outcome:
         return Outcome(prepared, error=InFlightError(told, BUSY_SECONDS))
     connection, request = prepared.ask.connection, prepared.ask.request
     try:
-        async with limits.slot(connection, tokens=likely_tokens(connection, request)) as used:
+        async with limits.slot(connection, tokens=client.estimate(connection, request)) as used:
             reply = await client.complete(connection, request)
             used(reply.prompt_tokens + reply.completion_tokens)
     except ProviderError as error:
@@ -139,7 +149,6 @@ async def send(prepared: Prepared) -> Outcome:
 async def close() -> None:
     """Hang up: the last thing in an event loop that has sent calls."""
     await client.close()
-    await limits.close()
 
 
 def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:
@@ -160,6 +169,7 @@ def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:
     if entries:
         ledger.enter_ledger(list(entries.values()))
     _settle_budgets(entries.values())
+    remember(one.prepared.ask.connection for one in sent)
     return [
         entries[id].usd if (id := one.prepared.attempt.id) in entries else Decimal(0)
         for one in outcomes
@@ -186,29 +196,26 @@ def book_old(*, age: timedelta = ABANDONED_AFTER) -> int:
 
 def most(connection: ProviderConnection, request: Request) -> Amount:
     """The most that the call may cost: a token a byte of the prompt, and the longest answer."""
-    prompt = len(canonical_json(connection, request))
-    answer = request.max_tokens or USUAL_ANSWER
+    return _most(connection, request, canonical_json(connection, request))
+
+
+def _most(connection: ProviderConnection, request: Request, document: bytes) -> Amount:
+    prompt, answer = len(document), request.max_tokens or USUAL_ANSWER
     return Amount(connection.price.usd(prompt, answer), prompt + answer)
-
-
-def likely_tokens(connection: ProviderConnection, request: Request) -> int:
-    """What the call will probably take, by what the model's tokens held so far."""
-    characters = sum(len(message["content"]) for message in request.messages)
-    answer = min(request.max_tokens or USUAL_ANSWER, 256)
-    return int(characters / connection.characters_per_token) + answer
 
 
 def _attempt(id: UUID, ask: Ask) -> Attempt:
     connection, request = ask.connection, ask.request
+    document = canonical_json(connection, request)
     return Attempt(
         id=id,
-        key=request_key(connection, request),
+        key=digest(document),
         payer=ask.payer,
         seq=ask.seq,
         attempt=ask.attempt,
         provider_id=connection.provider_id,
         model=request.model,
-        worst=most(connection, request),
+        worst=_most(connection, request, document),
     )
 
 

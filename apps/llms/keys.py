@@ -19,7 +19,11 @@ def request_key(connection: ProviderConnection, request: Request) -> bytes:
 
     The path below the host and the key of the account do not count.
     """
-    return hashlib.sha256(canonical_json(connection, request)).digest()
+    return digest(canonical_json(connection, request))
+
+
+def digest(document: bytes) -> bytes:
+    return hashlib.sha256(document).digest()
 
 
 def canonical_json(connection: ProviderConnection, request: Request) -> bytes:
