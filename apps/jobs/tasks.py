@@ -10,7 +10,7 @@ from apps.jobs.models import Queue
 
 
 @shared_task(name="jobs.run", bind=True)
-def run(task: Task[..., None], organization_id: str, job_id: str) -> None:
+def run(task: "Task[..., None]", organization_id: str, job_id: str) -> None:
     """Run a slice of a job, then queue up again behind the others if there is more to do."""
     organization, job = UUID(organization_id), UUID(job_id)
     if engine.run_slice(organization_id=organization, job_id=job):
