@@ -32,6 +32,7 @@ SEEN_THROUGH_ANOTHER = {
     "job_reject": "its job",
     "llm_response": "nobody; it answers whoever asks the same again",
     "llm_attempt": "its job",
+    "draft_band": "its draft; read where drafts are written or compared",
     "suggester_settings": "its question",
     "trained_head": "its question; read by jobs alone",
     "copied_object": "whoever runs the copy, who is outside",

@@ -10,7 +10,7 @@ from uuid import UUID
 class Origin:
     """Who wrote drafts: a job's recipe, and the model and prompt that sign as ``agent``."""
 
-    job_id: UUID | None
+    job_id: UUID
     recipe: str
     agent: str
     prompt_version_id: UUID | None = None

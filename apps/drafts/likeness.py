@@ -1,5 +1,7 @@
 """What nearly repeats something: MinHash finds candidates, counting decides.
 
+Drafts are short and come one after another: so runs are of characters, and bands are kept.
+
 Broder: On the resemblance and containment of documents (1997). Texts are alike when they share
 most of their runs of five characters. Each text has ``BANDS`` numbers; alike texts have one of
 them in common (of texts at the threshold, all but one in two thousand).
@@ -13,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.drafts.content import fold
+from apps.quality.near.minhash import resemblance
 
 ALIKE: Final = 0.8  # share of runs in common (Jaccard)
 RUN: Final = 5  # characters
@@ -48,13 +51,6 @@ def bands_of(runs: Runs, scope: str = "") -> list[int]:
         int.from_bytes(_digest(f"{n} {scope} ", least[n * MINIMA : (n + 1) * MINIMA]), signed=True)
         for n in range(BANDS)
     ]
-
-
-def resemblance(one: Runs, other: Runs) -> float:
-    """The share of all their runs that both have, 0 to 1."""
-    common = len(np.intersect1d(one, other, assume_unique=True))
-    every = len(one) + len(other) - common
-    return common / every if every else 0.0
 
 
 def most_alike(runs: Runs, candidates: Sequence[Runs]) -> int | None:

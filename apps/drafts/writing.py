@@ -3,7 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.db import transaction
@@ -55,20 +55,16 @@ def write_drafts(
     texts = [compared_text(draft.fields, schema, compared) for draft, _ in fresh]
     comparison = _Comparison(schema, compared, texts, sources or {})
     rows: list[Draft] = []
-    placed: dict[tuple[int, int], UUID] = {}
     for (draft, digest), text in zip(fresh, texts, strict=True):
         like = comparison.find(text)
         if (like is not None and refuses_like) or (left is not None and not left.get(draft.group)):
             continue
         row = _row(dataset, origin, draft, digest, like)
-        former = None if draft.after is None else placed.get((draft.seq, draft.after))
-        if former is not None:
-            row.parents = [former]
-        placed[draft.seq, draft.ordinal] = row.id
-        comparison.add(row.id, text)
+        comparison.add(row.id, text, whole=compared_text(draft.fields, schema))
         rows.append(row)
         if left is not None:
             left[draft.group] -= 1
+    _put_in_line(rows, drafts)
     Draft.objects.bulk_create(rows, batch_size=500)
     comparison.remember()
     if rows:
@@ -76,10 +72,20 @@ def write_drafts(
     return rows
 
 
+def _put_in_line(rows: Sequence[Draft], drafts: Sequence[DraftInput]) -> None:
+    """Make drafts of the same item the parents of those that came after them."""
+    ids = {(row.seq, row.ordinal): row.id for row in rows}
+    after = {(draft.seq, draft.ordinal): draft.after for draft in drafts}
+    for row in rows:
+        former = after[row.seq, row.ordinal]
+        if former is not None and (row.seq, former) in ids:
+            row.parents = [ids[row.seq, former]]
+
+
 def _fresh(origin: Origin, drafts: Sequence[DraftInput]) -> list[tuple[DraftInput, str]]:
     """Those that the job has not written yet, each with its digest."""
     digested = [(draft, content_digest(draft.fields, draft.key)) for draft in drafts]
-    mine: Any = Draft.objects.filter(job_id=origin.job_id)  # None is no job's
+    mine = Draft.objects.filter(job_id=origin.job_id)
     places = set(mine.filter(seq__in={draft.seq for draft in drafts}).values_list("seq", "ordinal"))
     said = set(
         mine.filter(digest__in=[digest for _, digest in digested]).values_list("digest", flat=True)
@@ -148,7 +154,7 @@ class _Comparison:
         self.scope = " ".join(sorted(compared))
         self.runs: dict[UUID, Runs] = {}
         self.by_band: dict[int, list[UUID]] = defaultdict(list)
-        self.fresh: list[UUID] = []
+        self.fresh: list[tuple[int, UUID]] = []
         self.signed: dict[str, tuple[Runs, list[int]]] = {}
         self._read({band for text in texts for band in self._signed(text)[1]})
         for id, text in sources.items():
@@ -161,20 +167,20 @@ class _Comparison:
         best = most_alike(runs, [self.runs[id] for id in ids])
         return None if best is None else ids[best]
 
-    def add(self, id: UUID, text: str) -> None:
-        """A new draft, which later texts are compared with."""
-        self._note(id, *self._signed(text))
-        self.fresh.append(id)
+    def add(self, id: UUID, text: str, *, whole: str) -> None:
+        """A new draft, which later texts are compared with; ``whole`` is all it says."""
+        runs, bands = self._signed(text)
+        self._note(id, runs, bands)
+        everything = bands_of(runs_of(whole)) if self.scope else ()
+        self.fresh += [(band, id) for band in {*bands, *everything}]
 
     def remember(self) -> None:
         """Store the bands of the new drafts. One statement."""
-        fresh = set(self.fresh)
-        pairs = [(band, id) for band, ids in self.by_band.items() for id in ids if id in fresh]
         facts = {
             "o": current(),
             "d": self.schema.dataset.id,
-            "bands": [band for band, _ in pairs],
-            "drafts": [id for _, id in pairs],
+            "bands": [band for band, _ in self.fresh],
+            "drafts": [id for _, id in self.fresh],
         }
         raw_cursor().execute(_REMEMBER, facts)
 

@@ -159,6 +159,7 @@ ROWS = [
     row("POST /datasets/{ready}/drafts/accept", Who.ADMINS, 200, {"filter": {}}),
     row("POST /datasets/{ready}/drafts/discard", Who.ADMINS, 200, {"filter": {}}),
     row("POST /datasets/{ready}/drafts/restore", Who.ADMINS, 200, {"filter": {}}),
+    row("POST /datasets/{ready}/drafts/compare", Who.ADMINS, 202),
     row("POST /datasets/{ready}/retrieval-sets", Who.ADMINS, 201, {"name": "queries"}),
     row("GET /datasets/{ready}/triplets.jsonl", Who.ADMINS),
     row("GET /datasets/{ready}/beir.zip", Who.ADMINS),

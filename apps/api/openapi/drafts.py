@@ -5,6 +5,7 @@ from uuid import UUID
 
 from typing_extensions import TypedDict
 
+from apps.api.openapi.background import DatasetJob
 from apps.api.openapi.objects import Count, Dataset, Page, Timestamp
 from apps.api.openapi.operation import Who, row
 from apps.drafts.models import DraftState
@@ -104,6 +105,9 @@ DRAFTS: Final = {
     "POST /datasets/{dataset_id}/drafts/discard": row("Discard drafts", Who.ADMINS, DraftDecision),
     "POST /datasets/{dataset_id}/drafts/restore": row(
         "Take decisions on drafts back", Who.ADMINS, DraftDecision
+    ),
+    "POST /datasets/{dataset_id}/drafts/compare": row(
+        "Find drafts that repeat records", Who.ADMINS, DatasetJob, 202
     ),
     "POST /datasets/{dataset_id}/retrieval-sets": row(
         "Make a dataset for retrieval", Who.ADMINS, Dataset, 201

@@ -8,10 +8,12 @@ from pydantic import Field
 from rest_framework.response import Response as ApiResponse
 
 from apps.api.lookup import find
+from apps.api.v1.job_json import job_json
 from apps.api.v1.lookups import find_dataset
 from apps.api.views import ApiRequest, ApiView, Schema
 from apps.core.errors import InvalidError
 from apps.drafts.asked import Asked, summary
+from apps.drafts.comparing import compare_drafts
 from apps.drafts.models import Draft, DraftState
 from apps.drafts.provenance import provenance
 from apps.drafts.services import Outcome, accept_drafts, discard_drafts, restore_drafts
@@ -169,11 +171,19 @@ class DraftsRestore(ApiView):
         return ApiResponse(outcome_json(outcome))
 
 
+class DraftsCompare(ApiView):
+    def post(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
+        """Mark waiting drafts that nearly repeat a record, as a job (202); 409 while one runs."""
+        dataset = find_dataset(self.member, dataset_id, Action.RUN_JOBS)
+        return ApiResponse(job_json(compare_drafts(dataset=dataset, created_by=self.member)), 202)
+
+
 urlpatterns = [
     path("datasets/<dataset_id>/drafts", DatasetDrafts.as_view()),
     path("datasets/<dataset_id>/drafts/summary", DraftSummary.as_view()),
     path("datasets/<dataset_id>/drafts/accept", DraftsAccept.as_view()),
     path("datasets/<dataset_id>/drafts/discard", DraftsDiscard.as_view()),
     path("datasets/<dataset_id>/drafts/restore", DraftsRestore.as_view()),
+    path("datasets/<dataset_id>/drafts/compare", DraftsCompare.as_view()),
     path("datasets/<dataset_id>/drafts/<draft_id>", OneDraft.as_view()),
 ]

@@ -88,6 +88,11 @@ class FilterRecipe(RecordRecipe[Subject | None, Finding | None]):
             return super().sample(context, count)
         return Recipe.sample(self, context, count)
 
+    def probe(self, context: Context, count: int) -> list[Payload]:
+        if context.params.over == "records":
+            return super().probe(context, count)
+        return Recipe.sample(self, context, count)
+
     def load(self, context: Context, payloads: Sequence[Payload]) -> list[Subject | None]:
         if context.params.over == "records":
             sources = load_records(context, payloads)

@@ -91,19 +91,17 @@ class SelfInstruct(Recipe[Seeded, list[str]]):
         check_room(find_target(context, params.target), params.total)
 
     def plan(self, context: Context) -> Iterator[Payload]:
-        """Each call has seeds of its own, drawn from the first ones of the selection."""
-        ids = list(islice((id for page in context.selection.pages(context) for id in page), SEEDS))
-        for payload in plan_quotas({"": context.params.total}):
-            drawn = chance(context.asking.seed or 0, payload["number"])
-            seeds = drawn.sample(ids, min(SHOWN, len(ids)))
-            yield {**payload, "seeds": [str(id) for id in seeds]}
+        return plan_quotas({"": context.params.total})
 
     def count(self, context: Context) -> int:
         return calls_for({"": context.params.total})
 
     def load(self, context: Context, payloads: Sequence[Payload]) -> list[Seeded]:
-        wanted = [[UUID(id) for id in payload.get("seeds", ())] for payload in payloads]
-        found = read_records(context, [id for ids in wanted for id in ids])
+        """Each call has seeds of its own, drawn from the first ones of the selection."""
+        pages = context.selection.pages(context)
+        pool = list(islice((id for page in pages for id in page), SEEDS))
+        drawn = [_seeds(context, pool, payload["number"]) for payload in payloads]
+        found = read_records(context, [id for ids in drawn for id in ids])
         topics = context.params.topics or [""]
         return [
             Seeded(
@@ -112,7 +110,7 @@ class SelfInstruct(Recipe[Seeded, list[str]]):
                 payload["count"],
                 payload["number"],
             )
-            for payload, ids in zip(payloads, wanted, strict=True)
+            for payload, ids in zip(payloads, drawn, strict=True)
         ]
 
     def requests(self, context: Context, material: Seeded) -> list[Request]:
@@ -172,6 +170,10 @@ class SelfInstruct(Recipe[Seeded, list[str]]):
             compared=[params.field],
             sources={s.id: s.texts.get(params.field, "") for p in pairs for s in p.material.seeds},
         )
+
+
+def _seeds(context: Context, pool: Sequence[UUID], number: int) -> list[UUID]:
+    return chance(context.asking.seed or 0, number).sample(pool, min(SHOWN, len(pool)))
 
 
 class EvolveParams(base.Params):

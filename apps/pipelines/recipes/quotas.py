@@ -32,19 +32,15 @@ LARGEST: Final = 10_000  # drafts of one job
 Quotas = Mapping[str, int]
 
 
-def plan_quotas(quotas: Quotas, *, first: int = 0) -> Iterator[Payload]:
-    """Items that ask for all there shall be, class by class in turn.
-
-    ``number`` counts the job's items: it makes equal prompts different calls.
-    """
+def plan_quotas(quotas: Quotas) -> Iterator[Payload]:
+    """Items that ask for all there shall be, class by class in turn."""
     asked = [
-        (start, group, min(PER_CALL, quota - start))
+        (start // PER_CALL, group, min(PER_CALL, quota - start))
         for group, quota in quotas.items()
         for start in range(0, quota, PER_CALL)
     ]
-    ordered = sorted(asked, key=lambda one: one[0])
-    for number, (_, group, count) in enumerate(ordered, start=first):
-        yield {"group": group, "count": count, "number": number}
+    for number, group, count in sorted(asked, key=lambda one: one[0]):
+        yield _payload(group, count, number)
 
 
 def calls_for(quotas: Quotas) -> int:
@@ -78,9 +74,26 @@ def fill_quotas(
         sources=sources,
     )
     missing = _minus(_minus(quotas, _stored(context.job_id)), _asked(context.job_id, seqs))
-    items = JobItem.objects.filter(job_id=context.job_id).count()
-    room = MOST * calls_for(quotas) - items
-    add_items(job_id=context.job_id, payloads=list(plan_quotas(missing, first=items))[:room])
+    add_items(job_id=context.job_id, payloads=list(_further(context.job_id, quotas, missing)))
+
+
+def _payload(group: str, count: int, number: int) -> Payload:
+    """``number`` counts the items of the group: it makes equal prompts different calls, and calls
+    of an equal run the same."""
+    return {"group": group, "count": count, "number": number}
+
+
+def _further(job_id: UUID, quotas: Quotas, missing: Quotas) -> Iterator[Payload]:
+    """Items for what is missing, as far as a model may be asked; full ones, so that they are the
+    same whatever came before them."""
+    grouped = JobItem.objects.filter(job_id=job_id).order_by()
+    rows = grouped.values(of_group=KeyTextTransform("group", "payload")).annotate(n=Count("seq"))
+    items = {row["of_group"]: row["n"] for row in rows}
+    for group, wanted in missing.items():
+        first = items.get(group, 0)
+        calls = min(calls_for({group: wanted}), MOST * calls_for({group: quotas[group]}) - first)
+        for number in range(first, first + calls):
+            yield _payload(group, PER_CALL, number)
 
 
 def _minus(quotas: Quotas, counted: Mapping[str, int]) -> dict[str, int]:
