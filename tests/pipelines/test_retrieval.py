@@ -20,7 +20,7 @@ from apps.organizations.models import Membership
 from apps.pipelines.retrieval_sets import create_retrieval_set
 from apps.quality.embeddings import embed
 from apps.records.inputs import RecordInput
-from apps.records.models import Record, RecordStatus
+from apps.records.models import Record, RecordStatus, RecordVector
 from tests.factories import make_dataset
 from tests.llm_server.controls import LlmServer
 from tests.pipelines.worlds import drafts_of, finish, start
@@ -40,15 +40,22 @@ def documents(organization: object) -> Dataset:
     """Six documents with their vectors; two say the same."""
     dataset = make_dataset()
     VectorSettings.objects.create(dataset=dataset, name="words", title="Words", dimensions=256)
+    VectorSettings.objects.create(dataset=dataset, name="other", title="Other", dimensions=3)
     dataset.schema_version += 1
     dataset.save()
-    vectors = embed(DOCUMENTS)
-    items = [
-        RecordInput(fields={"text": text}, vectors={"words": np.asarray(vector).tolist()})
-        for text, vector in zip(DOCUMENTS, vectors, strict=True)
-    ]
-    log_records(dataset=dataset, items=items)
+    log_records(dataset=dataset, items=[RecordInput(fields={"text": t}) for t in DOCUMENTS])
+    job = finish("embed", dataset, None, params={"vector": "words"})
+    assert (job.state, job.counters["done"], job.cost) == ("done", 6, 0), job.error_sample
     return dataset
+
+
+def test_vectors_come_without_a_model(documents: Dataset) -> None:
+    expected = dict(zip(DOCUMENTS, embed(DOCUMENTS), strict=True))
+    for row in RecordVector.objects.select_related("record"):
+        assert np.allclose(row.embedding, expected[row.record.fields["text"]])
+    for changes in ({"vector": "other"}, {"vector": "none"}):
+        with pytest.raises(InvalidError, match="256 dimensions"):
+            start("embed", documents, None, params=changes)
 
 
 @pytest.fixture
@@ -67,7 +74,8 @@ def query(text: str = "block lost card", quote: str = "under Card, then Block") 
 
 
 def params(target: Dataset, **more: Any) -> dict[str, Any]:
-    return {"document": "text", "target": str(target.id), "negatives": 2, **more}
+    given = {"document": "text", "target": str(target.id), "negatives": 2, "vector": "words"}
+    return {**given, **more}
 
 
 def test_negatives_are_the_nearest_that_say_something_else(
@@ -246,7 +254,7 @@ def test_a_retrieval_set_is_ready_for_people(target: Dataset) -> None:
     ("changes", "reason"),
     [
         ({"negatives": 3}, "no field 'negative_3'"),
-        ({"vector": "other"}, "this dataset has: words"),
+        ({"vector": "nothing"}, "this dataset has: words, other"),
         ({"document": "other"}, "no field"),
     ],
 )

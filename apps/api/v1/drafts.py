@@ -57,6 +57,10 @@ class Which(Schema):
         )
 
 
+class SummaryQuery(Which):
+    """The same in a query."""
+
+
 class Page(Which):
     """A page of the drafts, oldest first; ``after`` is the last id of the page before."""
 
@@ -129,7 +133,7 @@ class DatasetDrafts(ApiView):
 class DraftSummary(ApiView):
     def get(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
         """How many wait, by group, and for how many there is a reason to discard them."""
-        which = self.read_query(Which)
+        which = self.read_query(SummaryQuery)
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_RECORDS)
         return ApiResponse(summary(which.asked().of(dataset)))
 

@@ -30,6 +30,7 @@ RECIPES: Final = {
     "self_check": "apps.pipelines.recipes.self_check.SelfCheck",
     "quality": "apps.pipelines.recipes.quality.Quality",
     "rules": "apps.pipelines.recipes.rules.Rules",
+    "embed": "apps.pipelines.recipes.embed.Embed",
 }
 _paths: dict[str, str] = {}
 
