@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Avg, Sum
+from django.db.models import Count, F, Sum
 
 from apps.core.errors import ConflictError, InvalidError
 from apps.datasets.schema import load_schema
@@ -67,12 +67,13 @@ def _cost(evaluation: Evaluation) -> dict[str, Any]:
     """USD in all and of a record, and tokens of a record; of what was answered."""
     rows = EvaluationAnswer.objects.filter(evaluation=evaluation)
     found = rows.aggregate(
-        usd=Sum("usd"), each=Avg("usd"), read=Avg("prompt_tokens"), written=Avg("completion_tokens")
+        total=Sum("usd"), n=Count("*"), tokens=Sum(F("prompt_tokens") + F("completion_tokens"))
     )
+    usd, n = float(found["total"] or 0), found["n"] or 1
     return {
-        "usd": float(found["usd"] or 0),
-        "usd_per_record": float(found["each"] or 0),
-        "tokens_per_record": float((found["read"] or 0) + (found["written"] or 0)),
+        "usd": usd,
+        "usd_per_record": usd / n,
+        "tokens_per_record": (found["tokens"] or 0) / n,
     }
 
 

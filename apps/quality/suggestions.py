@@ -1,7 +1,7 @@
 """Storing a model's proposals as suggestions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -75,9 +75,17 @@ def write_suggestions(
     """
     by_record = dict(zip(record_ids, proposals, strict=True))
     ids = lock_records(record_ids, pending_only=pending_only)
-    if not ids:
+    chosen = {id: by_record[id] for id in ids}
+    store_suggestions(question=question, proposals=chosen, overwrite=overwrite, agent=agent)
+
+
+def store_suggestions(
+    *, question: Question, proposals: Mapping[UUID, Proposal], overwrite: bool, agent: str
+) -> None:
+    """As ``write_suggestions``, by record; the caller has locked the records."""
+    if not proposals:
         return
-    rule, chosen = QuestionRule(question), [by_record[id] for id in ids]
+    rule, chosen = QuestionRule(question), proposals.values()
     facts = {
         "o": current(),
         "q": question.id,
@@ -86,8 +94,8 @@ def write_suggestions(
         "type": SuggestionType.MODEL.value,
         "now": timezone.now(),
         "overwrite": overwrite,
-        "new_ids": uuid7s(len(ids)),
-        "ids": ids,
+        "new_ids": uuid7s(len(proposals)),
+        "ids": list(proposals),
         "values": [json.dumps(proposal.value, ensure_ascii=False) for proposal in chosen],
         "keys": [value_key(rule, proposal.value) for proposal in chosen],
         "scores": [

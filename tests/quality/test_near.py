@@ -88,6 +88,15 @@ def test_vectors_bring_groups_together() -> None:
     assert join_near([0, 1, 2, 3, 1], vectors, threshold=0.97) == [0, 1, 0, 3, 1]
 
 
+def test_long_texts_that_share_no_word_are_not_alike() -> None:
+    """Their averages are, with the built-in embedding."""
+    generator = np.random.default_rng(5)
+    texts = [" ".join(text(generator)) for _ in range(60)]
+    vectors = np.ones((60, 1), dtype=np.float32)
+    assert clusters(texts, vectors) == list(range(60))
+    assert clusters(texts, vectors, common=0) == [0] * 60
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_groups_are_the_connected_parts(seed: int) -> None:
     from scipy.sparse import coo_matrix

@@ -28,7 +28,7 @@ from apps.jobs.models import Job
 from apps.jobs.services import enqueue
 from apps.organizations.models import Membership
 from apps.quality.embeddings import embed
-from apps.quality.near.clusters import MEANING, WORDS, clusters
+from apps.quality.near.clusters import COMMON, MEANING, WORDS, clusters
 from apps.records.inputs import RecordInput
 from apps.records.models import Record, RecordVector
 from apps.records.text import searchable_text
@@ -111,7 +111,13 @@ class FindNearDuplicates(Kind[Batch, Batch]):
         ids, names, texts, marked = _read_all(job, organization_id)
         vectors = _vectors(job, organization_id, ids, texts)
         params = job.params
-        labels = clusters(texts, vectors, words=params["words"], meaning=params["meaning"])
+        labels = clusters(
+            texts,
+            vectors,
+            words=params["words"],
+            meaning=params["meaning"],
+            common=COMMON if params["vector"] is None else 0,
+        )
         changes = _changes(ids, names, labels, marked)
         for start in range(0, len(changes), BATCH):
             part = changes[start : start + BATCH]

@@ -30,11 +30,14 @@ _OFFSETS: Final = _random.integers(0, 2**63, PERMUTATIONS, dtype=np.uint64)
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
-def runs(text: str) -> Hashes:
-    """The different runs of three words (of fewer words, the words), as (n,) hashes ascending."""
+def runs(text: str, *, size: int = RUN) -> Hashes:
+    """The different runs of ``size`` (1 or 3) words as (n,) hashes ascending.
+
+    Of as few words as that, the words.
+    """
     words = _WORD.findall(text[:MOST].casefold())
     codes = np.array([zlib.crc32(word.encode()) for word in words], dtype=np.uint64)
-    if len(codes) > RUN:
+    if size > 1 and len(codes) > size:
         first, second, third = codes[:-2], codes[1:-1], codes[2:]
         codes = (first * _MIX ^ second) * _MIX ^ third
     return np.unique(codes)
