@@ -16,7 +16,7 @@ from apps.datasets.schema import QuestionRule
 from apps.pipelines.models import SuggestionVersion
 from apps.pipelines.recipes.base import Context, Usage
 from apps.quality.head import Proposal
-from apps.quality.suggestions import lock_records, write_suggestions
+from apps.quality.suggestions import lock_records, store_suggestions
 from apps.records.models import SuggestionType
 
 MAX_RATIONALE: Final = 5_000  # characters
@@ -86,13 +86,11 @@ def keep_suggestions(
     facts = _facts(context, rule, {id: said[id] for id in ids})
     raw_cursor().execute(_KEEP, facts)
     raw_cursor().execute(_ADD, facts)
-    write_suggestions(
+    store_suggestions(
         question=rule.question,
-        record_ids=ids,
-        proposals=[said[id].proposal for id in ids],
+        proposals={id: said[id].proposal for id in ids},
         overwrite=overwrite,
         agent=context.agent,
-        pending_only=False,
     )
 
 

@@ -84,7 +84,7 @@ class SuggestionVersion(TenantModel):
 
     record = TenantLink(Record, related_name="+")
     question = TenantLink(Question, related_name="+")
-    dataset = TenantLink(Dataset, related_name="+", constrained=False)
+    dataset = TenantLink(Dataset, related_name="+")
     agent = models.CharField(max_length=200, blank=True)
     type = models.CharField(max_length=10, null=True)
     value = models.JSONField()

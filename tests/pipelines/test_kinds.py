@@ -1,8 +1,9 @@
 """What a page of a run costs the database, whatever its size."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from apps.jobs.kinds import Work
 from apps.jobs.models import Job
 from apps.llms import calls
 from apps.pipelines.kinds import Loaded, RecipeKind
+from apps.pipelines.models import SuggestionVersion
 from apps.records.models import Record, Suggestion
 from tests.pipelines.conftest import answer
 
@@ -34,10 +36,19 @@ def works(job: Job, records: list[Record]) -> list[Work]:
     ]
 
 
+async def compute(kind: RecipeKind, page: list[Work], loaded: Sequence[Loaded]) -> list[Any]:
+    """One after the other."""
+    try:
+        return [await kind.compute(*pair) for pair in zip(page, loaded, strict=True)]
+    finally:
+        await calls.close()
+
+
 @pytest.mark.parametrize("size", [2, 5])
 def test_a_page_of_suggestions(size: int, order: Callable[..., Job], records: list[Record]) -> None:
     """Read: provider, model, price, records, cache, attempts, budgets. Write: attempts,
-    responses, ledger, lock and count of records, history twice, suggestions, certainties."""
+    responses, ledger, what was learned of the model, lock and count of records, history twice,
+    suggestions, certainties."""
     answer(records[5], sentiment="mixed")
     job, kind = order(shots=1), RecipeKind()
     kind.read_many(works(job, records[5:]))  # context and examples are read once a process
@@ -45,16 +56,10 @@ def test_a_page_of_suggestions(size: int, order: Callable[..., Job], records: li
     with statements() as read:
         loaded = kind.read_many(page)
 
-    async def compute() -> list[Any]:
-        try:
-            return [await kind.compute(work, one) for work, one in zip(page, loaded, strict=True)]
-        finally:
-            await calls.close()
-
-    talks = asyncio.run(compute())
+    talks = asyncio.run(compute(kind, page, loaded))
     with statements() as written:
         costs = kind.write_many(list(zip(page, talks, strict=True)))
-    assert (len(read), len(written)) == (7, 9)
+    assert (len(read), len(written)) == (7, 10)
     assert all(cost > 0 for cost in costs)  # type: ignore[operator]
     assert Suggestion.objects.count() == size
 
@@ -66,3 +71,20 @@ def test_what_is_given_up_is_released(order: Callable[..., Job], records: list[R
     kind.release_many([(work, loaded), (work, Loaded(loaded.context))])
     (again,) = kind.read_many([work])
     assert not again.prepared[0].is_busy
+
+
+def test_a_page_written_twice_leaves_one_result(
+    order: Callable[..., Job], records: list[Record]
+) -> None:
+    job, kind = order(), RecipeKind()
+    page = works(job, records)
+    loaded = kind.read_many(page)
+
+    talks = asyncio.run(compute(kind, page, loaded))
+    first = kind.write_many(list(zip(page, talks, strict=True)))
+    rows = list(Suggestion.objects.order_by("id").values_list("id", "value", "updated_at"))
+    again = kind.write_many(list(zip(page, talks, strict=True)))
+    assert sum(first, Decimal(0)) > 0  # type: ignore[arg-type]
+    assert sum(again, Decimal(0)) == 0  # type: ignore[arg-type]
+    assert list(Suggestion.objects.order_by("id").values_list("id", "value", "updated_at")) == rows
+    assert SuggestionVersion.objects.count() == len(records)

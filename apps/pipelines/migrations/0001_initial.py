@@ -105,7 +105,7 @@ class Migration(migrations.Migration):
                 ('job_id', models.UUIDField(null=True)),
                 ('guidelines_version', models.PositiveIntegerField(null=True)),
                 ('details', models.JSONField(default=dict)),
-                ('dataset', apps.core.fields.TenantLink(constrained=False, related_name='+', to='datasets.dataset')),
+                ('dataset', apps.core.fields.TenantLink(related_name='+', to='datasets.dataset')),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
                 ('prompt_version', apps.core.fields.TenantLink(database_delete='SET NULL', null=True, related_name='+', to='pipelines.promptversion')),
                 ('question', apps.core.fields.TenantLink(related_name='+', to='datasets.question')),
