@@ -93,6 +93,7 @@ def test_an_export_tells_that_no_person_decided(dataset: Dataset) -> None:
     assert decided["reviewer"] is None
     assert decided["values"] == {"sentiment": {"value": "mixed"}}
     assert decided["note"] == f"{AGENT} ≥ 0.8"
+    assert list(decided["accepted"]) == ["sentiment"]
     assert json.loads(line)["responses"] == []
 
 
