@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from apps.core.errors import InvalidError
@@ -112,7 +113,7 @@ def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | Non
     """
     terms = _terms(dataset, order)
     if order.dry_run is None and order.guidelines is not None:
-        raise InvalidError("Other guidelines than the dataset's can only be tried in a dry run.")
+        raise InvalidError(_("Other guidelines than the dataset's can only be tried in a dry run."))
     if order.dry_run is None and terms.version is None and _has_prompt(terms):
         terms = _with_version(dataset, terms, created_by)
     spec = _spec(dataset, order, terms, created_by)
@@ -189,11 +190,11 @@ def _version(dataset: Dataset, order: RunOrder) -> PromptVersion | None:
     written = (order.template, order.guidelines, order.shots, order.strategy)
     asked = set(order.params) & (set(Asking.model_fields) - {"salt"})
     if any(part is not None for part in written) or asked:
-        raise InvalidError("A prompt version is taken as it is; save a new one to change it.")
+        raise InvalidError(_("A prompt version is taken as it is; save a new one to change it."))
     rows = PromptVersion.objects.filter(dataset=dataset, id=order.prompt_version_id)
     version: PromptVersion | None = rows.select_related("question").first()
     if version is None:
-        raise InvalidError(f"This dataset has no prompt version {order.prompt_version_id}.")
+        raise InvalidError(_("This dataset has no prompt version %s.") % order.prompt_version_id)
     return version
 
 
@@ -206,7 +207,7 @@ def _question(
     if version is not None and version.question is not None:
         question: Question | None = version.question
         if order.question not in (None, version.question.name):
-            raise InvalidError("The prompt version is about another question.")
+            raise InvalidError(_("The prompt version is about another question."))
     elif order.question is None:
         question = None
     else:
@@ -216,10 +217,11 @@ def _question(
                 f"Question not found filtering by name={order.question}, dataset_id={dataset.id}"
             )
     if question is None and recipe.needs_question:
-        raise InvalidError(f"{recipe.title}: name a question.")
+        raise InvalidError(_("%s: name a question.") % recipe.title)
     types = recipe.question_types
     if question is not None and types is not None and question.type not in types:
-        raise InvalidError(f"{recipe.title}: not for {question.type} questions.")
+        told = {"recipe": recipe.title, "type": question.type}
+        raise InvalidError(_("%(recipe)s: not for %(type)s questions.") % told)
     return question
 
 
@@ -247,10 +249,10 @@ def _connection(
     if not recipe.needs_model(read_params(recipe, params)):
         return None
     if provider_id is None:
-        raise InvalidError("Name the provider whose model shall be asked.")
+        raise InvalidError(_("Name the provider whose model shall be asked."))
     provider: Provider | None = Provider.objects.filter(id=provider_id).first()
     if provider is None:
-        raise InvalidError(f"There is no provider {provider_id}.")
+        raise InvalidError(_("There is no provider %s.") % provider_id)
     try:
         return connect(provider=provider, model=model or None)
     except ProviderError as error:
@@ -283,8 +285,8 @@ def _with_version(dataset: Dataset, terms: _Terms, author: Membership | None) ->
 def _spec(dataset: Dataset, order: RunOrder, terms: _Terms, member: Membership | None) -> RunSpec:
     mode = order.write_mode or terms.recipe.write_modes[0]
     if mode not in terms.recipe.write_modes:
-        modes = ", ".join(terms.recipe.write_modes)
-        raise InvalidError(f"{terms.recipe.title}: write_mode is one of {modes}.")
+        told = {"recipe": terms.recipe.title, "modes": ", ".join(terms.recipe.write_modes)}
+        raise InvalidError(_("%(recipe)s: write_mode is one of %(modes)s.") % told)
     spec = RunSpec(
         recipe=order.recipe,
         question_id=terms.question.id if terms.question else None,

@@ -5,6 +5,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.utils.translation import gettext as _
+
 from apps.core.errors import InvalidError
 from apps.datasets.models import Field, FieldType
 from apps.datasets.schema import DatasetSchema, QuestionRule
@@ -164,4 +166,4 @@ def check_prompt(schema: DatasetSchema, template: str) -> None:
     check_template(template, names)
     fields = {"fields", "record", *schema.fields}
     if not fields & mentioned(template):
-        raise InvalidError("The template names no field of the record.")
+        raise InvalidError(_("The template names no field of the record."))

@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.prepared import raw_cursor
@@ -80,12 +81,12 @@ def _find(dataset: Dataset, version: PromptVersion) -> Affected:
     for one in affected_prompts(dataset):
         if one.version.id == version.id:
             return one
-    raise ConflictError("No suggestion of this prompt version is in force.")
+    raise ConflictError(_("No suggestion of this prompt version is in force."))
 
 
 def _question_name(version: PromptVersion) -> str:
     if version.question is None:
-        raise InvalidError("This prompt version is about no question.")
+        raise InvalidError(_("This prompt version is about no question."))
     return version.question.name
 
 
@@ -140,7 +141,7 @@ def reprompt(
     affected = _find(dataset, version)
     renewed = rebase_prompt(version=version, schema=load_schema(dataset), author=created_by)
     if renewed.id == version.id:
-        raise ConflictError("Nothing has changed since this prompt version was made.")
+        raise ConflictError(_("Nothing has changed since this prompt version was made."))
     order = RunOrder(
         recipe=renewed.recipe,
         prompt_version_id=renewed.id,

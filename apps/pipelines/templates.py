@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, NoReturn
 
+from django.utils.translation import gettext as _
 from jinja2 import Environment, TemplateSyntaxError, nodes
 
 from apps.core.errors import InvalidError
@@ -69,32 +70,37 @@ def render(source: str, values: Mapping[str, Any]) -> str:
 def parse(source: str) -> nodes.Template:
     """The template's tree, of allowed nodes alone. Raises ``InvalidError``."""
     if len(source) > MAX_SOURCE:
-        raise InvalidError(f"A template has at most {MAX_SOURCE:,} characters.")
+        raise InvalidError(_("A template has at most %d characters.") % MAX_SOURCE)
     try:
         tree = _environment.parse(source)
     except TemplateSyntaxError as error:
-        raise InvalidError(f"Line {error.lineno} of the template: {error.message}") from error
+        raise InvalidError(_at(error.lineno, error.message or "")) from error
     except (RecursionError, ValueError, OverflowError) as error:
-        raise InvalidError("The template cannot be read: it is nested too deep.") from error
+        raise InvalidError(_("The template cannot be read: it is nested too deep.")) from error
     _check_node(tree, 0)
     return tree
 
 
 def _refuse(node: nodes.Node, reason: str) -> NoReturn:
-    raise InvalidError(f"Line {node.lineno} of the template: {reason}")
+    raise InvalidError(_at(node.lineno, reason))
+
+
+def _at(line: int, reason: str) -> str:
+    told = {"line": line, "reason": reason}
+    return _("Line %(line)d of the template: %(reason)s") % told
 
 
 def _check_node(node: nodes.Node, depth: int) -> None:
     if not isinstance(node, _ALLOWED):
-        _refuse(node, f"{type(node).__name__} is not allowed in a template.")
+        _refuse(node, _("%s is not allowed in a template.") % type(node).__name__)
     if depth > MAX_DEPTH:
-        _refuse(node, f"it is nested deeper than {MAX_DEPTH} levels.")
+        _refuse(node, _("it is nested deeper than %d levels.") % MAX_DEPTH)
     if isinstance(node, nodes.Filter):
         _check_filter(node)
     elif isinstance(node, nodes.For):
         _check_loop(node)
     elif isinstance(node, nodes.Getitem) and not isinstance(node.arg, nodes.Const):
-        _refuse(node, "a part is taken by a name or a number.")
+        _refuse(node, _("a part is taken by a name or a number."))
     elif isinstance(node, nodes.Name | nodes.Getattr):
         _check_name(node)
     for child in node.iter_child_nodes():
@@ -104,32 +110,34 @@ def _check_node(node: nodes.Node, depth: int) -> None:
 def _check_name(node: nodes.Name | nodes.Getattr) -> None:
     name = node.name if isinstance(node, nodes.Name) else node.attr
     if name.startswith("_"):
-        _refuse(node, f"there is nothing called {name!r}.")
+        _refuse(node, _("there is nothing called “%s”.") % name)
 
 
 def _check_filter(node: nodes.Filter) -> None:
     if node.name not in _FILTERS:
-        known = ", ".join(sorted(_FILTERS))
-        _refuse(node, f"there is no filter {node.name!r}; there are: {known}.")
+        told = {"name": node.name, "known": _listed(_FILTERS)}
+        _refuse(node, _("there is no filter “%(name)s”; there are: %(known)s.") % told)
     plain = all(isinstance(argument, nodes.Const) for argument in node.args)
     if node.node is None or node.kwargs or node.dyn_args or node.dyn_kwargs or not plain:
-        _refuse(node, f"{node.name!r} takes a value and constants alone.")
+        _refuse(node, _("“%s” takes a value and constants alone.") % node.name)
 
 
 def _check_loop(node: nodes.For) -> None:
     if node.test is not None or node.recursive or not isinstance(node.target, nodes.Name):
-        _refuse(node, "a loop has one name and no conditions.")
+        _refuse(node, _("a loop has one name and no conditions."))
     if not isinstance(node.iter, _LOOPED):
-        _refuse(node, "a loop goes over what is there, such as a field.")
+        _refuse(node, _("a loop goes over what is there, such as a field."))
 
 
 def _check_names(node: nodes.Node, names: dict[str, Collection[str] | None]) -> None:
     if isinstance(node, nodes.Name) and node.ctx == "load" and node.name not in names:
-        _refuse(node, f"there is nothing called {node.name!r}; there are: {_listed(names)}.")
+        told = {"name": node.name, "known": _listed(names)}
+        _refuse(node, _("there is nothing called “%(name)s”; there are: %(known)s.") % told)
     if isinstance(node, nodes.Getattr | nodes.Getitem) and isinstance(node.node, nodes.Name):
         parts, part = names.get(node.node.name), _part(node)
         if parts is not None and part not in parts:
-            _refuse(node, f"{node.node.name!r} has no {part!r}; it has: {_listed(parts)}.")
+            told = {"name": node.node.name, "part": part, "known": _listed(parts)}
+            _refuse(node, _("“%(name)s” has no “%(part)s”; it has: %(known)s.") % told)
     if isinstance(node, nodes.For) and isinstance(node.target, nodes.Name):
         _check_names(node.iter, names)
         inner = {**names, node.target.name: None, "loop": _LOOP}
@@ -141,7 +149,7 @@ def _check_names(node: nodes.Node, names: dict[str, Collection[str] | None]) -> 
 
 
 def _listed(names: Collection[str]) -> str:
-    return ", ".join(sorted(names)) or "nothing"
+    return ", ".join(sorted(names)) or _("nothing")
 
 
 _LOOP: Final = ("index", "first", "last")
@@ -166,12 +174,12 @@ class _Run:
             elif isinstance(node, nodes.For):
                 self._loop(node, values)
             else:
-                _refuse(node, f"{type(node).__name__} is not allowed here.")
+                _refuse(node, _("%s is not allowed here.") % type(node).__name__)
 
     def _step(self, node: nodes.Node) -> None:
         self.steps += 1
         if self.steps > MAX_STEPS:
-            _refuse(node, "the template does more than a prompt needs.")
+            _refuse(node, _("the template does more than a prompt needs."))
 
     def _write(self, node: nodes.Expr, values: dict[str, Any]) -> None:
         self._step(node)
@@ -180,11 +188,11 @@ class _Run:
         else:
             value = self.value(node, values)
             if not _is_plain(value):
-                _refuse(node, "this is a list or a group: loop over it, or join it.")
+                _refuse(node, _("this is a list or a group: loop over it, or join it."))
             text = as_text(value)
         self.bytes += len(text.encode())
         if self.bytes > MAX_OUTPUT:
-            _refuse(node, f"the prompt becomes longer than {MAX_OUTPUT:,} bytes.")
+            _refuse(node, _("the prompt becomes longer than %d bytes.") % MAX_OUTPUT)
         self.written.append(text)
 
     def _choose(self, node: nodes.If, values: dict[str, Any]) -> None:
@@ -197,7 +205,7 @@ class _Run:
     def _loop(self, node: nodes.For, values: dict[str, Any]) -> None:
         found = self.value(node.iter, values)
         if found is not None and not isinstance(found, list | tuple | Mapping):
-            _refuse(node, "only a list or a group can be looped over.")
+            _refuse(node, _("only a list or a group can be looped over."))
         items = list(found or ())
         target = node.target.name if isinstance(node.target, nodes.Name) else ""
         for number, item in enumerate(items, start=1):
@@ -213,7 +221,7 @@ class _Run:
             return node.value
         if isinstance(node, nodes.Name):
             if node.name not in values:
-                _refuse(node, f"there is nothing called {node.name!r}.")
+                _refuse(node, _("there is nothing called “%s”.") % node.name)
             return values[node.name]
         if isinstance(node, nodes.Getattr | nodes.Getitem):
             return _get(self.value(node.node, values), _part(node))
@@ -226,9 +234,9 @@ class _Run:
         try:
             result = _FILTERS[node.name](value, *arguments)
         except (TypeError, ValueError, IndexError, AttributeError):
-            _refuse(node, f"{node.name!r} cannot be used on this, or not so.")
+            _refuse(node, _("“%s” cannot be used on this, or not so.") % node.name)
         if isinstance(result, str) and len(result) > MAX_OUTPUT:
-            _refuse(node, f"a value becomes longer than {MAX_OUTPUT:,} bytes.")
+            _refuse(node, _("a value becomes longer than %d bytes.") % MAX_OUTPUT)
         return result
 
     def _tested(self, node: nodes.Node, values: dict[str, Any]) -> bool:
@@ -240,7 +248,7 @@ class _Run:
             return bool(self.value(node.left, values)) or bool(self.value(node.right, values))
         if isinstance(node, nodes.Compare):
             return self._compared(node, values)
-        _refuse(node, f"{type(node).__name__} is not allowed here.")
+        _refuse(node, _("%s is not allowed here.") % type(node).__name__)
 
     def _compared(self, node: nodes.Compare, values: dict[str, Any]) -> bool:
         left = self.value(node.expr, values)
@@ -250,7 +258,7 @@ class _Run:
                 if not _COMPARED[operand.op](left, right):
                     return False
             except TypeError:
-                _refuse(node, "these cannot be compared.")
+                _refuse(node, _("these cannot be compared."))
             left = right
         return True
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.core.errors import ConflictError, InvalidError
 from apps.datasets.models import Dataset, Question
@@ -71,30 +72,24 @@ def save_prompt(
     Raises ``InvalidError`` for a template or parameters that cannot be used.
     """
     check_prompt(schema, prompt.template)
-    params = dict(params or {})
-    read_params(load(recipe), params)
+    read_params(load(recipe), dict(params or {}))
+    dataset = lock_dataset(schema.dataset)  # numbers are given one after the other
+    siblings = PromptVersion.objects.filter(dataset=dataset, question=question)
     content = {
         "recipe": recipe,
         **prompt.model_dump(exclude={"version_id"}),
         "provider_id": provider_id,
         "model": model,
-        "params": params,
+        "params": dict(params or {}),
         "asking": _stored(asking or Asking()),
     }
-    dataset = lock_dataset(schema.dataset)  # numbers are given one after the other
-    same = PromptVersion.objects.filter(dataset=dataset, question=question, **content)
-    known: PromptVersion | None = same.newest_first().first()
+    known: PromptVersion | None = siblings.filter(**content).newest_first().first()
     if known is not None:
         return known
-    siblings = PromptVersion.objects.filter(dataset=dataset, question=question)
+    last = siblings.aggregate(last=Max("number"))["last"] or 0
+    facts = {"parent": parent, "note": _note(note), "author": author, **content}
     version = PromptVersion.objects.create(
-        dataset=dataset,
-        question=question,
-        number=(siblings.aggregate(last=Max("number"))["last"] or 0) + 1,
-        parent=parent,
-        note=_note(note),
-        author=author,
-        **content,
+        dataset=dataset, question=question, number=last + 1, **facts
     )
     _emit("prompt.created", version)
     return version
@@ -116,7 +111,7 @@ def update_prompt(
     """
     locked = PromptVersion.objects.select_for_update(of=("self",)).get(id=version.id)
     if locked.used_at is not None and set(changes) - {"note"}:
-        raise ConflictError("A prompt version that has been used never changes: save a new one.")
+        raise ConflictError(_("A prompt version that has been used never changes: save a new one."))
     if "template" in changes:
         check_prompt(schema, changes["template"])
     if "params" in changes:
@@ -133,7 +128,7 @@ def delete_prompt(*, version: PromptVersion) -> None:
     """Delete a version that has not been used. Raises ``ConflictError`` for others."""
     unused = PromptVersion.objects.filter(id=version.id, used_at__isnull=True)
     if not unused.delete()[0]:
-        raise ConflictError("A prompt version that has been used stays, as its answers do.")
+        raise ConflictError(_("A prompt version that has been used stays, as its answers do."))
     _emit("prompt.deleted", version)
 
 
@@ -185,7 +180,7 @@ def rebase_prompt(
 
 def _note(text: str) -> str:
     if len(text) > MAX_NOTE:
-        raise InvalidError(f"A note has at most {MAX_NOTE:,} characters.")
+        raise InvalidError(_("A note has at most %d characters.") % MAX_NOTE)
     return text.replace("\0", "")
 
 

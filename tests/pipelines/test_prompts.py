@@ -84,7 +84,7 @@ def test_chats_and_other_fields_in_templates(organization: Any, dataset: Dataset
     whole = prompt_text(schema, rule_of(schema), fields)
     assert "user: </data>hi" in whole
     assert "a.png" not in whole
-    with pytest.raises(InvalidError, match="nothing called 'image'"):
+    with pytest.raises(InvalidError, match="nothing called “image”"):
         check_prompt(schema, "{{ image }}{{ text }}")
 
 

@@ -145,10 +145,10 @@ def test_names_are_checked_before_a_run() -> None:
     check_template(
         "{% for l in labels %}{{ l }}{{ loop.index }}{% endfor %}{{ fields.title }}", names
     )
-    with pytest.raises(InvalidError, match=r"Line 2 .* nothing called 'titel'"):
+    with pytest.raises(InvalidError, match=r"Line 2 .* nothing called “titel”"):
         check_template("a\n{{ titel }}", names)
-    with pytest.raises(InvalidError, match="'fields' has no 'titel'; it has: text, title"):
+    with pytest.raises(InvalidError, match="“fields” has no “titel”; it has: text, title"):
         check_template("{{ fields.titel }}", names)
-    with pytest.raises(InvalidError, match="nothing called 'l'"):
+    with pytest.raises(InvalidError, match="nothing called “l”"):
         check_template("{% for l in labels %}{% endfor %}{{ l }}", names)
     assert mentioned("{{ text }}{% if labels %}{% endif %}") == {"text", "labels"}

@@ -117,7 +117,7 @@ def test_an_unused_version_can_be_deleted_and_a_parent_may_go(
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("{{ txet }}", "Line 1 .* nothing called 'txet'"),
+        ("{{ txet }}", "Line 1 .* nothing called “txet”"),
         ("\n{{ 'a' * 100 }}", "Line 2 .* Mul"),
         ("Just say yes.", "names no field"),
         ("{{ guidelines }}", "names no field"),
