@@ -11,11 +11,13 @@ from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset
 from apps.drafts.models import Draft
 from apps.drafts.services import accept_drafts
+from apps.jobs.models import JobItem
 from apps.llms.models import Provider
 from apps.organizations.models import Membership
 from apps.pipelines.recipes.quotas import PER_CALL, calls_for, plan_quotas
 from apps.records.models import Record, Suggestion
 from tests.llm_server.controls import LlmServer
+from tests.pipelines.conftest import run
 from tests.pipelines.worlds import drafts_of, finish, make_fields, start
 
 CHANGE = {"change": "Make them about trains.", "vary": ["text"]}
@@ -277,3 +279,19 @@ def test_documents_become_questions_with_answers(dataset: Dataset, provider: Pro
     assert len(drafts) == 12
     assert all(draft.fields["text"] and draft.fields["answer"] for draft in drafts)
     assert len({tuple(draft.parents) for draft in drafts}) == 6
+
+
+def test_failing_calls_change_nothing_about_the_number(
+    dataset: Dataset, records: list[Record], provider: Provider, llm_server: LlmServer
+) -> None:
+    llm_server.configure(failure_rate=0.3, failures=["server_error", "reset"], seed=3)
+    params = {**CHANGE, "sources": sources(records), "total": 30}
+    job = start("like_this", dataset, provider, params=params)
+    for _ in range(20):
+        run(job)
+        if job.has_ended:
+            break
+        JobItem.objects.filter(job=job).update(available_at=None)  # as if the time had passed
+    assert job.state == "done", job.error_sample
+    assert len(drafts_of(job)) == 30
+    assert llm_server.ledger()["double_paid"] == 0
