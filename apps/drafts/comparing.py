@@ -30,6 +30,7 @@ from apps.records.models import Record
 KIND: Final = "compare_drafts"
 BATCH: Final = 500  # records an item
 PAGE: Final = 10 * BATCH  # records a query while planning
+GONE: Final = "The dataset was deleted."
 
 _CANDIDATES: Final = """
 SELECT b.band, d.id, d.fields FROM draft_band b
@@ -75,10 +76,10 @@ class CompareDrafts(Kind[Batch, Likenesses]):
     """Records page by page, each with the drafts that it might be."""
 
     def plan(self, job: Job, *, organization_id: UUID) -> Iterator[Planned]:
-        last = UUID(int=0)
+        last, dataset_id = UUID(int=0), _dataset_id(job)
         while True:
             with enter(organization_id):
-                rows = Record.objects.filter(dataset_id=job.dataset_id, id__gt=last).in_order()
+                rows = Record.objects.filter(dataset_id=dataset_id, id__gt=last).in_order()
                 page = list(rows.values_list("id", flat=True)[:PAGE])
             for start in range(0, len(page), BATCH):
                 ids = page[start : start + BATCH]
@@ -88,9 +89,9 @@ class CompareDrafts(Kind[Batch, Likenesses]):
             last = page[-1]
 
     def read(self, work: Work) -> Batch:
-        dataset = Dataset.objects.filter(id=work.job.dataset_id).first()
+        dataset = Dataset.objects.filter(id=_dataset_id(work.job)).first()
         if dataset is None:
-            raise AbandonJobError("The dataset was deleted.")
+            raise AbandonJobError(GONE)
         schema = load_schema(dataset)
         rows = Record.objects.filter(id__in=work.payload["records"]).values_list("id", "fields")
         records = {id: compared_text(fields, schema) for id, fields in rows}
@@ -130,3 +131,9 @@ class CompareDrafts(Kind[Batch, Likenesses]):
         }
         raw_cursor().execute(_MARK, facts)
         return FREE
+
+
+def _dataset_id(job: Job) -> UUID:
+    if job.dataset_id is None:
+        raise AbandonJobError(GONE)
+    return job.dataset_id
