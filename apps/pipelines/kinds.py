@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import OperationalError, transaction
+
 from apps.core.errors import DomainError
 from apps.core.tenancy import enter
 from apps.jobs.errors import PauseJobError
@@ -19,7 +21,7 @@ from apps.llms.errors import ProviderError
 from apps.llms.wire import Request
 from apps.pipelines.conversation import Conversation
 from apps.pipelines.dry_runs import store_dry_run
-from apps.pipelines.recipes.base import Answered, Context, Usage
+from apps.pipelines.recipes.base import Answered, Context, Recipe, Usage
 from apps.pipelines.runs import Connections, context_of, recipe_of
 from apps.pipelines.steering import steer
 
@@ -93,11 +95,11 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
                 store_dry_run(context, recipe, work, talk, usage_of(talk.outcomes), cost)
                 for (work, talk), cost in zip(pairs, spent, strict=True)
             ]
-        if answered:
-            recipe.write(context, answered)
+        unwritten = write_apart(recipe, context, answered)
         return [
-            cost if talk.error is None else Undone(talk.error, cost)
-            for (_, talk), cost in zip(pairs, spent, strict=True)
+            cost if error is None else Undone(error, cost)
+            for (work, talk), cost in zip(pairs, spent, strict=True)
+            for error in [talk.error or unwritten.get(work.seq)]
         ]
 
     def release_many(self, pairs: Sequence[tuple[Work, Loaded]]) -> None:
@@ -105,6 +107,29 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
 
     async def close(self) -> None:
         await calls.close()
+
+
+def write_apart(
+    recipe: Recipe[Any, Any], context: Context, answered: Sequence[Answered[Any, Any]]
+) -> dict[int, Exception]:
+    """Write what can be written; why not, by number, of the others.
+
+    Their answers are paid for and stay settled, so trying again finds them in the cache.
+    """
+    if not answered:
+        return {}
+    try:
+        with transaction.atomic():
+            recipe.write(context, answered)
+    except OperationalError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the engine decides what becomes of the item)
+        if len(answered) == 1:
+            return {answered[0].seq: error}
+        middle = len(answered) // 2
+        first = write_apart(recipe, context, answered[:middle])
+        return first | write_apart(recipe, context, answered[middle:])
+    return {}
 
 
 def _prepare(asked: Sequence[tuple[Work, Request]]) -> list[Prepared]:

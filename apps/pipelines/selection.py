@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PAGE: Final = 2_000  # ids a query
 MAX_NAMED: Final = 100_000  # records named one by one, or drawn
-Strategy = Literal["random", "uncertain", "disagreement", "longest"]
+Strategy = Literal["random", "uncertain", "disagreement", "errors", "longest"]
 
 # Of equal records the seed decides, so a sample is the same each time.
 _CHANCE: Final = "uuid_hash_extended(r.id, %(seed)s)"
@@ -33,13 +33,15 @@ _ORDERS: Final[dict[str, str]] = {
     "%(organization)s AND c.record_id = r.id AND c.reason IN ('disagreement', 'uncertain')), "
     "(SELECT min(s.certainty) FROM suggestion s WHERE s.organization_id = %(organization)s "
     f"AND s.record_id = r.id), {_CHANCE}",
+    "errors": "(SELECT count(*) FROM review_cause c WHERE c.organization_id = %(organization)s "
+    f"AND c.record_id = r.id AND c.reason IN ('model', 'evaluation')) DESC, {_CHANCE}",
     "longest": "length(r.fields::text) DESC, r.id",
 }
 
 
 class Sample(BaseModel):
     """``n`` of the records: by chance, the least certain first, those that people (else models)
-    disagree on most, or the longest."""
+    disagree on most, those where a model was found to differ from people, or the longest."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

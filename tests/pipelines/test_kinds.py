@@ -11,13 +11,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.core.tenancy import current
+from apps.jobs.engine import run_slice
 from apps.jobs.kinds import Work
-from apps.jobs.models import Job
+from apps.jobs.models import Job, JobItem
 from apps.llms import calls
 from apps.pipelines.kinds import Loaded, RecipeKind
 from apps.pipelines.models import SuggestionVersion
 from apps.records.models import Record, Suggestion
-from tests.pipelines.conftest import answer
+from tests.llm_server.controls import LlmServer
+from tests.pipelines.conftest import answer, run
+from tests.pipelines.recipes import BUSY, offer_all
 
 
 @contextmanager
@@ -88,3 +91,23 @@ def test_a_page_written_twice_leaves_one_result(
     assert sum(again, Decimal(0)) == 0  # type: ignore[arg-type]
     assert list(Suggestion.objects.order_by("id").values_list("id", "value", "updated_at")) == rows
     assert SuggestionVersion.objects.count() == len(records)
+
+
+def test_an_answer_that_cannot_be_stored_yet_is_not_paid_twice(
+    order: Callable[..., Job], records: list[Record], llm_server: LlmServer
+) -> None:
+    offer_all()
+    BUSY.add(records[1].fields["text"])
+    job = order(recipe="waiting")
+    try:
+        run_slice(organization_id=current(), job_id=job.id, seconds=1)
+    finally:
+        BUSY.clear()
+    job.refresh_from_db()
+    assert (job.state, job.done) == ("running", 5)
+    cost = job.cost
+    JobItem.objects.filter(job=job).update(available_at=None)
+    assert (run(job).state, job.done) == ("done", 6)
+    assert llm_server.ledger()["calls"] == 6
+    assert job.cost == cost > 0
+    assert Suggestion.objects.count() == 6

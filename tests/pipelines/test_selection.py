@@ -13,6 +13,7 @@ from apps.datasets.models import Dataset, Question
 from apps.datasets.schema import DatasetSchema
 from apps.pipelines.selection import Sample, Selection, SuggestedBy
 from apps.quality.head import Proposal
+from apps.quality.models import ReviewCause
 from apps.quality.suggestions import write_suggestions
 from apps.records.models import Record
 from tests.pipelines.conftest import answer
@@ -70,7 +71,7 @@ def test_a_filter_that_makes_no_sense_selects_nothing_by_mistake(context: Any) -
         chosen(context, Selection(filter="answered.nope=x"))
 
 
-@pytest.mark.parametrize("strategy", ["random", "uncertain", "disagreement", "longest"])
+@pytest.mark.parametrize("strategy", ["random", "uncertain", "disagreement", "errors", "longest"])
 def test_samples(strategy: Any, context: Any, records: list[Record]) -> None:
     sample = Selection(sample=Sample(n=3, seed=5, strategy=strategy))
     first = chosen(context, sample)
@@ -79,6 +80,17 @@ def test_samples(strategy: Any, context: Any, records: list[Record]) -> None:
     if strategy == "longest":
         assert first[0] == records[5].id
     assert len(chosen(context, Selection(sample=Sample(n=50, strategy=strategy)))) == 6
+
+
+def test_where_a_model_was_wrong_comes_first(
+    context: Any, records: list[Record], dataset: Dataset, question: Question
+) -> None:
+    cause = {"record": records[3], "dataset": dataset, "question": question}
+    ReviewCause.objects.create(**cause, reason="model")
+    assert chosen(context, Selection(sample=Sample(n=1, strategy="errors"))) == [records[3].id]
+    ReviewCause.objects.create(**cause | {"record": records[4]}, reason="disagreement", score=0.1)
+    most = Sample(n=1, strategy="disagreement")
+    assert chosen(context, Selection(sample=most)) == [records[4].id]
 
 
 def test_chance_follows_its_seed(context: Any, dataset: Dataset) -> None:
