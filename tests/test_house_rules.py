@@ -32,6 +32,8 @@ SEEN_THROUGH_ANOTHER = {
     "job_reject": "its job",
     "llm_response": "nobody; it answers whoever asks the same again",
     "llm_attempt": "its job",
+    "llm_batch": "its job",
+    "llm_batch_call": "its job",
     "draft_band": "its draft; read where drafts are written or compared",
     "suggester_settings": "its question",
     "trained_head": "its question; read by jobs alone",

@@ -117,6 +117,14 @@ async def fetch(
     return _document(response)
 
 
+async def fetch_bytes(connection: ProviderConnection, path: str) -> bytes:
+    """What lies at the path, as it is. Raises as ``complete``."""
+    try:
+        return (await send(connection, "GET", path)).content
+    except refusals.AnsweredError as error:
+        raise error.meaning from error
+
+
 async def send(
     connection: ProviderConnection,
     method: str,
@@ -158,15 +166,19 @@ async def _converse(connection: ProviderConnection, request: Request, memory: Me
                 raise told.meaning from error
             dialect = other
             continue
-        reply = _reply(connection, request, response, started)
+        latency_ms = round((time.monotonic() - started) * 1000)
+        reply = read_reply(connection, request, _document(response), latency_ms)
         memory.learn(dialect, request)
         return reply
 
 
-def _reply(
-    connection: ProviderConnection, request: Request, response: httpx2.Response, started: float
+def read_reply(
+    connection: ProviderConnection,
+    request: Request,
+    document: Mapping[str, Any],
+    latency_ms: int = 0,
 ) -> Reply:
-    document = _document(response)
+    """The provider's answer in our words. Raises ``TransientError`` when it holds none."""
     try:
         choice = document["choices"][0]
         message = choice["message"]
@@ -192,7 +204,7 @@ def _reply(
         prompt_tokens=prompt_estimate(connection, request) if prompt is None else prompt,
         completion_tokens=math.ceil(len(text) / ratio) if completion is None else completion,
         cached_tokens=min(cached or 0, prompt or 0),
-        latency_ms=round((time.monotonic() - started) * 1000),
+        latency_ms=latency_ms,
         raw=_kept(document, texts.clean(written), reason, usage),
     )
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.core.sealing import BrokenSealError
+from apps.core.tenancy import current
 from apps.llms.errors import CredentialError, SetupError
 from apps.llms.models import ModelPrice, Provider, ProviderModel
 
@@ -79,7 +80,7 @@ def connect(*, provider: Provider, model: str | None = None) -> ProviderConnecti
         told = f"The key of {provider.name} cannot be read any more: enter it again."
         raise CredentialError(told) from error
     return ProviderConnection(
-        organization_id=provider.organization_id,
+        organization_id=current(),
         provider_id=provider.id,
         provider=provider.name,
         model_id=row.id,

@@ -13,6 +13,7 @@ from apps.core.constraints import one_of
 from apps.core.fields import TenantLink
 from apps.core.models import TenantManager, TenantModel
 from apps.core.sealing import BrokenSealError, unseal
+from apps.llms.batches import Batch, BatchCall, BatchState
 from apps.llms.spending import (
     Budget,
     BudgetScope,
@@ -22,10 +23,13 @@ from apps.llms.spending import (
     LLMResponse,
 )
 from apps.organizations.models import Membership
-from apps.workspaces.permissions import Action, may
+from apps.workspaces.permissions import Action, may_somewhere
 
 __all__ = [
     "AnswerForm",
+    "Batch",
+    "BatchCall",
+    "BatchState",
     "Budget",
     "BudgetScope",
     "EntryKind",
@@ -66,7 +70,7 @@ class Quirk(models.TextChoices):
 class ProviderQuerySet(models.QuerySet["Provider"]):
     def visible_to(self, member: Membership) -> "ProviderQuerySet":
         """All of them to those who may use them, else none."""
-        return self.all() if may(member, Action.USE_PROVIDERS) else self.none()
+        return self.all() if may_somewhere(member, Action.USE_PROVIDERS) else self.none()
 
     def enabled(self) -> "ProviderQuerySet":
         return self.filter(enabled=True)

@@ -111,6 +111,17 @@ def may(member: Membership, action: Action, workspace_id: UUID | None = None) ->
     return role is not None and action in ALLOWED[role]
 
 
+def may_somewhere(member: Membership, action: Action) -> bool:
+    """Whether the member may do this in the organization, or in a workspace of theirs.
+
+    One query, none for whom the role of the membership is enough.
+    """
+    if may(member, action):
+        return True
+    roles = [role for role, allowed in ALLOWED.items() if action in allowed]
+    return WorkspaceMembership.objects.filter(membership=member, role__in=roles).exists()
+
+
 def check(member: Membership, action: Action, workspace_id: UUID | None = None) -> None:
     """Raise ``NotAllowedError`` unless the member may do this."""
     if not may(member, action, workspace_id):

@@ -21,6 +21,7 @@ from apps.drafts.inputs import DraftInput, Origin
 from apps.drafts.writing import write_drafts
 from apps.evaluation.models import Evaluation, EvaluationAnswer, GoldAnswer, GoldSet
 from apps.jobs.models import Job
+from apps.llms.models import Provider
 from apps.organizations.models import ApiKey, Membership, Organization
 from apps.organizations.services import create_api_key
 from apps.pipelines.versions import prompt_now, save_prompt
@@ -192,6 +193,7 @@ def scene(cast: Cast) -> Scene:
             drafts=[DraftInput(seq=0, fields={"text": "what a model wrote"})],
         )
         ids |= {"webhook": webhook.id, "delivery": delivery.id, "generated": generated.id}
+        ids["llm_provider"] = Provider.objects.create(name="old", base_url="http://10.0.0.1/v1").id
         ids |= measured(record, sentiment)
         ids["own_key"] = ApiKey.objects.get(membership=cast.people["owner"]).id
         ids["empty"] = factories.make_workspace("empty").id

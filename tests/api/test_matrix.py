@@ -73,6 +73,7 @@ RECORDS = {"items": [{"fields": {"text": "new"}}]}
 DATASET = {"name": "new", "workspace_id": "{workspace}"}
 QUOTAS = {"daily_quota": 5, "total_quota": None}
 WEBHOOK = {"url": "https://8.8.8.8/", "events": ["record.created"]}
+PROVIDER = {"name": "new", "base_url": "https://8.8.8.8/v1", "models": ["tiny"]}
 PICK = {"kind": "pick_records", "question": "sentiment"}
 RULES = {"kind": "rules", "params": {"fields": ["text"]}}
 COMPARE = {"a": "{evaluation}", "b": "{evaluation}"}
@@ -254,6 +255,13 @@ ROWS = [
     row("POST /datasets/{ready}/predictions", Who.ADMINS, 200, PREDICTIONS),
     row("GET /datasets/{ready}/monitoring?question=sentiment", Who.ADMINS),
     row("PUT /datasets/{ready}/monitoring", Who.ADMINS, 200, {"question": "sentiment"}),
+    # Providers of language models
+    row("GET /llm/providers", Who.ANY_ADMINS, stranger=200),
+    row("POST /llm/providers", Who.OWNERS, 201, PROVIDER),
+    row("GET /llm/providers/{llm_provider}", Who.ANY_ADMINS),
+    row("PATCH /llm/providers/{llm_provider}", Who.OWNERS, 200, {"enabled": False}),
+    row("DELETE /llm/providers/{llm_provider}", Who.OWNERS),
+    row("POST /llm/providers/{llm_provider}/test", Who.OWNERS, 200, {}),
     # Webhooks
     row("GET /webhooks", Who.OWNERS),
     row("POST /webhooks", Who.OWNERS, 201, WEBHOOK),

@@ -34,6 +34,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "response_version": {"status": None},
     "webhook": {"events": ["record.created"]},
     "webhook_delivery": {"next_attempt_at": timezone.now()},
+    "llm_batch": {"next_look_at": timezone.now()},
 }
 
 

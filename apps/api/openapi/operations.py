@@ -248,6 +248,24 @@ _JOBS: Final = {
         "Turn suggestions while people label on or off", Who.ADMINS, background.Suggester
     ),
 }
+_PROVIDERS: Final = {
+    "GET /llm/providers": _row(
+        "List the providers of language models", Who.ANY_ADMINS, o.Listing[background.LlmProvider]
+    ),
+    "POST /llm/providers": _row("Create a provider", Who.OWNERS, background.LlmProvider, 201),
+    "GET /llm/providers/{llm_provider_id}": _row(
+        "Get a provider", Who.ANY_ADMINS, background.LlmProvider
+    ),
+    "PATCH /llm/providers/{llm_provider_id}": _row(
+        "Change a provider", Who.OWNERS, background.LlmProvider
+    ),
+    "DELETE /llm/providers/{llm_provider_id}": _row(
+        "Delete a provider", Who.OWNERS, background.LlmProvider
+    ),
+    "POST /llm/providers/{llm_provider_id}/test": _row(
+        "Try a provider out with one tiny call", Who.OWNERS, background.LlmProbe
+    ),
+}
 _WEBHOOKS: Final = {
     "GET /webhooks": _row("List webhooks", Who.OWNERS, o.Listing[background.Webhook]),
     "POST /webhooks": _row("Create a webhook", Who.OWNERS, background.Webhook, 201),
@@ -285,6 +303,7 @@ SECTIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
     "Jobs": _JOBS,
     "Evaluations": measures.EVALUATIONS,
     "Monitoring": measures.MONITORING,
+    "Language models": _PROVIDERS,
     "Webhooks": _WEBHOOKS,
     "Server": _HERE,
 }
