@@ -24,6 +24,7 @@ from apps.jobs.workshop import Errand, Landing, Workshop, in_database
 
 __all__ = ["in_database", "work_off"]
 
+LEAST_AHEAD: Final = 8  # items that wait, read, for those in flight to land
 LOOK_EVERY: Final = 0.5  # seconds until a slice with room looks for items that have become due
 PATIENCE: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between tries to store a group
 
@@ -70,7 +71,9 @@ class Stream:
         self.workshop = workshop
         self.may_begin = may_begin
         self.in_hand = 0  # leased, and not back yet
-        self.page = 2 * kind.concurrency  # as many again wait as are in flight
+        self.ahead = max(kind.concurrency, LEAST_AHEAD)
+        self.most = kind.concurrency + self.ahead
+        self.page = self.most
         self.is_stopped = False
         self.halt: SteeringError | None = None
 
@@ -90,8 +93,8 @@ class Stream:
         """Fill up what waits, unless enough does."""
         if not self.is_stopped and not self.may_begin():
             self._stop()
-        room = 2 * self.kind.concurrency - self.in_hand
-        while not self.is_stopped and 2 * room >= self.kind.concurrency:
+        room = self.most - self.in_hand
+        while not self.is_stopped and 2 * room >= self.ahead:
             asked = min(room, self.page)
             try:
                 pairs = self.read(asked)
@@ -104,7 +107,7 @@ class Stream:
                 return
             self.in_hand += len(pairs)
             room -= len(pairs)
-            self.page = min(2 * self.page, 2 * self.kind.concurrency)
+            self.page = min(2 * self.page, self.most)
             self.workshop.submit(pairs)
             if 0 < len(pairs) < asked:
                 return
