@@ -9,7 +9,7 @@ from django.db.models import Count, F, Sum
 from apps.core.errors import ConflictError, InvalidError
 from apps.datasets.schema import load_schema
 from apps.evaluation.gold import is_possible
-from apps.evaluation.models import Evaluation, EvaluationAnswer, GoldAnswer, Split
+from apps.evaluation.models import Evaluation, EvaluationAnswer, GoldAnswer, GoldSet, Split
 from apps.quality.measures import comparison
 from apps.quality.measures.labels import NONE, confusion, places
 from apps.quality.measures.report import BINARY, Measured, confusion_cells, report
@@ -64,7 +64,10 @@ def _confusion(measured: Measured) -> dict[str, Any] | None:
 
 
 def _cost(evaluation: Evaluation) -> dict[str, Any]:
-    """USD in all and of a record, and tokens of a record; of what was answered."""
+    """The price in USD, in all and of a record, and tokens of a record; of what was answered.
+
+    It is the same whether the cache answered or not: what the version would take elsewhere.
+    """
     rows = EvaluationAnswer.objects.filter(evaluation=evaluation)
     found = rows.aggregate(
         total=Sum("usd"), n=Count("*"), tokens=Sum(F("prompt_tokens") + F("completion_tokens"))
@@ -130,7 +133,7 @@ def compare(a: Evaluation, b: Evaluation, *, split: Split = Split.DEV) -> dict[s
     return {
         "split": split.value,
         "gold_set_id": a.gold_set_id,
-        "test_looks": a.gold_set.test_looks,
+        "test_looks": GoldSet.objects.values_list("test_looks", flat=True).get(id=a.gold_set_id),
         **told,
         "reports": {"a": a.reports[split.value], "b": b.reports[split.value]},
         "differing": len(units),

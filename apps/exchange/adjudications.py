@@ -75,8 +75,9 @@ def read_cells(
     if not values and not about["ambiguous"]:
         return None
     for name in ("ambiguous", "accepted"):
-        if isinstance(about[name], str):
-            about[name] = read_json(about[name])
+        cell = about[name]
+        if isinstance(cell, str):
+            about[name] = read_json(cell)
     return read_adjudication({"values": values, **about}, schema=schema, people=people)
 
 

@@ -3,11 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from django.db.models import Min
+from django.db.models import Min, Q, Sum
 from django.utils import timezone
 
 from apps.annotation.models import Response
@@ -50,7 +50,7 @@ class Period:
 
 
 def series(monitor: Monitor, *, days: int = 30, by: By = "day") -> dict[str, Any]:
-    """The last ``days`` as JSON, a point a day or week (from Monday on); six statements.
+    """The last ``days`` as JSON, a point a day or week (from Monday on); seven statements.
 
     ``label_drift`` and ``score_drift`` are ``{"psi", "js"}`` against the monitor's first week,
     null where either has nothing.
@@ -81,29 +81,34 @@ def _count(monitor: Monitor, periods: Mapping[date, Period], first: date, by: By
     """Fill in what was predicted; returns the monitor's first week."""
     counts = PredictionCount.objects.filter(monitor=monitor)
     begin = counts.aggregate(begin=Min("day"))["begin"] or first
-    reference = Period(begin)
-    end = begin + timedelta(days=REFERENCE)
-    rows = counts.filter(day__gte=first) | counts.filter(day__lt=end)
-    for day, label, bin, n in rows.values_list("day", "label", "bin", "n"):
-        if day < end:
-            _add(reference, label, bin, n)
-        if day >= first and _floor(day, by) in periods:
-            _add(periods[_floor(day, by)], label, bin, n)
+    reference, end = Period(begin), begin + timedelta(days=REFERENCE)
+    wanted = counts.filter(Q(day__gte=first) | Q(day__lt=end))
+    labels = wanted.exclude(bin=EACH).values_list("day", "label").annotate(n=Sum("n"))
+    bins = wanted.values_list("day", "bin").annotate(n=Sum("n"))
+    for day, label, n in labels:
+        for period in _periods(day, reference, end, periods, by):
+            period.labels[label] += n
+    for day, bin, n in bins:
+        for period in _periods(day, reference, end, periods, by):
+            if bin == EACH:
+                period.n += n
+            elif bin != NO_SCORE:
+                period.bins[bin] += n
     return reference
 
 
-def _add(period: Period, label: str, bin: int, n: int) -> None:
-    if bin == EACH:
-        period.n += n
-        return
-    period.labels[label] += n
-    if bin != NO_SCORE:
-        period.bins[bin] += n
+def _periods(
+    day: date, reference: Period, end: date, periods: Mapping[date, Period], by: By
+) -> list[Period]:
+    """Where a day counts: in its point, and in the first week."""
+    own = periods.get(_floor(day, by))
+    return [*([reference] if day < end else []), *([own] if own else [])]
 
 
 def _judge(monitor: Monitor, periods: Mapping[date, Period], first: date, by: By) -> None:
     """Fill in what people were asked, and what they said."""
-    rows = Prediction.objects.routed().filter(monitor=monitor, predicted_at__date__gte=first)
+    since = datetime.combine(first, time.min, UTC)
+    rows = Prediction.objects.routed().filter(monitor=monitor, predicted_at__gte=since)
     found = list(
         rows.newest_first().values_list("predicted_at", "routed", "value", "record_id")[
             :MOST_ROUTED

@@ -86,7 +86,7 @@ def test_what_is_sure_is_accepted_and_the_rest_goes_to_people(organization: Any)
     question.dataset.refresh_from_db()
     assert question.dataset.queue_order == "least_certain_first"
     assert undo_acceptance(acceptance=acceptance) == 2
-    assert pending.count() == 3
+    assert Record.objects.filter(status=RecordStatus.PENDING).count() == 3
 
 
 def test_a_promise_that_the_test_split_breaks_is_not_kept(organization: Any) -> None:

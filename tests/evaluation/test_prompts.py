@@ -90,7 +90,11 @@ def test_again_costs_nothing_and_two_versions_are_compared(
         run(evaluation.job)
         measured.append(finish(evaluation=evaluation))
     assert llm_server.ledger()["calls"] == 60
-    assert measured[2].reports["dev"]["cost"]["usd"] == 0
+    paid = [evaluation.job.cost for evaluation in measured if evaluation.job is not None]
+    assert paid[0] > 0
+    assert paid[2] == 0
+    prices = [evaluation.reports["dev"]["cost"]["usd"] for evaluation in measured]
+    assert prices[0] == prices[2] == pytest.approx(float(paid[0]))
     told = compare(measured[0], measured[1])
     assert told["test"]["delta"]["value"] == pytest.approx(0.4)
     assert told["test"]["verdict"] == "better"

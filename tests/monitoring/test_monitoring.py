@@ -260,7 +260,7 @@ def test_a_series_is_read_in_a_few_statements(
     configure_monitor(question=question, random_percent=100)
     log(question, *[given(n, day=n % 5) for n in range(40)])
     monitor = monitor_of(question=question)
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         series(monitor, days=10)
 
 

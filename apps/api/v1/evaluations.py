@@ -201,9 +201,8 @@ def find_evaluation(member: Membership, evaluation_id: UUID) -> Evaluation:
 
 
 def _version(dataset: Dataset, version_id: UUID | None) -> PromptVersion:
-    found: PromptVersion | None = PromptVersion.objects.filter(
-        dataset=dataset, id=version_id
-    ).first()
+    rows = PromptVersion.objects.filter(dataset=dataset, id__in=[version_id])
+    found: PromptVersion | None = rows.first()
     if found is None:
         raise InvalidError(f"This dataset has no prompt version {version_id}.")
     return found

@@ -104,8 +104,9 @@ def widest(
     """
     order = np.argsort(-np.asarray(scores, np.float64), kind="stable")
     sure, hits = np.asarray(scores, np.float64)[order], np.cumsum(np.asarray(right, bool)[order])
-    ends = np.flatnonzero(np.append(np.diff(sure) < 0, True))[::-1] if len(sure) else []
-    for end in ends:
+    if not len(sure):
+        return None
+    for end in np.flatnonzero(np.append(np.diff(sure) < 0, True))[::-1]:
         n, good = int(end) + 1, int(hits[end])
         if good / n < target:  # the bound lies below the share
             continue

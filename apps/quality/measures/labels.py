@@ -98,4 +98,4 @@ def divided(parts: NDArray[Any], totals: NDArray[Any]) -> Floats:
     above, below = np.broadcast_arrays(
         np.asarray(parts, dtype=np.float64), np.asarray(totals, dtype=np.float64)
     )
-    return np.divide(above, below, out=np.full(below.shape, np.nan), where=below != 0)
+    return np.asarray(np.divide(above, below, out=np.full(below.shape, np.nan), where=below != 0))
