@@ -123,12 +123,14 @@ def _counted(origin: Origin, count: int) -> dict[str, object]:
     return {"drafts": count, "job": str(origin.job_id), "recipe": origin.recipe}
 
 
-# Which standing drafts share a band with the new ones.
+# Which standing drafts share a band with the new ones: a probe a band, however little PostgreSQL
+# knows of a table that just grew.
 _CANDIDATES: Final = """
-SELECT b.band, d.id, d.fields FROM draft_band b
-JOIN draft d ON d.organization_id = b.organization_id AND d.id = b.draft_id
-WHERE b.organization_id = %(o)s AND b.dataset_id = %(d)s AND b.band = ANY(%(bands)s)
-    AND d.state <> %(discarded)s
+SELECT found.band, d.id, d.fields FROM unnest(%(bands)s::bigint[]) AS wanted (band), LATERAL (
+    SELECT b.band, b.draft_id FROM draft_band b WHERE b.organization_id = %(o)s
+        AND b.dataset_id = %(d)s AND b.band = wanted.band OFFSET 0) found, LATERAL (
+    SELECT id, fields FROM draft WHERE organization_id = %(o)s AND id = found.draft_id
+        AND state <> %(discarded)s OFFSET 0) d
 ORDER BY d.id
 """
 _REMEMBER: Final = """

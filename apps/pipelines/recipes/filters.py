@@ -2,7 +2,7 @@
 
 A filter proposes and never deletes. On a record its verdict is metadata, ``<filter>_keep`` as
 ``"yes"`` or ``"no"`` with ``<filter>_score`` and ``<filter>_reason``; on a draft it is a reason to
-accept or discard (``drafts.services.judge_drafts``).
+accept or discard (``drafts.services.judge_drafts``), and metadata of the record it may become.
 """
 
 from abc import abstractmethod
@@ -118,8 +118,8 @@ class FilterRecipe(RecordRecipe[Subject | None, Finding | None]):
             if not subject.is_draft:
                 marks.append(Mark(subject.id, pair.usage, self._noted(finding)))
                 continue
-            reason = finding.reason[:MAX_REASON]
-            verdicts.append(Verdict(subject.id, finding.keep, reason, finding.score, finding.more))
+            reason, noted = finding.reason[:MAX_REASON], self._noted(finding)
+            verdicts.append(Verdict(subject.id, finding.keep, reason, finding.score, noted))
         mark_records(context, marks)
         if verdicts:
             judge_drafts(filter=self.name, verdicts=verdicts)
