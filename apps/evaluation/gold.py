@@ -9,7 +9,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Max
 from django.db.models.fields.json import KeyTransform
 
 from apps.annotation.models import Response
@@ -66,34 +65,30 @@ def freeze_gold(
     known = find_known(schema, rule, min_answers=min_answers or dataset.min_submitted)
     if not known:
         raise InvalidError("No record has an answer that is certain enough yet.")
-    digest = digest_of((one.record_id, one.value) for one in known)
-    sets = GoldSet.objects.filter(question=question)
-    last = sets.newest_first().first()
-    if last and (last.digest, last.test_percent) == (digest, test_percent):
-        raise ConflictError(f"Nothing has changed since gold set {last.number}.")
     splits = {one.record_id: split_of(one.record_id, test_percent) for one in known}
-    gold = GoldSet.objects.create(
+    gold = GoldSet(
         dataset=dataset,
         question=question,
-        number=(sets.aggregate(last=Max("number"))["last"] or 0) + 1,
         test_percent=test_percent,
         size=len(known),
         test_size=sum(split == Split.TEST for split in splits.values()),
-        digest=digest,
+        digest=digest_of((one.record_id, one.value) for one in known),
         note=note,
         created_by=created_by,
     )
     _store(gold, known, splits)
-    emit(
-        "gold_set.created",
-        dataset_id=dataset.id,
-        object_id=gold.id,
-        payload={"question": question.name, "number": gold.number, "size": gold.size},
-    )
+    facts = {"question": question.name, "number": gold.number, "size": gold.size}
+    emit("gold_set.created", dataset_id=dataset.id, object_id=gold.id, payload=facts)
     return gold
 
 
 def _store(gold: GoldSet, known: Sequence[Known], splits: Mapping[UUID, Split]) -> None:
+    """With the next number, unless it is what the last one was."""
+    last = GoldSet.objects.filter(question=gold.question).order_by("-number").first()
+    if last and (last.digest, last.test_percent) == (gold.digest, gold.test_percent):
+        raise ConflictError(f"Nothing has changed since gold set {last.number}.")
+    gold.number = last.number + 1 if last else 1
+    gold.save(force_insert=True)
     GoldAnswer.objects.bulk_create(
         [
             GoldAnswer(

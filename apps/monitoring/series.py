@@ -62,7 +62,7 @@ def series(monitor: Monitor, *, days: int = 30, by: By = "day") -> dict[str, Any
     _judge(monitor, periods, first, by)
     return {
         "by": by,
-        "reference": {"n": reference.n, "start": reference.start, "days": REFERENCE},
+        "reference": {"n": reference.n, "start": reference.start.isoformat(), "days": REFERENCE},
         "total": _total(periods.values()),
         "points": [_point(period, reference) for period in periods.values()],
     }
@@ -145,7 +145,7 @@ def _answers(rule: QuestionRule, record_ids: Iterable[UUID]) -> dict[UUID, Any]:
 # --- As JSON -------------------------------------------------------------------------------------
 def _point(period: Period, reference: Period) -> dict[str, Any]:
     return {
-        "start": period.start,
+        "start": period.start.isoformat(),
         "n": period.n,
         "labels": dict(sorted(period.labels.items())) if any(period.labels) else {},
         "scores": [period.bins[bin] for bin in range(10)],

@@ -1,7 +1,7 @@
 """Setting a question's monitor, and what happens by the clock. Who may do so is for the callers."""
 
 import logging
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connections, transaction
@@ -50,17 +50,7 @@ def configure_monitor(
 ) -> Monitor:
     """Set the rules by which predictions go to people, how long they are kept, and after how many
     new answers a notice to retrain is due. Raises ``InvalidError`` for what cannot be."""
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise InvalidError("The threshold lies between 0 and 1.")
-    if not 0 <= random_percent <= 100:
-        raise InvalidError("The random share lies between 0 and 100 %.")
-    least = 1 if retrain_every is None else retrain_every
-    if daily_limit < 0 or not 1 <= keep_days <= 3_650 or least < 1:
-        raise InvalidError("The limit is at least 0, days and answers at least 1.")
-    if against_head and question.type not in LEARNABLE:
-        raise InvalidError(f"There is no few-shot head for {question.type} questions.")
-    monitor = monitor_of(question=question)
-    wanted = {
+    wanted: dict[str, Any] = {
         "threshold": threshold,
         "random_percent": random_percent,
         "against_head": against_head,
@@ -68,6 +58,8 @@ def configure_monitor(
         "keep_days": keep_days,
         "retrain_every": retrain_every,
     }
+    _check(question, **wanted)
+    monitor = monitor_of(question=question)
     changes = dict(wanted)
     if retrain_every != monitor.retrain_every:
         changes["answers"] = submitted_count(question.dataset_id)
@@ -81,6 +73,27 @@ def configure_monitor(
         payload=wanted,
     )
     return monitor
+
+
+def _check(
+    question: Question,
+    *,
+    threshold: float | None,
+    random_percent: float,
+    against_head: bool,
+    daily_limit: int,
+    keep_days: int,
+    retrain_every: int | None,
+) -> None:
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise InvalidError("The threshold lies between 0 and 1.")
+    if not 0 <= random_percent <= 100:
+        raise InvalidError("The random share lies between 0 and 100 %.")
+    least = 1 if retrain_every is None else retrain_every
+    if daily_limit < 0 or not 1 <= keep_days <= 3_650 or least < 1:
+        raise InvalidError("The limit is at least 0, days and answers at least 1.")
+    if against_head and question.type not in LEARNABLE:
+        raise InvalidError(f"There is no few-shot head for {question.type} questions.")
 
 
 # --- By the clock --------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from apps.organizations.models import Membership
 from apps.quality.causes import leave_queue
 from apps.quality.models import Acceptance, Adjudication, Flag
 from apps.records.models import Record, RecordStatus, RecordTask, Suggestion
+from apps.workspaces.models import Workspace
 
 KIND: Final = "accept_suggestions"
 PAGE: Final = 500  # records a transaction, which people who answer them wait for
@@ -93,18 +94,22 @@ def accept_suggestions(
         type(dataset).objects.filter(id=dataset.id).update(
             queue_order=QueueOrder.LEAST_CERTAIN_FIRST
         )
+    _emit("acceptance.created", acceptance)
+    return acceptance, _start(acceptance, dataset.workspace)
+
+
+def _start(acceptance: Acceptance, workspace: Workspace) -> Job:
     job = enqueue(
         kind=KIND,
         params={"acceptance_id": str(acceptance.id)},
-        workspace=dataset.workspace,
-        dataset_id=dataset.id,
-        subject=str(question.id),
-        created_by=created_by,
+        workspace=workspace,
+        dataset_id=acceptance.dataset_id,
+        subject=str(acceptance.question_id),
+        created_by=acceptance.created_by,
     )
     Acceptance.objects.filter(id=acceptance.id).update(job_id=job.id)
     acceptance.job_id = job.id
-    _emit("acceptance.created", acceptance)
-    return acceptance, job
+    return job
 
 
 class AcceptSuggestions(Kind[list[UUID], list[UUID]]):
