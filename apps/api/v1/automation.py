@@ -28,6 +28,12 @@ class TargetQuery(Schema):
     target: float = Field(default=0.97, gt=0, lt=1)
 
 
+class AutomationBody(Schema):
+    """``target`` is the precision that accepted answers shall have."""
+
+    target: float = Field(default=0.97, gt=0, lt=1)
+
+
 class DuplicatesBody(Schema):
     """``fields`` null compares all texts; ``vector`` null takes the built-in embedding."""
 
@@ -61,7 +67,7 @@ class EvaluationAutomation(ApiView):
 
     def post(self, request: ApiRequest, evaluation_id: UUID) -> ApiResponse:
         """Accept what is sure enough, by a job (202); 409 where the gold set does not bear it."""
-        body = self.read_body(TargetQuery)
+        body = self.read_body(AutomationBody)
         found = find_evaluation(self.member, evaluation_id)
         acceptance, _ = automate(evaluation=found, target=body.target, created_by=self.member)
         return ApiResponse(acceptance_json(acceptance), status=202)
