@@ -65,7 +65,8 @@ def _form_key(post: QueryDict) -> UUID:
 def _read_values(schema: DatasetSchema, post: QueryDict) -> dict[str, Any]:
     values = {}
     for name, rule in schema.questions.items():
-        value = _READERS[rule.type]([text for text in post.getlist(f"q.{name}") if text])
+        given = [text.replace("\0", "") for text in post.getlist(f"q.{name}")]
+        value = _READERS[rule.type]([text for text in given if text])
         if value is not None:
             values[name] = {"value": value}
     return values
@@ -88,14 +89,17 @@ def _read_several(given: Sequence[str]) -> list[str] | None:
 def _read_number(given: Sequence[str]) -> int | str | None:
     if not given:
         return None
-    return int(given[-1]) if given[-1].isdecimal() else given[-1]
+    return _whole(given[-1])
+
+
+def _whole(text: str) -> int | str:
+    """A number of a few digits; what is no such number stays text, which the check refuses."""
+    return int(text) if text.isdecimal() and len(text) < 10 else text
 
 
 def _read_ranking(given: Sequence[str]) -> list[dict[str, Any]] | None:
     pairs = [text.partition(":")[::2] for text in given]
-    items = [
-        {"value": option, "rank": int(rank) if rank.isdecimal() else rank} for rank, option in pairs
-    ]
+    items = [{"value": option, "rank": _whole(rank)} for rank, option in pairs]
     return items or None
 
 
@@ -106,9 +110,12 @@ def _read_spans(given: Sequence[str]) -> list[Any] | None:
 
 
 def _parse(text: str) -> Any:
+    """What the JSON says; anything that is none, or cannot be written again, stays text."""
     try:
-        return json.loads(text)
-    except ValueError:
+        value = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except (ValueError, RecursionError):
         return text
 
 
@@ -125,29 +132,45 @@ _READERS: Final[dict[str, Callable[[Sequence[str]], Any]]] = {
 def _find_errors(
     schema: DatasetSchema, values: Mapping[str, Any], status: str, fields: Mapping[str, Any]
 ) -> dict[str, str]:
-    found = response_errors(schema, values, status, fields)
-    if status == "submitted" and not values:
-        found |= dict.fromkeys(schema.required_questions, "")
-        found[""] = "" if schema.required_questions else _("Answer at least one question.")
-    return {
-        name: _word(schema.questions.get(name), name in values, reason)
-        for name, reason in found.items()
-        if name or reason
+    """What is wrong, in the words of the page; ``""`` is said of the whole answer."""
+    wrong = response_errors(schema, values, status, fields)
+    found = {
+        name: _word(schema.questions[name], values.get(name))
+        for name in wrong
+        if name in schema.questions
     }
+    if status == "submitted" and not values:
+        required = schema.required_questions
+        found |= {name: _word(schema.questions[name], None) for name in required}
+        if not required:
+            found[""] = _("Answer at least one question.")
+    return found
 
 
-def _word(rule: QuestionRule | None, answered: bool, reason: str) -> str:
-    """The reason as the page says it."""
-    if rule is None:
-        return reason
-    if rule.type == QuestionType.RANKING:
+def _word(rule: QuestionRule, answer: Mapping[str, Any] | None) -> str:
+    """What to do about a question whose answer is missing, or no longer fits."""
+    kind = QuestionType(rule.type)
+    if kind == QuestionType.RANKING:
         return _("Give every option a rank.")
-    if answered:
-        return reason
+    if answer is None:
+        return _ask_for(kind)
+    if kind == QuestionType.SPAN:
+        return _misfit_of_spans(rule, answer["value"])
+    return _("An option that was chosen is not there, or no longer. Choose again.")
+
+
+def _ask_for(kind: QuestionType) -> str:
     return {
         QuestionType.TEXT: _("Write an answer before you submit."),
         QuestionType.LABEL: _("Choose one before you submit."),
         QuestionType.MULTI_LABEL: _("Choose at least one before you submit."),
         QuestionType.RATING: _("Give a value before you submit."),
         QuestionType.SPAN: _("Mark something, or say that there is nothing to mark."),
-    }[QuestionType(rule.type)]
+    }[kind]
+
+
+def _misfit_of_spans(rule: QuestionRule, spans: Sequence[Any]) -> str:
+    labels = [span.get("label") for span in spans if isinstance(span, Mapping)]
+    if any(isinstance(label, str) and label not in rule.options for label in labels):
+        return _("A label of a mark is not there, or no longer. Mark it with another one.")
+    return _("Two marks overlap, or one does not fit the text. Remove it, and mark again.")

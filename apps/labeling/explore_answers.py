@@ -101,13 +101,12 @@ def read_bulk_form(schema: DatasetSchema, post: QueryDict) -> BulkForm:
         answer.check(schema)
     except InvalidError as error:
         problems.append(_word(schema, answer, error))
-    expected = post.get("expected", "")
     return BulkForm(
         answer=answer,
         picked=picked,
         query=post.get("query", ""),
         upto=_as_id(post.get("upto", "")),
-        expected=int(expected) if expected.isascii() and expected.isdigit() else None,
+        expected=_as_count(post.get("expected", "")),
         problems=problems,
     )
 
@@ -129,6 +128,10 @@ def _word(schema: DatasetSchema, answer: BulkAnswer, error: InvalidError) -> str
     if not {*answer.values, *answer.accepted} <= set(schema.questions):
         return _("A question was changed or deleted meanwhile. Load the page again.")
     return error.message
+
+
+def _as_count(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _as_id(text: str) -> UUID | None:

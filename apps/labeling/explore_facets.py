@@ -77,7 +77,7 @@ class _Facets:
     def statuses(self) -> Iterator[FacetCard]:
         mine = {"pending": _("Pending")} | {s.value: str(s.label) for s in ResponseStatus}
         yield self._card("mine", _("My answer"), mine, always=True)
-        record = {status.value: str(status.label) for status in RecordStatus}
+        record = {RecordStatus.PENDING: _("Pending"), RecordStatus.COMPLETED: _("Completed")}
         yield self._card("status", _("Record"), record, always=True)
 
     def of_questions(self) -> Iterator[FacetCard]:

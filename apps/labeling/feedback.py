@@ -35,10 +35,14 @@ class FeedbackRow:
     is_new: bool
 
 
-def feedback_of(member: Membership) -> list[FeedbackRow]:
-    """The newest feedback to the member. Three queries for any number."""
-    rows = Feedback.objects.filter(user=member).select_related("record", "dataset", "reviewer")
-    found = list(rows.order_by("-id")[:NEWEST])
+def feedback_of(
+    member: Membership, kinds: Sequence[str] = FeedbackKind.values, newest: int = NEWEST
+) -> list[FeedbackRow]:
+    """The newest feedback to the member. Three queries for any number, one for none."""
+    rows = Feedback.objects.filter(user=member, kind__in=kinds).select_related(
+        "record", "dataset", "reviewer"
+    )
+    found = list(rows.order_by("-id")[:newest])
     questions = Question.objects.filter(dataset__in={row.dataset_id for row in found}).in_order()
     rules = {(q.dataset_id, q.name): QuestionRule(q) for q in questions}
     drafts = set(

@@ -158,11 +158,26 @@ def _show_turn(turn: Mapping[str, Any], use_markdown: bool) -> Turn:
 def show_metadata(
     schema: DatasetSchema, metadata: Mapping[str, Any] | None, *, all_of_it: bool
 ) -> list[tuple[str, str]]:
-    """Title and value of the declared properties; annotators get those shown to them."""
-    shown = []
-    for name, part in schema.properties.items():
-        value = (metadata or {}).get(name)
-        if value is not None and (all_of_it or part.visible_for_annotators):
-            words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            shown.append((part.title, words))
-    return shown
+    """Title and value of the declared properties, as text."""
+    declared = {name: part.title for name, part in schema.properties.items()}
+    return [
+        (declared[name], ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for name, value in shown_metadata(schema, metadata, all_of_it=all_of_it).items()
+        if name in declared
+    ]
+
+
+def shown_metadata(
+    schema: DatasetSchema, metadata: Mapping[str, Any] | None, *, all_of_it: bool
+) -> dict[str, Any]:
+    """The metadata that may be seen: annotators get what is declared and shown to them.
+
+    What is declared comes first, in the dataset's order.
+    """
+    given = metadata or {}
+    seen = {
+        name: given[name]
+        for name, part in schema.properties.items()
+        if given.get(name) is not None and (all_of_it or part.visible_for_annotators)
+    }
+    return {**seen, **given} if all_of_it else seen

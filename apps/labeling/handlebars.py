@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from django.utils.html import escape
+from django.utils.translation import gettext
 
 from apps.core.errors import InvalidError
 
@@ -54,7 +55,7 @@ def _parse(template: str) -> _Block:
         elif found[2] is not None and not found[2].startswith("!"):
             _read_tag(open_blocks, found[2].strip().strip("~").strip())
     if len(open_blocks) > 1:
-        raise InvalidError(f"{{{{#{open_blocks[-1].kind}}}}} is not closed")
+        raise InvalidError(gettext("%s is not closed") % f"{{{{#{open_blocks[-1].kind}}}}}")
     open_blocks[0].add(_Block("text", template[last:]))
     return open_blocks[0]
 
@@ -64,13 +65,13 @@ def _read_tag(open_blocks: list[_Block], tag: str) -> None:
     block = open_blocks[-1]
     if word.startswith("#"):
         if word[1:] not in _BLOCKS or len(open_blocks) > MAX_DEPTH:
-            raise InvalidError(f"{{{{{word}}}}} is not known, or too deep")
+            raise InvalidError(gettext("%s is not known, or too deep") % f"{{{{{word}}}}}")
         child = _Block(word[1:], rest.strip())
         block.add(child)
         open_blocks.append(child)
     elif word.startswith("/"):
         if word[1:] != block.kind:
-            raise InvalidError(f"{{{{{word}}}}} closes nothing")
+            raise InvalidError(gettext("%s closes nothing") % f"{{{{{word}}}}}")
         open_blocks.pop()
     elif tag in {"else", "^"}:
         block.has_else = True
@@ -92,7 +93,7 @@ class _Rendering:
         for block in blocks:
             self.steps += 1
             if self.steps > MAX_STEPS:
-                raise InvalidError("the template repeats itself too often")
+                raise InvalidError(gettext("the template repeats itself too often"))
             yield from self._show(block, scope)
 
     def _show(self, block: _Block, scope: Scope) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """The request of the labelling pages: who asks, in which organization, and how errors leave."""
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
@@ -8,10 +9,13 @@ from uuid import UUID
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django_htmx.middleware import HtmxDetails
+from psycopg.errors import ForeignKeyViolation
 
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.tenancy import enter
@@ -19,6 +23,8 @@ from apps.events.log import act_as
 from apps.organizations import directory
 from apps.organizations.models import Membership
 from apps.users.models import User
+
+logger = logging.getLogger(__name__)
 
 ORGANIZATION_KEY = "organization_id"  # in the session
 
@@ -112,6 +118,12 @@ def _translate(
         raise PermissionDenied(error.message) from error
     except NotFoundError as error:
         raise Http404(error.message) from error
+    except IntegrityError as error:
+        # The rules are checked before; what reaches the constraint lost a race.
+        logger.warning("A constraint refused a write", exc_info=error)
+        if isinstance(error.__cause__, ForeignKeyViolation):
+            raise Http404("What this belongs to was deleted meanwhile.") from error
+        return HttpResponse(render_to_string("errors/409.html"), status=409)
     finally:
         act_as(None)
 
@@ -129,7 +141,20 @@ def _is_meant(request: HttpRequest, member: Membership) -> bool:
 def _ask_for_login(request: LabelingRequest) -> HttpResponse:
     if is_fragment(request):
         return HttpResponse(status=401)
+    given = read_given(request)
+    if given:
+        page = render_to_string("errors/401.html", {"given": given})
+        return HttpResponse(page, status=401)
     return redirect_to_login(request.get_full_path() if request.method == "GET" else "/")
+
+
+def read_given(request: HttpRequest) -> dict[str, str]:
+    """What a form answers, by the names of its questions, for it to be shown and copied."""
+    return {
+        name.removeprefix("q."): ", ".join(filter(None, texts))
+        for name, texts in request.POST.lists()
+        if name.startswith("q.") and any(texts)
+    }
 
 
 def _next(request: HttpRequest) -> str:

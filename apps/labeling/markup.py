@@ -93,14 +93,15 @@ def cut(text: str, marks: Iterable[Mark]) -> list[Segment]:
         (m for m in marks if 0 <= m.start < m.end <= len(text)), key=lambda m: -m.start
     )
     borders = sorted({0, len(text)}.union(*({m.start, m.end} for m in waiting)))
-    segments = []
+    segments: list[Segment] = []
     over: list[Mark] = []
     for start, end in pairwise(borders):
         while waiting and waiting[-1].start <= start:
             over.append(waiting.pop())
         over = [mark for mark in over if mark.end > start]
         mark = min(over, key=lambda m: (m.suggested, m.end - m.start), default=None)
-        segments.append(Segment(text[start:end], mark, bool(mark and mark.end == end)))
+        before = segments.pop().text if mark and segments and segments[-1].mark is mark else ""
+        segments.append(Segment(before + text[start:end], mark, bool(mark and mark.end == end)))
     return segments
 
 

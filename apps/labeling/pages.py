@@ -40,7 +40,7 @@ class AnnotatePage:
     schema: DatasetSchema = field(init=False)
     request_key: UUID = field(init=False, default_factory=uuid4)
 
-    told_codes: ClassVar = ("extra", "replaced", "changed", "undone", "redone", "nothing")
+    told_codes: ClassVar = ("extra", "replaced", "changed", "undone", "redone", "nothing", "kept")
 
     def __post_init__(self) -> None:
         self.schema = load_schema(self.dataset)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from apps.labeling import shortcuts
+from apps.labeling import keystrokes, shortcuts
 from apps.labeling.shortcuts import SHORTCUTS, Shortcut
 from apps.users.models import Density, SingleKeys, Theme
 
@@ -48,13 +48,13 @@ class KeyRow:
         """Further keys that the command has as long as it keeps its default."""
         if self.value != self.shortcut.keys[0]:
             return []
-        return [shortcuts.caps(key) for key in self.shortcut.keys[1:]]
+        return [keystrokes.caps(key) for key in self.shortcut.keys[1:]]
 
     @property
     def default(self) -> list[list[str]]:
         """The caps of the default, when another key is set."""
         return (
-            [] if self.value == self.shortcut.keys[0] else [shortcuts.caps(self.shortcut.keys[0])]
+            [] if self.value == self.shortcut.keys[0] else [keystrokes.caps(self.shortcut.keys[0])]
         )
 
 
@@ -110,7 +110,7 @@ def read_keys(data: Mapping[str, str], stored: Mapping[str, str]) -> KeyMap:
             continue
         keys.values[shortcut.command] = text[:40]
         try:
-            key = shortcuts.normalize(text[:40])
+            key = keystrokes.normalize(text[:40])
         except ValueError as error:
             keys.errors[shortcut.command] = str(error)
             continue

@@ -65,6 +65,7 @@ class ReviewPage:
     """One record under review, or, without one, what waits.
 
     ``asked`` is a decision that could not be taken. ``held_by_other`` names who has the record.
+    A page that is made ahead counts the record ``settled`` as such.
     """
 
     dataset: Dataset
@@ -75,6 +76,7 @@ class ReviewPage:
     blind: bool = False
     asked: Asked = field(default_factory=Asked)
     done: Record | None = None
+    settled: UUID | None = None
     schema: DatasetSchema = field(init=False)
 
     def __post_init__(self) -> None:
@@ -176,7 +178,7 @@ class ReviewPage:
     def fields(self) -> list[tuple[FieldCard, list[Layer]]]:
         if self.record is None:
             return []
-        cards = show_fields(self.schema, self.record.fields, [])
+        cards = show_fields(self.schema, self.record.fields, [], record_id=self.record.id)
         return [(card, self._layers(card)) for card in cards]
 
     def _layers(self, card: FieldCard) -> list[Layer]:
@@ -213,22 +215,28 @@ class ReviewPage:
         found = review.count_reasons(self.dataset)
         return [(reason.value, str(reason.label), found.get(reason, 0)) for reason in ReviewReason]
 
+    @property
+    def _waiting(self) -> Any:
+        return self.filters.items(self.dataset).exclude(record_id=self.settled or UUID(int=0))
+
     @cached_property
     def total(self) -> int:
         """How many records wait under the filters."""
-        return int(self.filters.items(self.dataset).count())
+        return int(self._waiting.count())
 
     @cached_property
     def place(self) -> int:
         """The record's place among them."""
         if self.record is None:
             return 0
-        items = self.filters.items(self.dataset)
-        return int(items.filter(record_id__lt=self.record.id).count()) + 1
+        return int(self._waiting.filter(record_id__lt=self.record.id).count()) + 1
 
     @cached_property
     def decided(self) -> int:
-        return Adjudication.objects.filter(dataset=self.dataset).count()
+        others = Adjudication.objects.filter(dataset=self.dataset)
+        if self.settled is None:
+            return others.count()
+        return others.exclude(record_id=self.settled).count() + 1
 
     @cached_property
     def candidates(self) -> list[Membership]:
@@ -260,6 +268,17 @@ class ReviewPage:
     @property
     def skip_url(self) -> str:
         return self.url(after=self.record.id if self.record else None)
+
+    @property
+    def own_url(self) -> str:
+        return self.url(record=self.record.id if self.record else None)
+
+    @property
+    def ahead_url(self) -> str:
+        """Where the page that follows the decision is made; empty when this decides nothing."""
+        if self.record is None or self.item is None or self.held_by_other:
+            return ""
+        return self.url(after=self.record.id, done=self.record.id, ahead=1)
 
 
 def show_alpha(value: float) -> str:

@@ -9,7 +9,6 @@ A key is written as in ``d``, ``Shift+y``, ``Control+s`` (⌘ counts as Control)
 ``Enter``, ``Space``, ``0-9`` (any digit, given to the function), ``?``, or ``g m`` (one by one).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,8 +16,9 @@ from itertools import groupby
 from typing import Any
 
 from django.utils.functional import Promise
-from django.utils.translation import gettext, pgettext
 from django.utils.translation import gettext_lazy as _
+
+from apps.labeling.keystrokes import caps, collide
 
 # Pages
 EVERYWHERE, ANNOTATE, BULK, EXPLORE, REVIEW = "", "annotate", "bulk", "explore", "review"
@@ -94,6 +94,10 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut("answer.redo", ("Shift+z", "Control+Shift+z"), _("redo"), "record"),
     Shortcut("record.next", ("n", "]"), _("next, without an answer"), "record"),
     Shortcut("record.previous", ("p", "["), _("previous record"), "record"),
+    Shortcut("record.similar", ("s",), _("find similar ones"), "record"),
+    Shortcut("record.least", ("Shift+s",), _("find the least similar"), "record"),
+    Shortcut("record.comment", ("c",), _("comment"), "record"),
+    Shortcut("record.flag", ("f",), _("ask a reviewer to look"), "record"),
     Shortcut("guidelines.toggle", ("\\",), _("guidelines"), "record"),
     Shortcut("text.enter", ("Shift+Enter",), _("write or mark the text"), "text"),
     Shortcut("text.leave", ("Escape",), _("leave the text"), "text", fixed=True, typing=True),
@@ -124,6 +128,21 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     ),
     Shortcut("span.mark", ("0-9",), _("mark the selection"), "span", context="span", fixed=True),
     Shortcut(
+        "span.letter",
+        ("Alt+Shift+ArrowLeft", "Alt+Shift+ArrowRight"),
+        _("letter by letter"),
+        "span",
+        context="span",
+        fixed=True,
+    ),
+    Shortcut(
+        "span.line", ("ArrowUp", "ArrowDown"), _("line by line"), "span", context="span", fixed=True
+    ),
+    Shortcut(
+        "span.ends", ("Home", "End"), _("first word, last word"), "span", context="span", fixed=True
+    ),
+    Shortcut("span.labels", ("l",), _("to the labels"), "span", context="span"),
+    Shortcut(
         "span.step",
         (".", ","),
         _("next mark, mark before"),
@@ -131,6 +150,16 @@ SHORTCUTS: tuple[Shortcut, ...] = (
         context="span",
         fixed=True,
     ),
+    Shortcut(
+        "span.start",
+        ("Alt+ArrowLeft", "Alt+ArrowRight"),
+        _("move the mark’s start"),
+        "marks",
+        context="span",
+        fixed=True,
+    ),
+    Shortcut("span.same", ("v",), _("the same text again"), "marks", context="span", repeats=True),
+    Shortcut("span.same-all", ("Shift+v",), _("mark all the same"), "marks", context="span"),
     Shortcut("span.remove", ("Delete",), _("remove the mark"), "marks", context="span", fixed=True),
     Shortcut("explore.search", ("/",), _("to the search"), "list", page=EXPLORE),
     Shortcut(
@@ -289,51 +318,6 @@ def sheet(page: str, own: Mapping[str, str]) -> list[tuple[str, list[Row]]]:
     return [(GROUPS[group], [row for row in found if row.keys]) for group, found in grouped]
 
 
-# --- Remapping --------------------------------------------------------------------------------
-MODIFIERS = ("Control", "Alt", "Shift")
-NAMED = ("Enter", "Space", "Home", "End", "PageUp", "PageDown", "Insert")
-# Keys that browsers and screen readers need, and those that must never lose an answer.
-RESERVED = frozenset(f"Control+{key}" for key in "acfijlnprtuvwxz") | {
-    "Tab",
-    "Shift+Tab",
-    "Escape",
-    "Backspace",
-    "Delete",
-    "Space",
-    "Enter",
-    "Shift+Space",
-}
-
-
-_WORDS = {"ctrl": "Control", "strg": "Control", "cmd": "Control", "umschalt": "Shift"}
-
-
-def normalize(text: str) -> str:
-    """A key as typed by a person in its standard form; raises ``ValueError`` with what is wrong."""
-    strokes = text.split()
-    if len(strokes) > 2:
-        raise ValueError(gettext("At most two keys, one after the other."))
-    return " ".join(_stroke(stroke, alone=len(strokes) == 1) for stroke in strokes)
-
-
-def _stroke(text: str, *, alone: bool) -> str:
-    *modifiers, key = re.split(r"(?<=.)\+(?=.)", text)
-    given = {_WORDS.get(word.lower(), word.capitalize()) for word in modifiers}
-    if len(key) == 1 and key.isupper():
-        given, key = given or {"Shift"}, key.lower()
-    if len(key) == 1 and not key.isalpha():
-        given -= {"Shift"}  # a sign says itself whether it takes Shift
-    named = next((name for name in NAMED if name.lower() == key.lower()), None)
-    if not given <= set(MODIFIERS) or (named is None and (len(key) != 1 or not key.isprintable())):
-        raise ValueError(gettext("“%(key)s” is no key we know.") % {"key": text})
-    if key.isdigit():
-        raise ValueError(gettext("Digits choose options."))
-    stroke = "+".join([*(name for name in MODIFIERS if name in given), named or key])
-    if stroke in RESERVED or (not alone and given - {"Shift"}):
-        raise ValueError(gettext("“%(key)s” belongs to the browser.") % {"key": text})
-    return stroke
-
-
 def clashes(own: Mapping[str, str]) -> dict[str, Shortcut]:
     """Commands of ``own`` whose key another command has on the same page, with that command.
 
@@ -353,48 +337,10 @@ def _holder(key: str, shortcut: Shortcut, own: Mapping[str, str]) -> Shortcut | 
     for other in SHORTCUTS:
         if other is shortcut or not _meet(shortcut, other):
             continue
-        if any(_collide(key, taken) for taken in keys_of(other, own)):
+        if any(collide(key, taken) for taken in keys_of(other, own)):
             return other
     return None
 
 
 def _meet(one: Shortcut, other: Shortcut) -> bool:
     return one.page == other.page or EVERYWHERE in (one.page, other.page)
-
-
-def _collide(one: str, other: str) -> bool:
-    """The same, or one begins the other: ``g`` would never let ``g m`` come."""
-    return one == other or f"{one} ".startswith(f"{other} ") or f"{other} ".startswith(f"{one} ")
-
-
-# --- What is printed on keys --------------------------------------------------------------------
-def caps(key: str) -> list[str]:
-    """The caps of a key: ``Control+s`` is ``Ctrl S``, ``g m`` two caps, ``0-9`` is ``1 – 9``."""
-    if key == "0-9":
-        return ["1 – 9"]
-    return [_cap(stroke) for stroke in key.split()]
-
-
-def _cap(stroke: str) -> str:
-    *modifiers, key = re.split(r"(?<=.)\+(?=.)", stroke)
-    signs = {
-        "ArrowUp": "↑",
-        "ArrowDown": "↓",
-        "ArrowLeft": "←",
-        "ArrowRight": "→",
-        "Enter": "↵",
-        "Shift": "⇧",
-        "Alt": "Alt",
-        "Control": pgettext("key", "Ctrl"),
-        "Space": pgettext("key", "Space"),
-        "Escape": pgettext("key", "Esc"),
-        "Delete": pgettext("key", "Del"),
-    }
-    name = signs.get(key, key.upper() if len(key) == 1 else key)
-    before = "".join(signs[word] + ("" if word == "Shift" else " ") for word in modifiers)
-    return before + name
-
-
-def is_single(key: str) -> bool:
-    """Whether the key is pressed alone and prints something: what screen readers and speech hit."""
-    return key == "0-9" or all(len(stroke.removeprefix("Shift+")) == 1 for stroke in key.split())

@@ -1,16 +1,19 @@
-"""A member's work across datasets: their queues, what comes next, and what needs a manager."""
+"""A member's work across datasets: queues, what was done, what comes next, what needs a manager."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from apps.annotation import progress, quotas
+from apps.annotation.models import Response
 from apps.datasets.models import Dataset, DatasetStatus
 from apps.jobs.models import Job, JobState
 from apps.organizations.models import Membership
@@ -21,6 +24,17 @@ from apps.workspaces.permissions import Action
 STALLED = timedelta(days=3)  # without an answer
 RECENT = timedelta(days=7)  # of failed jobs
 SHOWN = 4  # of each thing that needs a manager
+WEEK = timedelta(days=7)
+JOB_NAMES: dict[str, Any] = {
+    "bulk_answer": _("answers to many records"),
+    "bulk_undo": _("undo of answers to many records"),
+    "hub_export": _("export to a hub"),
+    "hub_import": _("import from a hub"),
+    "pick_records": _("choice of the records that come next"),
+    "recompute_dataset": _("new count of what is completed"),
+    "refresh_review": _("search for records to review"),
+    "suggest_few_shot": _("training of the suggestions"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +147,39 @@ def review_url(dataset_id: UUID) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Week:
+    """Answers submitted in the last seven days, and in the seven before them."""
+
+    submitted: int
+    before: int
+
+    @property
+    def more(self) -> int:
+        """May be negative."""
+        return self.submitted - self.before
+
+    @property
+    def fewer(self) -> int:
+        return -self.more
+
+
+def find_week(member: Membership, rows: Sequence[DatasetRow]) -> Week:
+    """What the member submitted lately in the datasets. One query."""
+    now = timezone.now()
+    mine = Response.objects.submitted().filter(
+        dataset__in=[row.dataset.id for row in rows], user=member, updated_at__gt=now - 2 * WEEK
+    )
+    late = Count("record_id", filter=Q(updated_at__gt=now - WEEK))
+    counts = mine.aggregate(late=late, all=Count("record_id"))
+    return Week(counts["late"], counts["all"] - counts["late"])
+
+
+@dataclass(frozen=True, slots=True)
 class Attention:
     """What needs a manager: the same few queries however many datasets there are."""
 
     stalled: Sequence[DatasetRow]
-    failed_jobs: Sequence[tuple[Job, Dataset]]
+    failed_jobs: Sequence[tuple[Job, Dataset, str]]
     reached: Sequence[tuple[Dataset, int]]
     reviews: Sequence[tuple[Dataset, int]]
 
@@ -172,10 +214,15 @@ def _is_stalled(row: DatasetRow) -> bool:
     return row.overview.dataset.pending > 0 and idle > STALLED
 
 
-def _failed_jobs(datasets: dict[UUID, Dataset]) -> list[tuple[Job, Dataset]]:
+def _failed_jobs(datasets: dict[UUID, Dataset]) -> list[tuple[Job, Dataset, str]]:
+    """With what each job does, in words."""
     recent = Job.objects.filter(dataset_id__in=datasets, inserted_at__gt=timezone.now() - RECENT)
     failed = recent.filter(Q(state=JobState.FAILED) | Q(failed__gt=0)).newest_first()[:SHOWN]
-    return [(job, datasets[job.dataset_id]) for job in failed if job.dataset_id]
+    return [
+        (job, datasets[job.dataset_id], str(JOB_NAMES.get(job.kind, job.kind)))
+        for job in failed
+        if job.dataset_id
+    ]
 
 
 def _count_reviews(dataset_ids: list[UUID]) -> dict[UUID, int]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.annotation import slots
 from apps.annotation.models import Response, ResponseStatus
@@ -126,7 +127,7 @@ def clean_ruling(schema: DatasetSchema, ruling: Ruling, fields: Mapping[str, Any
         values[name] = {"value": clean_value(rule, answer["value"], fields, complete=True)}
     ambiguous = [name for name in dict.fromkeys(ruling.ambiguous) if name not in values]
     if not values and not ambiguous:
-        raise InvalidError("a decision is about at least one question")
+        raise InvalidError(gettext("A decision is about at least one question."))
     return Ruling(values, ambiguous, ruling.note.strip())
 
 
@@ -136,7 +137,7 @@ def refuse_held(record: Record, reviewer: Membership) -> None:
     if item is None or item.held_by is None or item.held_by_id == reviewer.id:
         return
     if item.held_until is not None and item.held_until > timezone.now():
-        raise ConflictError(f"{item.held_by.display_name} is reviewing this record.")
+        raise ConflictError(gettext("%s is reviewing this record.") % item.held_by.display_name)
 
 
 def _check_seen(record: Record, responses: Sequence[Response], seen: Seen | None) -> bool:
@@ -209,14 +210,14 @@ def send_back(
     submitted, and what ``decide`` raises.
     """
     if not note.strip():
-        raise InvalidError("Say what to look at again.")
+        raise InvalidError(gettext("Say what to look at again."))
     if not slots.lock_answer(response.record_id, response.user_id):
         raise NotFoundError(f"Record with id `{response.record_id}` not found")
     take_turns(response.dataset_id)
     rows = Response.objects.select_related("record__dataset", "user")
     now = rows.filter(id=response.id).first()
     if now is None or now.status != ResponseStatus.SUBMITTED:
-        raise ConflictError("This answer is not submitted any more.")
+        raise ConflictError(gettext("This answer is not submitted any more."))
     refuse_held(now.record, reviewer)
     submitted = Response.objects.submitted().filter(record=now.record)
     _check_seen(now.record, list(submitted), seen)

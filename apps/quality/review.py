@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import connections, transaction
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.annotation.models import Response
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
@@ -66,9 +67,9 @@ def configure_review(
 ) -> DatasetReview:
     """How the dataset is reviewed; the queue follows. Raises ``InvalidError``."""
     if not 0 <= random_percent <= 100:
-        raise InvalidError("The share of random checks lies between 0 and 100 %.")
+        raise InvalidError(gettext("The share of random checks lies between 0 and 100 %."))
     if not 0 <= least_certain <= 1:
-        raise InvalidError("The least probability lies between 0 and 1.")
+        raise InvalidError(gettext("A probability lies between 0 and 100 %."))
     wanted = {"random_percent": random_percent, "least_certain": least_certain, "blind": blind}
     settings, _ = DatasetReview.objects.update_or_create(dataset=dataset, defaults=wanted)
     emit("review.configured", dataset_id=dataset.id, object_id=dataset.id, payload=wanted)
@@ -258,11 +259,17 @@ def count_reasons(dataset: Dataset) -> Mapping[str, int]:
 
 @transaction.atomic
 def take_next(
-    *, dataset: Dataset, reviewer: Membership, filters: Filters, after: UUID | None = None
+    *,
+    dataset: Dataset,
+    reviewer: Membership,
+    filters: Filters,
+    after: UUID | None = None,
+    is_ahead: bool = False,
 ) -> ReviewItem | None:
     """The item in the reviewer's hands, else the next that is in nobody's; None for none.
 
-    ``after`` passes over what comes before, and gives back what the reviewer held.
+    ``after`` passes over what comes before, and gives back what the reviewer held; when one looks
+    ahead, that record stays in the reviewer's hands, and the item is another one.
     """
     now = timezone.now()
     items = filters.items(dataset)
@@ -270,19 +277,23 @@ def take_next(
     if mine is not None and after is None:
         return hold(item=mine, reviewer=reviewer)
     free = items.filter(Q(held_by__isnull=True) | Q(held_by=reviewer) | Q(held_until__lte=now))
+    kept = after if is_ahead else None
+    if kept is not None:
+        free = free.exclude(record_id=kept)
     later = free.filter(record_id__gt=after) if after else free
     for candidates in (later, free) if after else (free,):
         locked = candidates.select_for_update(of=("self",), skip_locked=True)
         found = locked.first()
         if found is not None:
-            return hold(item=found, reviewer=reviewer)
+            return hold(item=found, reviewer=reviewer, beside=kept)
     return None
 
 
 @transaction.atomic
-def hold(*, item: ReviewItem, reviewer: Membership) -> ReviewItem:
-    """Put the item into the reviewer's hands, unless it is in somebody else's; frees the others.
+def hold(*, item: ReviewItem, reviewer: Membership, beside: UUID | None = None) -> ReviewItem:
+    """Put the item into the reviewer's hands, unless it is in somebody else's.
 
+    Frees the reviewer's others, but for the one of the record that it is held ``beside``.
     ``item.held_by_id`` tells whose it is then.
     """
     now = timezone.now()
@@ -290,6 +301,8 @@ def hold(*, item: ReviewItem, reviewer: Membership) -> ReviewItem:
     rows = ReviewItem.objects.filter(free, record=item.record_id)
     if rows.update(held_by=reviewer, held_until=now + HOLD):
         others = ReviewItem.objects.filter(dataset=item.dataset_id, held_by=reviewer)
-        others.exclude(record=item.record_id).update(held_by=None, held_until=None)
+        others.exclude(record__in=[item.record_id, beside or item.record_id]).update(
+            held_by=None, held_until=None
+        )
         item.held_by, item.held_until = reviewer, now + HOLD
     return item

@@ -7,6 +7,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.prepared import raw_cursor
@@ -53,9 +54,9 @@ def checked_text(text: str) -> str:
     """Without blanks around. Raises ``InvalidError`` for an empty or endless one."""
     text = text.replace("\r\n", "\n").replace("\0", "").strip()
     if not text:
-        raise InvalidError("Write something first.")
+        raise InvalidError(gettext("Write something first."))
     if len(text) > MAX_TEXT:
-        raise InvalidError(f"A text has at most {MAX_TEXT} characters.")
+        raise InvalidError(gettext("A text has at most %d characters.") % MAX_TEXT)
     return text
 
 
@@ -144,6 +145,6 @@ def resolve_gap(*, gap: GuidelineGap, member: Membership, resolution: str = "") 
         updated_at=now,
     )
     if not closed:
-        raise ConflictError("This is resolved already.")
+        raise ConflictError(gettext("This is resolved already."))
     emit("guideline_gap.resolved", dataset_id=gap.dataset_id, object_id=gap.id)
     return GuidelineGap.objects.get(id=gap.id)

@@ -202,7 +202,7 @@ class NoColumn(Column):
         return NEVER
 
     def sort_key(self, *, descending: bool) -> str:
-        return "NULL"
+        return "NULL::text"
 
 
 # --- Scopes -----------------------------------------------------------------------------------

@@ -34,19 +34,24 @@ FEW: Final = 20_000  # matches that are gathered before they are put in order
 
 _OF_DATASET: Final = "r.organization_id = %(organization)s AND r.dataset_id = %(dataset)s"
 _COUNT: Final = "SELECT count(*) FROM record r WHERE {of_dataset}"
-# A record's keys are looked up one by one; without keys the page is read off the index, unless
-# so few match that it would have to be read to the end.
+# The page is read off the index, unless so few match that it would have to be read to the end.
 _PAGE: Final = """
-WITH hits AS {materialized} (SELECT r.id{keys} FROM record r WHERE {of_dataset})
-SELECT id, NULL FROM hits ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s
+WITH hits AS {materialized} (SELECT r.id FROM record r WHERE {of_dataset})
+SELECT id, NULL FROM hits ORDER BY {tie} OFFSET %(offset)s LIMIT %(limit)s
 """
+# A record's keys are looked up one by one, or joined to it to be read off their index.
+_SORTED_PAGE: Final = """
+SELECT r.id, NULL FROM record r {join} WHERE {of_dataset}
+ORDER BY {order}, r.id OFFSET %(offset)s LIMIT %(limit)s
+"""
+_JOIN: Final = "JOIN {source} ON {rows} AND {key} IS NOT NULL"
 _COUNT_DOCUMENTS: Final = "SELECT count_documents(%(dataset)s, %(words)s, %(at_most)s)"
 _DOCUMENTS_IN_ORDER: Final = """
 SELECT record_id, NULL FROM rank_documents(%(dataset)s, %(words)s, NULL, %(offset)s, %(limit)s)
 """
 _RANK: Final = """
-WITH hits AS MATERIALIZED ({found})
-SELECT counted.total, page.id, page.score
+WITH chosen AS MATERIALIZED ({chosen}), hits AS MATERIALIZED ({found})
+SELECT (SELECT count(*) FROM chosen), counted.total, page.id, page.score
 FROM (SELECT count(*) AS total FROM hits) counted
 LEFT JOIN (
     SELECT id, score FROM hits ORDER BY score DESC, {tie} OFFSET %(offset)s LIMIT %(limit)s
@@ -55,12 +60,19 @@ LEFT JOIN (
 _FIRST_DOCUMENTS: Final = """
 SELECT record_id AS id, score FROM rank_documents(%(dataset)s, %(words)s, NULL, 0, %(ranked)s)
 """
-# Few documents have the words: each of them is asked for the filter …
+# Few records pass the filter, and are asked for the words …
+_CHOSEN: Final = "SELECT r.id FROM record r WHERE {of_dataset} LIMIT %(ranked)s + 1"
+_RANK_CHOSEN: Final = """
+SELECT record_id AS id, score FROM rank_documents(%(dataset)s, %(words)s,
+    ARRAY (SELECT id FROM chosen), 0, NULL)
+WHERE (SELECT count(*) FROM chosen) <= %(ranked)s
+"""
+# … or few documents have the words, and each of them is asked for the filter …
 _FILTER_DOCUMENTS: Final = f"""
 SELECT r.id, d.score FROM ({_FIRST_DOCUMENTS}) d JOIN record r ON r.id = d.id
 WHERE {{of_dataset}}
 """
-# … or many have, and those that pass the filter are asked for the words.
+# … or many do both.
 _DOCUMENTS_AMONG: Final = """
 SELECT record_id AS id, score FROM rank_documents(%(dataset)s, %(words)s,
     ARRAY (SELECT r.id FROM record r WHERE {of_dataset}), 0, NULL)
@@ -143,26 +155,40 @@ class _Search:
 
     # --- Without a score ----------------------------------------------------------------------
     def browsed(self, condition: Condition | None, sort: Sequence[Sort]) -> Found:
-        """Two statements."""
+        """Two statements, three where a sorted page reaches the records without a key."""
         total = self._count(condition)
         if self.page.offset >= total:
             return Found(total, ())
+        many = condition is None or total > FEW
+        if sort:
+            return Found(total, self._sorted(condition, sort, total if many else 0))
+        statement = _PAGE.format(
+            materialized="NOT MATERIALIZED" if many else "MATERIALIZED",
+            of_dataset=_of_dataset(condition),
+            tie=self._tie(),
+        )
+        return Found(total, raw_cursor().execute(statement, self._facts(condition)).fetchall())
+
+    def _sorted(self, condition: Condition | None, sort: Sequence[Sort], many: int) -> list[Any]:
+        """The page by its keys; of ``many`` matches, those that have the first key are joined."""
         parameters = Parameters("sort")
         scopes = Scopes(self.schema, self.viewpoint, parameters)
-        keys, order = "", ""
-        for number, one in enumerate(sort):
-            key = scopes.column(one.scope).sort_key(descending=one.descending)
-            keys += f", {key} AS key_{number}"
-            order += f"key_{number} {'DESC' if one.descending else 'ASC'} NULLS LAST, "
-        gathered = condition is not None and not sort and total <= FEW
-        statement = _PAGE.format(
-            materialized="MATERIALIZED" if gathered else "NOT MATERIALIZED",
-            keys=keys,
-            of_dataset=_of_dataset(condition),
-            order=order + ("id" if sort else self._tie()),
-        )
+        columns = [scopes.column(one.scope) for one in sort]
+        keys = [c.sort_key(descending=s.descending) for c, s in zip(columns, sort, strict=True)]
+        of_dataset = _of_dataset(condition)
         facts = {**self._facts(condition), **parameters.values}
-        return Found(total, raw_cursor().execute(statement, facts).fetchall())
+        first = columns[0]
+        if many and first.source and first.single:
+            key = first.key or first.expression
+            join = _JOIN.format(source=first.source, rows=first.rows, key=key)
+            order = _order_by([key, *keys[1:]], sort, joined=True)
+            statement = _SORTED_PAGE.format(join=join, of_dataset=of_dataset, order=order)
+            rows = raw_cursor().execute(statement, facts).fetchall()
+            if len(rows) == min(self.page.limit, many - self.page.offset):
+                return rows
+        order = _order_by(keys, sort, joined=False)
+        statement = _SORTED_PAGE.format(join="", of_dataset=of_dataset, order=order)
+        return raw_cursor().execute(statement, facts).fetchall()
 
     def _count(self, condition: Condition | None) -> int:
         if condition is None:
@@ -173,16 +199,20 @@ class _Search:
 
     # --- By words -----------------------------------------------------------------------------
     def ranked(self, query: WordQuery, condition: Condition | None) -> Found:
-        """One or two statements, three where the page reaches beyond the ranked ones."""
+        """One statement, up to three where many match or the page reaches beyond the ranked."""
         facts = {**self._facts(condition), "words": query.text, "ranked": RANKED}
         if condition is None:
             return self._ranked_only(facts)
+        of_dataset = _of_dataset(condition)
+        chosen, found = self._rank(_RANK_CHOSEN, facts, _CHOSEN.format(of_dataset=of_dataset))
+        if chosen <= RANKED:
+            return found
         documents = _number(_COUNT_DOCUMENTS, {**facts, "at_most": RANKED + 1})
-        found = _FILTER_DOCUMENTS if documents <= RANKED else _DOCUMENTS_AMONG
-        return self._rank(found.format(of_dataset=_of_dataset(condition)), facts)
+        rest = _FILTER_DOCUMENTS if documents <= RANKED else _DOCUMENTS_AMONG
+        return self._rank(rest.format(of_dataset=of_dataset), facts)[1]
 
     def _ranked_only(self, facts: dict[str, Any]) -> Found:
-        first = self._rank(_FIRST_DOCUMENTS, facts)
+        _, first = self._rank(_FIRST_DOCUMENTS, facts)
         if first.total < RANKED:
             return first
         total = _number(_COUNT_DOCUMENTS, {**facts, "at_most": None})
@@ -193,10 +223,12 @@ class _Search:
         rows = raw_cursor().execute(_DOCUMENTS_IN_ORDER, {**facts, **beyond}).fetchall()
         return Found(total, [*first.hits, *rows])
 
-    def _rank(self, found: str, facts: dict[str, Any]) -> Found:
-        statement = _RANK.format(found=found, tie=self._tie())
+    def _rank(self, found: str, facts: dict[str, Any], chosen: str = "SELECT") -> tuple[int, Found]:
+        """How many rows were ``chosen``, and the page of what was found."""
+        statement = _RANK.format(chosen=chosen, found=found, tie=self._tie())
         rows = raw_cursor().execute(statement, facts).fetchall()
-        return Found(rows[0][0], [(id, score) for _, id, score in rows if id])
+        hits = [(id, score) for _, _, id, score in rows if id]
+        return rows[0][0], Found(rows[0][1], hits)
 
     # --- By likeness --------------------------------------------------------------------------
     def similar(self, similar: Similar, condition: Condition | None) -> Found:
@@ -255,6 +287,14 @@ class _Search:
         if self.shuffled_for is None:
             return "id"
         return f"uuid_hash_extended(id, {self.shuffled_for.int % 2**63}), id"
+
+
+def _order_by(keys: Sequence[str], sort: Sequence[Sort], *, joined: bool) -> str:
+    """A joined key is never null, and saying where nulls come would keep it from its index."""
+    nulls = ["" if joined else " NULLS LAST", *([" NULLS LAST"] * (len(sort) - 1))]
+    directions = ["DESC" if one.descending else "ASC" for one in sort]
+    parts = zip(keys, directions, nulls, strict=True)
+    return ", ".join(f"{key} {direction}{null}" for key, direction, null in parts)
 
 
 def _of_dataset(condition: Condition | None) -> str:

@@ -239,6 +239,7 @@ CONTENT_SECURITY_POLICY = {
 
 # --- The API ----------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 32 * 1024 * 1024  # a bulk of 500 records with vectors
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000  # an answer of 10,000 marks, each of them a field
 REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["apps.api.http.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.api.http.JSONParser"],

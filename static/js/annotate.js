@@ -13,6 +13,7 @@ import { answerForm, one } from "./page.js";
 function startRecord() {
   save.start();
   if (answerForm()) answers.start();
+  save.restore();
   const queue = one("#queue"); // not there while the next record is on its way
   queue?.addEventListener("change", () => queue.form.requestSubmit());
   const skip = one("form:has(> [data-go=next])");

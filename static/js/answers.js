@@ -150,6 +150,18 @@ export function clear(question) {
   question.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
+/** Answer the questions with what a form held, as it is sent. */
+export function fill(data) {
+  for (const question of questions()) {
+    const values = data.getAll(question.dataset.name);
+    if (question.dataset.type === "span") spans.fill(question, values);
+    else if (question.dataset.type === "ranking") ranking.fill(question, values);
+    else if (question.dataset.type === "text") write(question, values[0] ?? "");
+    else for (const input of inputs(question)) input.checked = values.includes(input.value);
+    question.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+}
+
 function write(question, text) {
   const area = one("textarea", question);
   area.value = text;

@@ -44,18 +44,25 @@ const COMMANDS = {
   "answer.discard": () => press("#answer [name=do][value=discard]"),
   "record.next": () => press("[data-go=next]"),
   "record.previous": () => press("[data-go=previous]"),
+  "record.similar": () => press("[data-go=similar]"),
+  "record.least": () => press("[data-go=least]"),
+  "record.comment": () => press("[data-go=comments]"),
+  "record.flag": () => press("[data-go=flag]"),
   "guidelines.toggle": toggleGuidelines,
   "text.enter": () => answers.enterText(),
   "text.leave": leave,
   "ranking.move": move,
   "ranking.tie": () => (inRanking() ? ranking.tie(answers.current()) : false),
-  // Keys in a text that is marked are read by spans.js itself.
-  "span.word": () => false,
-  "span.extend": () => false,
-  "span.mark": () => false,
-  "span.step": () => false,
-  "span.remove": () => false,
 };
+
+// Fixed keys in a text that is marked: spans.js reads them itself.
+for (const name of ["word", "extend", "letter", "line", "ends", "mark", "step", "start", "remove"])
+  COMMANDS[`span.${name}`] = () => false;
+for (const [name, run] of Object.entries(spans.COMMANDS))
+  COMMANDS[name] = (event) => {
+    const question = spans.questionOf(event.target);
+    return question ? run(event.target, question) : false;
+  };
 
 /** Keys meant for the next record, which is not here yet, and keys in a text that is marked. */
 function first(event) {

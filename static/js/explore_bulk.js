@@ -1,7 +1,7 @@
 // Answering what is selected: counted first, whenever something changes, then sent.
 
 import { isAll, selected } from "./explore_list.js";
-import { all, one, post } from "./page.js";
+import { all, grouped, one, post } from "./page.js";
 
 const PAUSE = 250; // ms after the last change
 let timer = 0;
@@ -23,14 +23,14 @@ function heading() {
   const every = one("[data-all]");
   const n = selected();
   if (isAll()) told.textContent = every.parentElement.textContent.trim();
-  else told.textContent = n ? told.dataset[n === 1 ? "one" : "some"].replace("{n}", n) : told.dataset.none;
+  else told.textContent = n ? told.dataset[n === 1 ? "one" : "some"].replace("{n}", grouped(n)) : told.dataset.none;
 }
 
 /** The button carries the number that will be stored. */
 function label() {
   const count = one("#effect [data-answered]")?.dataset.answered;
   const text = one("[data-submit]");
-  text.textContent = count === undefined ? text.dataset.plain : text.dataset.submit.replace("{n}", count);
+  text.textContent = count === undefined ? text.dataset.plain : text.dataset.submit.replace("{n}", grouped(Number(count)));
   for (const button of all("[name=do]", form())) button.disabled = count === undefined || count === "0";
 }
 

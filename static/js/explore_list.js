@@ -1,6 +1,6 @@
 // The list of hits: the cursor, what is selected, more of it on scrolling.
 
-import { all, one } from "./page.js";
+import { all, grouped, one } from "./page.js";
 
 let last = -1; // where the cursor was put last, for selecting with Shift
 let watcher = null;
@@ -81,7 +81,7 @@ function changed() {
   if (!told) return;
   const n = selected();
   const { none, some, every } = told.dataset;
-  told.textContent = isAll() ? every : n ? some.replace("{n}", n) : none;
+  told.textContent = isAll() ? every : n ? some.replace("{n}", grouped(n)) : none;
   const page = one("[data-page]");
   page.checked = isAll() || (n > 0 && n === hits().length);
   page.indeterminate = !page.checked && n > 0;

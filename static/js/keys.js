@@ -56,7 +56,7 @@ function mayRun(entry, name, event) {
   if (isControl(target) && ["Enter", "Space", "Shift+Enter"].includes(name)) return false;
   if (event.repeat && !entry.repeats) return false;
   if (!isSingle(name) && name !== "0-9") return true;
-  return single === "on" || (single === "form" && Boolean(target.closest?.("form")));
+  return single === "on" || (single === "form" && Boolean(target.closest?.("form, [data-field]")));
 }
 
 function run(name, event, digit) {

@@ -1,6 +1,7 @@
 // Answering without waiting: the next record is shown at once, the answer goes through the outbox.
 
 import * as ahead from "./ahead.js";
+import * as kept from "./kept.js";
 import * as notices from "./notices.js";
 import * as stage from "./stage.js";
 import { History } from "./history.js";
@@ -44,6 +45,7 @@ export function advance(form, word, { again = false } = {}) {
   const said = answerForm()?.getAttribute(`data-said-${word}`) ?? "";
   notices.forget();
   outbox.push(entry);
+  kept.put(entry.record, null);
   if (word !== "skip") steps[again ? "pushAgain" : "push"]({ id: entry.id, entry, node });
   showNext(said);
   stage.afterPaint(() => outbox.flush());
@@ -209,6 +211,7 @@ function leave() {
 export function start({ onChange }) {
   const owner = document.body.dataset.member;
   sweep(sessionStorage, owner);
+  kept.start(sessionStorage, owner);
   onState = onChange;
   outbox = new Outbox({ store: sessionStorage, owner, send, onChange: changed });
   for (const form of all('form[action$="/logout/"]'))

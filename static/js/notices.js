@@ -41,11 +41,27 @@ export function showParked(parked, acts) {
     const note = make(why);
     note.dataset.entry = entry.id;
     one("[data-title]", note).textContent = entry.title;
+    const kept = one("[data-kept]", note);
+    if (kept) kept.append(...given(entry));
     if (gone) one("[data-given]", note)?.append(...gone.children);
     for (const [name, act] of Object.entries(acts))
       one(`[data-${name}]`, note)?.addEventListener("click", () => act(entry));
     box().append(note);
   }
+}
+
+/** What was answered, to be read and copied: questions by their titles. */
+function given(entry) {
+  const texts = new Map();
+  for (const [name, text] of new URLSearchParams(entry.body))
+    if (name.startsWith("q.") && text) texts.set(name, [...(texts.get(name) ?? []), text]);
+  return [...texts].flatMap(([name, list]) => {
+    const [title, answer] = [document.createElement("dt"), document.createElement("dd")];
+    title.textContent = one(`.q[data-name="${CSS.escape(name)}"]`)?.dataset.title ?? name.slice(2);
+    answer.textContent = list.join(", ");
+    answer.dir = "auto";
+    return [title, answer];
+  });
 }
 
 function make(why) {

@@ -9,7 +9,7 @@ const later = (run, pause) => setTimeout(run, pause);
 /** Forget what others left in this tab: their answers are none of this person's business. */
 export function sweep(store, mine) {
   for (const key of Object.keys(store))
-    if (key.startsWith(PREFIX) && key !== PREFIX + mine) store.removeItem(key);
+    if (key.startsWith("stoneware.") && !key.endsWith(`.${mine}`)) store.removeItem(key);
 }
 
 /**

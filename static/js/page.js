@@ -17,6 +17,9 @@ export function showState(state, count = 0) {
   for (const place of all("#save-state [data-count]")) place.textContent = count || "";
 }
 
+/** A number as the page's language writes it: 12,441. */
+export const grouped = (number) => number.toLocaleString(document.documentElement.lang);
+
 export function cookie(name) {
   const pair = document.cookie.split("; ").find((text) => text.startsWith(`${name}=`));
   return pair ? decodeURIComponent(pair.slice(name.length + 1)) : "";

@@ -123,6 +123,15 @@ export function tie(question, item = cursor(question)) {
   pointAtNext(question);
 }
 
+/** Ranks as a form sends them: `2:b`. */
+export function fill(question, values) {
+  for (const item of items(question)) {
+    const given = values.find((text) => text.slice(text.indexOf(":") + 1) === item.dataset.value);
+    setRank(item, parseInt(given, 10) || null);
+  }
+  show(question);
+}
+
 export function accept(question) {
   items(question).forEach((item) => setRank(item, Number(item.dataset.suggested) || null));
   changed(question);

@@ -1,7 +1,12 @@
-// The review page by keyboard. Without this module the page is a plain form, and works.
+// The review page by keyboard, the next record ready when one is decided.
+// Without this module the page is a plain form, and works.
 
 import * as keys from "./keys.js";
 import { all, one, post } from "./page.js";
+
+const PAUSE = 300; // ms until the next record is asked for
+let ahead = null; // a promise of the next page's document, or of nothing
+let sending = false;
 
 const questions = () => all("#decision .q");
 const current = () => one("#decision .q.now");
@@ -80,7 +85,53 @@ async function sendAside(event) {
   if (list) one("#said-list").replaceWith(document.adoptNode(list));
 }
 
-for (const form of all("form[data-aside]")) form.addEventListener("submit", sendAside);
+/** What follows once this record is settled; it is held beside this one. */
+async function fetchAhead(url) {
+  const answer = await fetch(url, { credentials: "same-origin" }).catch(() => null);
+  return answer?.status === 200 ? parse(answer) : null;
+}
+
+const parse = async (answer) => new DOMParser().parseFromString(await answer.text(), "text/html");
+
+/** Show another page's record in the place of this one. */
+function replace(page) {
+  document.title = page.title;
+  for (const selector of [".bar", "#main"])
+    one(selector).replaceWith(document.adoptNode(one(selector, page)));
+  begin();
+}
+
+/** Decide, or send back: then the next record, or this one with what is wrong. */
+async function send(form, button) {
+  if (sending) return;
+  sending = true;
+  const data = new FormData(form, button);
+  const answer = await post(form.action, data).catch(() => null);
+  sending = false;
+  if (answer?.status === 204) return follow(answer.headers.get("HX-Redirect"));
+  if ([409, 422].includes(answer?.status)) return replace(await parse(answer));
+  one("#unsent").hidden = false;
+  return one("#unsent").focus();
+}
+
+async function follow(url) {
+  const page = await ahead;
+  if (!page || !one("#decision", page)) return location.assign(url);
+  replace(page);
+  return history.pushState(null, "", one("#main").dataset.url);
+}
+
+document.addEventListener("submit", (event) => {
+  if (event.target.matches("form[data-aside]")) sendAside(event);
+  if (event.target.id !== "decision") return;
+  event.preventDefault();
+  send(event.target, event.submitter);
+});
+addEventListener("popstate", () => location.reload());
+document.addEventListener("focusin", (event) => {
+  const question = event.target.closest("#decision .q");
+  if (question) go(question, { focus: false });
+});
 
 keys.register({
   "review.majority": acceptMajority,
@@ -103,11 +154,17 @@ keys.register({
   "review.next": () => one("[data-go=next]")?.click(),
 });
 
-one("#decision").addEventListener("focusin", (event) => go(event.target.closest(".q"), { focus: false }));
-const first = one("#decision .q.bad") ?? questions().find((question) => !one("input[name^='d.']:checked", question));
-go(first ?? questions()[0], { focus: false });
-const errors = one("#errors");
-// Where the questions scroll by themselves, the first open one comes into view; what is wrong goes before.
-if (first && !errors && matchMedia("(min-width: 60rem)").matches) first.scrollIntoView({ block: "nearest" });
-if (errors) errors.focus();
-else one("h1").focus({ preventScroll: true });
+/** Bring a record to life. */
+function begin() {
+  const url = one("#main").dataset.ahead;
+  ahead = url ? new Promise((done) => { setTimeout(() => done(fetchAhead(url)), PAUSE); }) : null;
+  const first = one("#decision .q.bad") ?? questions().find((question) => !one("input[name^='d.']:checked", question));
+  go(first ?? questions()[0], { focus: false });
+  const errors = one("#errors");
+  // Where the questions scroll by themselves, the first open one comes into view; what is wrong goes before.
+  if (first && !errors && matchMedia("(min-width: 60rem)").matches) first.scrollIntoView({ block: "nearest" });
+  if (errors) errors.focus();
+  else one("h1").focus({ preventScroll: true });
+}
+
+begin();

@@ -2,7 +2,10 @@
 // record is shown at once (loop.js); elsewhere, and when something is wrong with the answer, the
 // page waits for the server. A failed save loses nothing: the form stays as it is and says so.
 
+import * as answers from "./answers.js";
+import * as kept from "./kept.js";
 import * as loop from "./loop.js";
+import * as notices from "./notices.js";
 import * as stage from "./stage.js";
 import { isReady } from "./ready.js";
 import { answerForm, one, post, showState } from "./page.js";
@@ -10,11 +13,13 @@ import { answerForm, one, post, showState } from "./page.js";
 const FIRST_PAUSE = 2_000;
 const LONGEST_PAUSE = 30_000;
 const DOUBLE_CLICK = 400; // ms
+const REST = 300; // ms without a change, after which it is kept
 
 let stored = ""; // the answer as the server has it
 let shownAt = 0;
 let sending = false;
 let retry = 0;
+let resting = 0;
 let pause = FIRST_PAUSE;
 let again = null; // sends the last answer again
 let tried = ""; // the answer that could not be saved
@@ -46,6 +51,21 @@ export function start() {
   form.addEventListener("change", onEdit);
 }
 
+/** Answer the record as it was answered before the page was left, if it was not saved. */
+export function restore() {
+  const content = answerForm() && !isDirty() ? kept.get(stage.record()) : null;
+  if (content === null) return;
+  answers.fill(new URLSearchParams(content));
+  if (isDirty()) notices.tell("kept");
+  refresh();
+}
+
+function keep() {
+  clearTimeout(resting);
+  const form = answerForm();
+  if (form) kept.put(stage.record(), isDirty() ? content(form) : null);
+}
+
 /** What the top bar says: of answers on their way first, then of the form on the screen. */
 export function refresh() {
   if (sending) return;
@@ -64,6 +84,8 @@ function stop() {
 
 function onEdit(event) {
   if (!event.target.name && !event.target.matches(".q")) return;
+  clearTimeout(resting);
+  resting = setTimeout(keep, REST);
   if (sending || content(answerForm()) === tried) return;
   tried = "";
   clearTimeout(retry); // half of an edit must not be sent
@@ -126,6 +148,7 @@ function receive(status, text, word) {
   const next = stage.read(text);
   if (next && [200, 409, 422].includes(status)) {
     const said = answerForm()?.getAttribute(`data-said-${word}`) ?? "";
+    if (status === 200) kept.put(stage.record(), null);
     return stage.show(next, said);
   }
   if (status >= 500 || status < 400) return fail("server");
@@ -155,6 +178,7 @@ function busy(on) {
   if (on) showState("saving");
 }
 
+addEventListener("pagehide", keep);
 addEventListener("online", () => { if (tried) again?.(); });
 addEventListener("beforeunload", (event) => {
   if (sending || loop.unsaved() || isDirty()) event.preventDefault();

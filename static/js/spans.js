@@ -1,9 +1,10 @@
 // Marking stretches of a text, by mouse, finger or keyboard. Every span is a checkbox that holds
 // it as JSON; its offsets count code points, as the server does.
 
-import { paint as paintMarks, locator, plain, unitsBefore } from "./highlight.js";
+import { paint as paintMarks, locator, plain } from "./highlight.js";
 import * as offsets from "./offsets.js";
 import { all, one, say } from "./page.js";
+import { select, selected, unitsAt, wordAt } from "./selection.js";
 
 const cursors = new WeakMap(); // question -> the checkbox of the mark that is being worked on
 const edges = new WeakMap(); // question -> the edge of it that was moved last
@@ -42,36 +43,6 @@ export function paint(question) {
 }
 
 const nameOf = (box) => one("b", box).textContent;
-
-/** The selected stretch, made of whole graphemes; null for none. */
-function selected(element) {
-  const selection = getSelection();
-  if (!selection.rangeCount || selection.isCollapsed) return null;
-  const range = selection.getRangeAt(0);
-  if (!element.contains(range.startContainer) || !element.contains(range.endContainer)) return null;
-  return offsets.snap(plain(element), {
-    start: unitsBefore(element, range.startContainer, range.startOffset),
-    end: unitsBefore(element, range.endContainer, range.endOffset),
-  });
-}
-
-/** Select a stretch, so that it is seen and the next digit marks it. */
-function select(element, { start, end }) {
-  const place = locator(element);
-  const [from, to] = [place(start, false), place(end, true)];
-  getSelection().setBaseAndExtent(...from, ...to);
-  reveal(element);
-}
-
-/** Scroll the pane so far that the selection is in it. */
-function reveal(element) {
-  const pane = element.closest(".pane");
-  const box = getSelection().getRangeAt(0).getBoundingClientRect();
-  const frame = pane?.getBoundingClientRect();
-  if (!frame || !box.height) return;
-  if (box.bottom > frame.bottom) pane.scrollTop += box.bottom - frame.bottom + 16;
-  else if (box.top < frame.top) pane.scrollTop -= frame.top - box.top + 16;
-}
 
 function put(question, input) {
   if (input) cursors.set(question, input);
@@ -124,6 +95,20 @@ function mark(question, stretch, label) {
   input.checked = true;
   arrange(question, input);
   return input;
+}
+
+/** Spans as a form sends them: JSON, or `[]` for none. */
+export function fill(question, values) {
+  const text = area(question) ? plain(area(question)) : "";
+  for (const input of all("input[type=checkbox]", question)) input.checked = input.value === "[]" && values.includes("[]");
+  for (const given of values.filter((value) => value !== "[]").map((value) => JSON.parse(value))) {
+    const span = { ...given, ...offsets.asUnits(text, given) };
+    const same = (other) => ["start", "end", "label"].every((name) => other[name] === span[name]);
+    const label = labels(question).find((button) => button.dataset.label === span.label);
+    const known = spans(question).find(same)?.input;
+    if (known) known.checked = true;
+    else if (label && text) mark(question, span, label);
+  }
 }
 
 function add(question, label) {
@@ -213,20 +198,6 @@ function stepEnd(element, question, by) {
   if (word) select(element, word);
 }
 
-function wordAt(element, x, y) {
-  const at = unitsAt(element, x, y);
-  if (at === null) return null;
-  const list = offsets.words(plain(element));
-  return list.find((word) => word.end >= at) ?? list.at(-1) ?? null;
-}
-
-function unitsAt(element, x, y) {
-  const caret = document.caretPositionFromPoint?.(x, y);
-  const range = caret ? null : document.caretRangeFromPoint?.(x, y);
-  const [node, offset] = caret ? [caret.offsetNode, caret.offset] : [range?.startContainer, range?.startOffset];
-  return node && element.contains(node) ? unitsBefore(element, node, offset) : null;
-}
-
 function stepMark(element, question, by) {
   const now = cursor(question) ?? selected(element);
   const list = visible(question).sort((a, b) => a.start - b.start || a.end - b.end);
@@ -301,13 +272,17 @@ const KEYS = {
   Delete: remove,
   Home: (element, question) => stepEnd(element, question, -1),
   End: (element, question) => stepEnd(element, question, 1),
-  l: (element, question) => labels(question)[0]?.focus(),
-  v: (element, question) => repeat(element, question, false),
-  V: (element, question) => repeat(element, question, true),
   Escape: (element, question) => { leaveMark(question); question.focus(); },
 };
 
-/** A key pressed in a text that is marked; true when it meant something there. */
+/** What keys that a person may choose do in a text that is marked. */
+export const COMMANDS = {
+  "span.labels": (element, question) => labels(question)[0]?.focus(),
+  "span.same": (element, question) => repeat(element, question, false),
+  "span.same-all": (element, question) => repeat(element, question, true),
+};
+
+/** A fixed key pressed in a text that is marked; true when it meant something there. */
 export function press(event, question) {
   const element = event.target;
   const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];

@@ -2,6 +2,8 @@
 
 import { all, one, say } from "./page.js";
 
+const LONGEST_FRAME = 1_000; // ms
+
 let onShow = () => {};
 
 export const work = () => one("#work");
@@ -37,8 +39,13 @@ export function copy(node) {
   return twin;
 }
 
-/** After the next frame is on the screen. */
+/** After the next frame is on the screen; a tab that is left meanwhile shows no frame any more. */
 export function afterPaint(run) {
-  if (document.hidden) return setTimeout(run);
-  requestAnimationFrame(() => setTimeout(run));
+  let isDone = false;
+  const once = () => {
+    if (!isDone) run();
+    isDone = true;
+  };
+  if (!document.hidden) requestAnimationFrame(() => setTimeout(once));
+  setTimeout(once, document.hidden ? 0 : LONGEST_FRAME);
 }

@@ -601,7 +601,7 @@ def test_queries_are_few(cast: Cast, dataset: Dataset, django_assert_num_queries
         (3, {}),
         (2, {"query": text("card")}),
         (3, {"filters": source}),
-        (3, {"query": text("card"), "filters": source}),
+        (2, {"query": text("card"), "filters": source}),
     ):
         with django_assert_num_queries(OVERHEAD + 1 + queries):
             ask(api, dataset, **body)

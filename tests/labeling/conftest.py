@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -53,6 +54,15 @@ class Site:
     def inside(self) -> Any:
         """The organization, entered: for looking at what was stored."""
         return enter(self.organization.id)
+
+    def asking(self, ask: Callable[[], Any]) -> Callable[[], Any]:
+        """A question that is asked inside the organization whenever it is called."""
+
+        def asked() -> Any:
+            with self.inside():
+                return ask()
+
+        return asked
 
     def session(self) -> dict[str, Any]:
         """A cookie of a signed-in browser."""
@@ -131,6 +141,15 @@ def _log(dataset: Dataset, count: int) -> list[Any]:
     )
 
 
+def eventually(page: Any, check: Callable[[], bool]) -> None:
+    """What a browser says on its way out arrives when it arrives."""
+    for _ in range(750):
+        if check():
+            return
+        page.wait_for_timeout(20)
+    assert check()
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """Debian's Chromium, once for all tests."""
@@ -166,7 +185,7 @@ def visit(chromium: Any, site: Site) -> Iterator[Callable[..., Any]]:
     def opened(url: str = "", *, signed_in: bool = True, **options: Any) -> Any:
         options.setdefault("viewport", {"width": 1280, "height": 800})
         context = chromium.new_context(reduced_motion="reduce", **options)
-        context.set_default_timeout(15_000)  # a machine may be busy
+        context.set_default_timeout(30_000)  # a machine may be busy
         contexts.append(context)
         if signed_in:
             context.add_cookies([site.session()])
@@ -181,7 +200,8 @@ def visit(chromium: Any, site: Site) -> Iterator[Callable[..., Any]]:
     yield opened
     for context in contexts:
         for page in context.pages:  # or its last word would reach the server in the next test
-            page.evaluate("() => { window.fetch = () => new Promise(() => {}); }")
+            with suppress(Exception):  # it is on its way to another page
+                page.evaluate("() => { window.fetch = () => new Promise(() => {}); }")
         context.close()
     # failures that a test makes on purpose, and the storage that signing out clears
     expected = ("Failed to load resource", "Clear-Site-Data")

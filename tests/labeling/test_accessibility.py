@@ -1,4 +1,4 @@
-"""Accessibility and weight of the main screens, in both schemes and at both ends of width."""
+"""Accessibility of every screen, in both schemes and at both ends of width."""
 
 import os
 import re
@@ -6,12 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import brotli
 import pytest
-from django.conf import settings
 
-from apps.datasets.models import Dataset
+from apps.users.models import User
 from tests.labeling.conftest import Site
+from tests.labeling.screens import SCREENS, Screen, World, make_world
 
 pytestmark = pytest.mark.browser
 
@@ -21,75 +20,62 @@ WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 320, "height": 700}
 Visit = Callable[..., Any]
 
 
+@pytest.fixture
+def world(site: Site) -> World:
+    return make_world(site)
+
+
 def violations(page: Any) -> list[str]:
-    """What axe finds, as ``rule: element``; the page's policy does not bind the test's script."""
+    """What axe finds, as ``rule: element``. The page's own policy is in force."""
     page.evaluate(AXE.read_text())
     found = page.evaluate(
-        "(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}})", TAGS
+        """(tags) => axe.run(document, {
+            runOnly: {type: 'tag', values: tags}, resultTypes: ['violations'],
+        })""",
+        TAGS,
     )
     return [f"{v['id']}: {n['html'][:120]}" for v in found["violations"] for n in v["nodes"]]
 
 
-def prepare(site: Site, page: Any, screen: str) -> None:
-    answer = page.goto(
-        {
-            "sign-in": f"{site.url}/accounts/login/",
-            "member sign-in": f"{site.url}/accounts/login/member/",
-            "forgotten": f"{site.url}/accounts/password/reset/",
-            "home": site.url,
-            "datasets": f"{site.url}/datasets/",
-            "not found": f"{site.url}/nowhere/",
-        }.get(screen, site.annotate)
-    )
-    assert answer.status == (404 if screen == "not found" else 200)
-    if screen == "wrong answer":
-        page.keyboard.press("Shift+Y")
-        page.keyboard.press("x")
-        page.keyboard.press("Enter")
-        page.get_by_text("One answer needs a look").wait_for()
-    if screen == "answered":
-        page.keyboard.press("Shift+Y")
-        page.keyboard.press("\\")
-    if screen == "keys":
-        page.keyboard.press("?")
-    if screen == "menu":
-        page.get_by_role("button", name=re.compile("account menu")).click()
-    if screen == "failed":
-        page.route("**/response/", lambda route: route.abort())
-        page.keyboard.press("d")
-        page.locator("#save-state[data-now=failed]").wait_for()
-    if screen == "told":
-        page.keyboard.press("z")
-        page.locator("#notices .note").wait_for()
-    if screen == "waiting":
-        page.wait_for_load_state("networkidle")
-        page.route("**/annotate/**", lambda route: route.abort())
-        for _ in range(3):
-            page.keyboard.press("d")
-        page.get_by_role("heading", name="The next record is on its way").wait_for()
-    if screen == "nothing":
-        page.goto(f"{site.annotate}?status=discarded")
+def show(world: World, page: Any, screen: Screen) -> None:
+    answer = page.goto(world.url(screen))
+    # another part of the page that is open already is no new page
+    assert answer is None or answer.status == screen.status, screen.name
+    if screen.act is not None:
+        screen.act(world, page)
 
 
-SIGNED_OUT = ["sign-in", "member sign-in", "forgotten", "not found"]
-SIGNED_IN = [
-    *("home", "datasets", "annotate", "answered", "wrong answer", "failed", "keys", "menu"),
-    *("nothing", "told", "waiting"),
-]
+@pytest.mark.parametrize(
+    ("size", "language"), [(WIDE, "en"), (NARROW, "de")], ids=["wide", "narrow"]
+)
+def test_axe_finds_nothing_on_any_screen(
+    world: World, visit: Visit, size: dict[str, int], language: str
+) -> None:
+    """In light and in dark. ``visit`` fails, too, when a console has a word to say of the policy.
 
-
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(site: Site, visit: Visit, scheme: str, size: dict[str, int]) -> None:
+    ``SCREENS=folder`` leaves a picture of each.
+    """
+    with world.site.inside():
+        User.objects.update(language=language)
+    options = {"viewport": size, "locale": language}
+    pages: dict[str, Any] = {}
     found: list[str] = []
-    for signed_in, screens in ((False, SIGNED_OUT), (True, SIGNED_IN)):
-        page = visit(signed_in=signed_in, color_scheme=scheme, viewport=size, bypass_csp=True)
-        for screen in screens:
-            prepare(site, page, screen)
-            found += [f"{screen}: {text}" for text in violations(page)]
-            if page.evaluate("() => document.documentElement.scrollWidth") > size["width"]:
-                found.append(f"{screen}: scrolls sideways")
-            page.unroute_all()
+    for screen in SCREENS:
+        if screen.who not in pages:
+            pages[screen.who] = page = visit(signed_in=False, **options)
+            if screen.who:
+                page.context.add_cookies([world.session(screen.who)])
+        page = pages[screen.who]
+        show(world, page, screen)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            found += [f"{screen.name}, {scheme}: {text}" for text in violations(page)]
+            if folder := os.environ.get("SCREENS"):
+                name = re.sub(r"[: ]+", "-", f"{screen.name}-{scheme}-{size['width']}.png")
+                page.screenshot(path=Path(folder) / name)
+        if page.evaluate("() => document.documentElement.scrollWidth") > size["width"]:
+            found.append(f"{screen.name}: scrolls sideways")
+        page.unroute_all()
     assert found == []
 
 
@@ -99,38 +85,9 @@ def test_axe_finds_nothing(site: Site, visit: Visit, scheme: str, size: dict[str
 def test_axe_finds_nothing_in_the_description_of_the_api(
     site: Site, visit: Visit, scheme: str, size: dict[str, int]
 ) -> None:
-    page = visit(signed_in=False, color_scheme=scheme, viewport=size, bypass_csp=True)
+    page = visit(signed_in=False, color_scheme=scheme, viewport=size)
     page.goto(f"{site.url}/api/v1/docs")
     # Three of each section; the others look alike, and axe takes its time.
     page.evaluate("document.querySelectorAll('article:nth-of-type(n+4)').forEach(e => e.remove())")
     assert violations(page) == []
     assert page.evaluate("() => document.documentElement.scrollWidth") <= size["width"]
-
-
-def test_the_first_load_of_annotate_is_light(site: Site, visit: Visit) -> None:
-    page = visit()
-    bodies: dict[str, bytes] = {}
-    page.on("response", lambda answer: bodies.setdefault(answer.url, answer.body()))
-    page.goto(site.annotate, wait_until="networkidle")
-    weights = {url: len(brotli.compress(body)) for url, body in bodies.items()}
-    assert sum(weights.values()) < 60_000, weights
-    style = next(size for url, size in weights.items() if url.endswith("app.css"))
-    scripts = sum(size for url, size in weights.items() if url.endswith(".js"))
-    assert style < 12_000
-    assert scripts < 28_000
-
-
-@pytest.mark.skipif("SCREENSHOTS" not in os.environ, reason="writes pictures for the README")
-def test_screenshots_for_the_readme(site: Site, visit: Visit) -> None:
-    """``SCREENSHOTS=1 pytest -k screenshots`` writes ``static/img/screenshots``."""
-    folder = Path(settings.BASE_DIR) / "static" / "img" / "screenshots"
-    folder.mkdir(parents=True, exist_ok=True)
-    with site.inside():
-        Dataset.objects.update(daily_quota=120)
-    for scheme in ("light", "dark"):
-        page = visit(site.annotate, color_scheme=scheme)
-        page.keyboard.press("1")
-        page.keyboard.press("2")
-        page.screenshot(path=folder / f"annotate-{scheme}.png")
-        page.goto(site.url)
-        page.screenshot(path=folder / f"home-{scheme}.png")

@@ -1,21 +1,26 @@
 """The annotate page over plain HTTP: who may, what is shown, what a form saves."""
 
 import json
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
 from apps.annotation.models import Lease, Response
-from apps.datasets.models import Dataset, Field, Question
+from apps.datasets.models import Dataset, Field, MetadataProperty, Question
 from apps.events.models import Event
 from apps.organizations.models import Membership
 from apps.records.models import Record, Suggestion
 from apps.workspaces.models import Workspace
 from tests import factories
+from tests.labeling.conftest import BACKEND, Site
 
 ALL = ("sentiment", "genre", "quality", "order", "comment", "entities")
 SignIn = Callable[[Membership], Client]
@@ -149,6 +154,12 @@ def test_a_wrong_answer_comes_back_whole_with_what_is_wrong(
         ("q.entities", '{"start": 0, "end": 10000, "label": "place"}'),
         ("q.entities", '{"label": "place"}'),
         ("q.entities", "[1, 2]"),
+        ("q.entities", "[" * 100_000),
+        ("q.entities", '{"start": 0, "end": 4, "label": []}'),
+        ("q.entities", '{"start": 0, "end": 4, "label": "\\ud800"}'),
+        ("q.entities", '{"start": 0, "end": 1e400, "label": "place"}'),
+        ("q.quality", "9" * 5_000),
+        ("q.order", f"{'9' * 5_000}:a"),
     ],
 )
 def test_tampered_values_are_refused_and_never_break_the_page(
@@ -158,6 +169,41 @@ def test_tampered_values_are_refused_and_never_break_the_page(
     answer = client.post(address("save", record), {**ANSWER, field: value})
     assert answer.status_code == 422
     assert not Response.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("q.sentiment", "gone", "Eine gewählte Option gibt es nicht"),
+        ("q.entities", '{"start": 0, "end": 4, "label": "gone"}', "Das Label einer Markierung"),
+        ("q.entities", '{"start": 0, "end": 9000, "label": "place"}', "Zwei Markierungen"),
+        ("q.order", "x:a", "Geben Sie jeder Option"),
+        ("q.quality", "", "Geben Sie einen Wert an"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_persons_language(
+    client: Client, dataset: Dataset, field: str, value: str, reason: str
+) -> None:
+    (record,) = factories.make_records(dataset)
+    given = {**ANSWER, field: value}
+    answer = client.post(address("save", record), given, headers={"Accept-Language": "de"})
+    assert answer.status_code == 422
+    assert reason in answer.content.decode()
+
+
+def test_a_null_character_is_left_out(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    client.post(address("save", record), {**ANSWER, "q.comment": "pa\0sted", "status": "\0"})
+    assert Response.objects.get(record=record).values["comment"] == {"value": "pasted"}
+
+
+def test_as_many_marks_as_an_answer_may_have_are_saved(client: Client, dataset: Dataset) -> None:
+    (record,) = factories.make_records(dataset)
+    Record.objects.filter(pk=record.pk).update(fields={"text": "x" * 10_000})
+    spans = [json.dumps({"start": n, "end": n + 1, "label": "place"}) for n in range(10_000)]
+    saved = client.post(address("save", record), {**ANSWER, "q.entities": spans})
+    assert saved.status_code == 302
+    assert len(Response.objects.get(record=record).values["entities"]["value"]) == 10_000
 
 
 def test_nothing_answered_names_the_required_questions(client: Client, dataset: Dataset) -> None:
@@ -367,6 +413,42 @@ def test_fields_of_every_type_are_shown(client: Client, dataset: Dataset) -> Non
     assert f'src="{frame}"' in text
 
 
+def test_a_custom_field_shows_no_more_than_its_reader_may_see(
+    client: Client, dataset: Dataset, workspace: Workspace, sign_in: SignIn
+) -> None:
+    template = "{{record.metadata.open}} {{record.metadata.secret}} {{record.metadata.stray}}"
+    settings = {"type": "custom", "template": template}
+    Field.objects.create(dataset=dataset, name="state", title="State", settings=settings)
+    for number, name in enumerate(("open", "secret")):
+        MetadataProperty.objects.create(
+            dataset=dataset,
+            name=name,
+            title=name,
+            number=number,
+            settings={"type": "terms"},
+            visible_for_annotators=name == "open",
+        )
+    metadata = {"open": "Turin", "secret": "Paris", "stray": "Rome"}
+    factories.make_records(dataset, 2)
+    Record.objects.update(metadata=metadata, fields={"state": {"a": 1}})
+    mine, other = Record.objects.order_by("id")
+    client.get(page(dataset))  # holds the first
+    paths = [
+        reverse("labeling:custom_field", args=[dataset.id, record.id, "state"])
+        for record in (mine, other)
+    ]
+    shown = client.get(paths[0]).content.decode()
+    assert [place in shown for place in metadata.values()] == [True, False, False]
+    assert client.get(paths[1]).status_code == 404
+    reviewer = sign_in(factories.make_member(role="reviewer", workspace=workspace))
+    shown = reviewer.get(paths[1]).content.decode()
+    assert [place in shown for place in metadata.values()] == [True, True, True]
+    for name in ("review", "comments"):
+        args = [dataset.id] if name == "review" else [dataset.id, other.id]
+        text = reviewer.get(reverse(f"labeling:{name}", args=args), {"record": str(other.id)})
+        assert f'src="{paths[1]}"' in text.content.decode(), name
+
+
 SCRIPT = {"HX-Request": "true"}
 RECEIPT = {**SCRIPT, "X-Receipt": "1"}
 
@@ -485,3 +567,36 @@ def test_a_page_of_somebody_before_saves_nothing(client: Client, dataset: Datase
     headers = {**RECEIPT, "X-Member": str(uuid4())}
     assert client.post(address("save", record), ANSWER, headers=headers).status_code == 401
     assert not Response.objects.exists()
+
+
+def test_a_dataset_deleted_while_a_record_of_it_is_asked_for_is_gone(site: Site) -> None:
+    """The deletion is under way when the request begins, and done before it ends."""
+    client = Client(raise_request_exception=False)
+    client.force_login(site.member.user, backend=BACKEND)
+    begun = threading.Event()
+
+    def delete() -> None:
+        try:
+            with site.inside(), transaction.atomic():
+                Dataset.objects.filter(pk=site.dataset.pk).delete()
+                begun.set()
+                while not somebody_waits():
+                    time.sleep(0.01)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        deletion = pool.submit(delete)
+        assert begun.wait(30)
+        answers = [client.get(whole(name, site.dataset)) for name in ("ahead", "annotate")]
+        deletion.result()
+    assert [answer.status_code for answer in answers] == [404, 404]
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+            " WHERE NOT l.granted AND a.datname = current_database())"
+        )
+        return bool(cursor.fetchone()[0])

@@ -11,7 +11,7 @@ from django.db.models import F
 from apps.annotation.models import Lease, Response
 from apps.datasets.models import Dataset, Question
 from tests import factories
-from tests.labeling.conftest import TEXT, Site
+from tests.labeling.conftest import TEXT, Site, eventually
 
 pytestmark = pytest.mark.browser
 
@@ -287,15 +287,13 @@ def test_a_wrong_answer_is_said_first_and_kept(site: Site, visit: Visit) -> None
 def test_a_page_that_closes_gives_its_record_back(site: Site, visit: Visit) -> None:
     page = visit(site.annotate)
     heading(page, 1)
-    page.wait_for_timeout(300)
+    held = site.asking(Lease.objects.count)
+    eventually(page, lambda: held() == 3)  # the one on the screen, and two ahead
     page.reload()
-    page.wait_for_timeout(300)
-    with site.inside():
-        assert Lease.objects.count() == 3  # the one on the screen, and two ahead
+    page.wait_for_load_state("networkidle")
+    assert held() == 3
     page.goto(site.url)
-    page.wait_for_timeout(300)
-    with site.inside():
-        assert Lease.objects.count() == 0
+    eventually(page, lambda: held() == 0)
 
 
 def test_many_labels_by_two_digits_and_by_filter(site: Site, visit: Visit) -> None:
@@ -311,8 +309,7 @@ def test_many_labels_by_two_digits_and_by_filter(site: Site, visit: Visit) -> No
     assert page.is_checked("[value=v27]")
     page.keyboard.press("k")
     page.keyboard.press("3")
-    page.wait_for_timeout(500)
-    assert page.is_checked("[value=v3]")
+    page.locator("[value=v3]:checked").wait_for(state="attached")
     page.keyboard.press("k")
     page.keyboard.press("/")
     page.keyboard.type("label 30")

@@ -254,6 +254,13 @@ def test_facets_count_and_stay_checked(client: Client, dataset: Dataset) -> None
     assert 'name="suggested.genre"' not in text
 
 
+def test_facets_of_a_german_page_are_german(client: Client, dataset: Dataset) -> None:
+    text = read(client, url(dataset), **{"Accept-Language": "de"})
+    assert '<span title="Abgeschlossen">' in text
+    assert "Completed" not in text
+    assert "Pending" not in text
+
+
 def test_the_cost_in_statements_does_not_grow_with_records(
     client: Client, dataset: Dataset, django_assert_num_queries: Any, annotator: Membership
 ) -> None:

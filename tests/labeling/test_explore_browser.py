@@ -1,8 +1,6 @@
 """The explore page in a real browser: by keyboard alone, a search as one types, many at once."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +17,6 @@ from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import Record
 from tests import factories
 from tests.labeling.conftest import Site
-from tests.labeling.test_accessibility import NARROW, WIDE, violations
 
 pytestmark = pytest.mark.browser
 
@@ -39,6 +36,10 @@ DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 
 @pytest.fixture
 def finding(site: Site) -> Dataset:
+    return fill_bank(site)
+
+
+def fill_bank(site: Site) -> Dataset:
     """Fifty-six requests of bank customers with vectors and suggestions; mara reviews."""
     with site.inside():
         Membership.objects.filter(id=site.member.id).update(role="reviewer")
@@ -274,57 +275,3 @@ def test_views_are_kept_and_opened(site: Site, visit: Visit, finding: Dataset) -
     page.get_by_role("button", name="Saved views").click()
     page.get_by_role("link", name="Stolen ones").click()
     expect_count(page, "16 records")
-
-
-SCREENS = {
-    "found": "q=card+stolen&mode=both",
-    "like": "like={first}&cosine=.4",
-    "filtered": "mine=pending&meta.language=French&score.intent.from=.5",
-    "nothing": "q=card+stolen&mode=words&meta.language=French&mine=draft",
-    "wrong": "mode=magic&like=nonsense",
-}
-
-
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(
-    site: Site, visit: Visit, finding: Dataset, scheme: str, size: dict[str, int]
-) -> None:
-    with site.inside():
-        first = Record.objects.filter(dataset=finding).in_order()[0]
-    page = visit(color_scheme=scheme, viewport=size, bypass_csp=True)
-    page.set_default_timeout(20_000)
-    found: list[str] = []
-    for name, query in SCREENS.items():
-        page.goto(page_of(site, finding, query.format(first=first.id)))
-        if name == "found":
-            for box in page.locator("#hits input[name=record]").all()[:4]:
-                box.check()
-            page.locator("#answer input[type=radio]").first.check(force=True)
-            page.get_by_role("button", name="Submit 4").wait_for()
-        found += look(page, name, scheme, size)
-    page.get_by_role("button", name="Saved views").click()
-    found += look(page, "views", scheme, size)
-    page.goto(page_of(site, finding) + "#facets")
-    found += look(page, "facets", scheme, size)
-    page.goto(page_of(site, finding))
-    page.locator("#hits input[name=record]").first.check()
-    page.locator("#answer input[type=radio]").first.check(force=True)
-    page.get_by_role("button", name="Submit 1").click()
-    page.get_by_text("Waiting to begin").wait_for()
-    page.get_by_role("link", name="Details").click()
-    page.get_by_role("heading", name="Answering many").wait_for()
-    found += look(page, "job", scheme, size)
-    assert found == []
-
-
-def look(page: Any, name: str, scheme: str, size: dict[str, int]) -> list[str]:
-    """What axe finds, and whether the page is wider than its window; a picture if one is wanted."""
-    directory = os.environ.get("EXPLORE_SCREENSHOTS")
-    if directory:
-        Path(directory).mkdir(exist_ok=True)
-        page.screenshot(path=f"{directory}/{name}-{scheme}-{size['width']}.png")
-    found = [f"{name}: {text}" for text in violations(page)]
-    if page.evaluate("() => document.documentElement.scrollWidth") > size["width"]:
-        found.append(f"{name}: scrolls sideways")
-    return found

@@ -9,11 +9,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from apps.annotation.distribution import claim
+from apps.annotation.models import Response
 from apps.annotation.services import save_response
 from apps.datasets.models import Dataset, DatasetStatus
+from apps.jobs import kinds
 from apps.jobs.models import Job
+from apps.labeling import work
 from apps.organizations.models import Membership
-from apps.quality.models import ReviewItem
+from apps.quality.models import Feedback, ReviewItem
 from apps.records.models import DatasetCounter
 from apps.workspaces.models import Workspace, WorkspaceMembership
 from tests import factories
@@ -82,7 +85,7 @@ def test_the_list_costs_the_same_however_long_it_is(
     for _ in range(2):
         factories.make_dataset(workspace)
     client.get("/")
-    pages = {"/": 12, "/datasets/": 10}
+    pages = {"/": 14, "/datasets/": 10}
     for path, queries in pages.items():
         with django_assert_num_queries(queries):
             client.get(path)
@@ -101,13 +104,13 @@ def test_a_managers_home_costs_the_same_in_many_workspaces(
     for _ in range(2):
         factories.make_records(factories.make_dataset(workspace), 2)
     client.get("/")
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(18):
         client.get("/")
     for number in range(4):
         other = factories.make_workspace(f"more-{number}")
         WorkspaceMembership.objects.create(workspace=other, membership=admin)
         factories.make_records(factories.make_dataset(other), 2)
-    with django_assert_num_queries(16):
+    with django_assert_num_queries(18):
         client.get("/")
 
 
@@ -131,16 +134,55 @@ def test_a_manager_is_told_what_stands_still_failed_or_waits(
         values={"sentiment": {"value": "positive"}},
     )
     Job.objects.create(
-        kind="few_shot", workspace=workspace, dataset_id=busy.id, total=9, done=6, failed=3
+        kind="suggest_few_shot", workspace=workspace, dataset_id=busy.id, total=9, done=6, failed=3
     )
     ReviewItem.objects.create(record=second, dataset=busy)
     text = sign_in(admin).get("/").content.decode()
     assert "<b>stalled</b> stands still: 2 records are pending, the last activity was" in text
     assert "<b>busy</b> stands still" not in text
-    assert "A job in <b>busy</b> left 3 of 9 out (few_shot)." in text
+    assert "A job in <b>busy</b> left 3 of 9 out (training of the suggestions)." in text
     assert "1 person has reached today’s quota in <b>busy</b>." in text
     assert "1 record of <b>busy</b> waits for a review." in text
     assert "Needs you as manager" not in sign_in(ann).get("/").content.decode()
+
+
+def test_every_kind_of_job_has_a_name() -> None:
+    offered = {name for name, path in kinds._paths.items() if path.startswith("apps.")}
+    assert offered - set(work.JOB_NAMES) == set()
+
+
+def test_home_says_what_reviewers_changed_and_what_the_week_brought(
+    workspace: Workspace, sign_in: SignIn
+) -> None:
+    dataset = factories.make_dataset(workspace)
+    ann = factories.make_member(workspace=workspace)
+    records = factories.make_records(dataset, 3)
+    client = sign_in(ann)
+    empty = client.get("/").content.decode()
+    assert "This week" not in empty
+    assert "Changed by reviewers" not in empty
+    values = {"sentiment": {"value": "positive"}}
+    for record in records:
+        save_response(record=record, annotator=ann, status="submitted", values=values)
+    weeks = [timedelta(days=1), timedelta(days=8), timedelta(days=15)]
+    for record, ago in zip(records, weeks, strict=True):
+        Response.objects.filter(record=record).update(updated_at=timezone.now() - ago)
+    for kind, word in (("changed", "negative"), ("confirmed", "positive")):
+        Feedback.objects.create(
+            record=records[0],
+            dataset=dataset,
+            user=ann,
+            kind=kind,
+            before=values,
+            after={"sentiment": {"value": word}},
+            note=f"Why it is {kind}.",
+        )
+    page = client.get("/").content.decode()
+    assert "0 more than in the week before" in page
+    assert "Why it is changed." in page
+    assert "Why it is confirmed." not in page
+    Response.objects.filter(record=records[0]).update(updated_at=timezone.now() - weeks[1])
+    assert "2 fewer than in the week before" in client.get("/").content.decode()
 
 
 def test_a_reached_quota_is_no_queue_to_continue(workspace: Workspace, sign_in: SignIn) -> None:

@@ -16,7 +16,7 @@ from apps.datasets.models import Dataset, Question
 from apps.events.models import Event
 from apps.records.models import Record
 from tests import factories
-from tests.labeling.conftest import BACKEND, Site
+from tests.labeling.conftest import BACKEND, Site, eventually
 
 pytestmark = pytest.mark.browser
 
@@ -387,7 +387,7 @@ def test_a_double_click_submits_once(site: Site, visit: Visit) -> None:
     page.get_by_role("button", name="Submit").dblclick()
     heading(page, 2)
     state(page, "saved")
-    page.wait_for_timeout(300)
+    ready(page)
     heading(page, 2)
     assert len(stored(site)) == 1
     assert page.locator("#answer input:checked").count() == 0
@@ -453,9 +453,8 @@ def test_a_page_that_is_left_and_comes_back_holds_its_record(site: Site, visit: 
     heading(page, 1)
     ready(page)
     page.goto(site.url)
-    page.wait_for_timeout(300)
-    with site.inside():
-        assert Lease.objects.count() == 0
+    held = site.asking(Lease.objects.count)
+    eventually(page, lambda: held() == 0)
     page.go_back()
     page.locator("#answer").wait_for()
     ready(page)

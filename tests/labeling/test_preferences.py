@@ -10,9 +10,10 @@ from django.urls import reverse
 from apps.annotation.models import Annotator
 from apps.annotation.services import save_response
 from apps.datasets.models import Dataset
-from apps.labeling import shortcuts
+from apps.labeling import keystrokes, shortcuts
 from apps.labeling.preferences import read_keys
 from apps.organizations.models import Membership
+from apps.search.models import SavedView
 from apps.users.models import User
 from apps.workspaces.models import Workspace, WorkspaceMembership
 from tests import factories
@@ -159,7 +160,7 @@ def test_two_commands_may_change_places() -> None:
     ],
 )
 def test_keys_have_one_form(text: str, key: str) -> None:
-    assert shortcuts.normalize(text) == key
+    assert keystrokes.normalize(text) == key
 
 
 def test_a_command_that_is_gone_is_forgotten() -> None:
@@ -186,6 +187,30 @@ def test_the_palette_finds_what_one_may_see(
     assert "Review film-reviews" in reviewer.get("/search").content.decode()
 
 
+def test_the_palette_finds_records_and_kept_searches_one_may_open(
+    workspace: Workspace, ann: Membership, sign_in: SignIn
+) -> None:
+    dataset = factories.make_dataset(workspace, name="film-reviews")
+    theirs = factories.make_dataset(name="theirs")
+    record, other = factories.make_records(dataset, 2)
+    hidden = factories.make_records(theirs)[0]
+    values = {"sentiment": {"value": "positive"}}
+    save_response(record=record, annotator=ann, status="draft", values=values)
+    rita = factories.make_member(role="reviewer", workspace=workspace)
+    SavedView.objects.create(dataset=dataset, owner=rita, name="Doubtful", query="q=maybe")
+
+    def found(member: Membership, search: str) -> str:
+        return sign_in(member).get("/search", {"q": search}).content.decode()
+
+    address = reverse("labeling:annotate", args=[dataset.id])
+    assert f"{address}?record={record.id}" in found(ann, record.external_id)
+    assert f"record={other.id}" not in found(ann, other.external_id), "nothing of one's own"
+    assert f"record={other.id}" in found(rita, other.external_id)
+    assert f"record={hidden.id}" not in found(rita, hidden.external_id)
+    assert "?q=maybe" in found(rita, "doubt")
+    assert "?q=maybe" not in found(ann, "doubt")
+
+
 def test_the_palette_costs_the_same_however_many_workspaces(
     sign_in: SignIn, ann: Membership, django_assert_num_queries: Any
 ) -> None:
@@ -197,6 +222,8 @@ def test_the_palette_costs_the_same_however_many_workspaces(
         factories.make_dataset(place)
         with django_assert_num_queries(8):
             client.get("/search")
+        with django_assert_num_queries(11):
+            client.get("/search?q=dataset")
 
 
 # --- A team ---------------------------------------------------------------------------------------

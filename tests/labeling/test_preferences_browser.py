@@ -1,23 +1,18 @@
-"""Keys, looks, language and the palette in a real browser; axe in English and German."""
+"""Keys, looks, language and the palette in a real browser."""
 
-import os
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from apps.annotation.distribution import claim, release
 from apps.annotation.models import Response
-from apps.annotation.services import save_response
-from apps.datasets.models import Dataset
 from apps.organizations.models import Membership
 from apps.users.models import User
 from apps.workspaces.models import Workspace
 from tests import factories
 from tests.labeling.conftest import Site
-from tests.labeling.test_accessibility import NARROW, WIDE, violations
 
 pytestmark = pytest.mark.browser
 
@@ -176,7 +171,7 @@ def test_the_palette_leads_on_by_keyboard(site: Site, visit: Visit) -> None:
     page = visit(site.url)
     page.get_by_role("heading", name="Hello, Mara Vidal").wait_for()
     page.keyboard.press("Control+k")
-    page.get_by_label("Dataset, page or action").wait_for()
+    page.get_by_label("Dataset, record, page or action").wait_for()
     page.keyboard.type("pref")
     page.locator("#palette-places li").nth(1).wait_for(state="detached")
     page.keyboard.press("Enter")
@@ -204,77 +199,3 @@ def test_a_queue_that_others_hold_goes_on_by_itself(site: Site, visit: Visit) ->
         release(record_id=held[0].record.id, annotator=Membership.objects.get(pk=other.pk))
     page.clock.run_for(6_000)
     heading(page, 1)
-
-
-SCREENS = (
-    "preferences",
-    "wrong key",
-    "home",
-    "datasets",
-    "palette",
-    "dialog",
-    "keys",
-    "team",
-    "idle",
-)
-
-
-def prepare(site: Site, page: Any, screen: str) -> None:
-    paths = {
-        "preferences": "/me/",
-        "wrong key": "/me/",
-        "datasets": "/datasets/",
-        "palette": "/search",
-        "keys": f"/datasets/{site.dataset.id}/annotate/",
-        "team": f"/datasets/{site.dataset.id}/progress/",
-        "idle": f"/datasets/{site.dataset.id}/annotate/",
-    }
-    page.goto(site.url + paths.get(screen, "/"))
-    if screen == "wrong key":
-        page.locator("[name='key.answer.discard']").focus()
-        page.keyboard.press("k")
-        page.locator("#keyboard .btn.main").click()
-        page.locator("#key-errors").wait_for()
-    if screen == "dialog":
-        page.keyboard.press("Control+k")
-        page.locator("#palette-places a").first.wait_for()
-    if screen == "keys":
-        page.keyboard.press("?")
-
-
-def people(site: Site) -> None:
-    """A team with quotas, for a manager's eyes."""
-    with site.inside():
-        Membership.objects.filter(pk=site.member.pk).update(role="admin")
-        Dataset.objects.update(daily_quota=120, total_quota=400)
-        lease = claim(dataset=site.dataset, annotator=site.member)[0]
-        values = {"sentiment": {"value": "positive"}, "quality": {"value": 3}}
-        save_response(record=lease.record, annotator=site.member, status="submitted", values=values)
-
-
-@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_axe_finds_nothing(
-    site: Site, visit: Visit, language: str, scheme: str, size: dict[str, int]
-) -> None:
-    people(site)
-    prefer(site, language=language)
-    page = visit(color_scheme=scheme, viewport=size, bypass_csp=True)
-    for screen in SCREENS:
-        if screen == "idle":
-            with site.inside():
-                other = factories.make_member(workspace=Workspace.objects.get())
-                release_all(site)
-                claim(dataset=site.dataset, annotator=other, limit=9)
-        prepare(site, page, screen)
-        if "SHOTS" in os.environ:
-            name = f"{screen}-{language}-{scheme}-{size['width']}.png".replace(" ", "-")
-            page.screenshot(path=Path(os.environ["SHOTS"]) / name, full_page=screen != "keys")
-        assert violations(page) == [], screen
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= size["width"], screen
-
-
-def release_all(site: Site) -> None:
-    for lease in claim(dataset=site.dataset, annotator=site.member, limit=9):
-        release(record_id=lease.record.id, annotator=site.member)

@@ -25,6 +25,7 @@ from apps.quality.models import (
     Flag,
     GuidelineGap,
     Mention,
+    ReviewItem,
 )
 from apps.records.models import Record
 from apps.workspaces.models import Workspace
@@ -143,6 +144,30 @@ def test_two_reviewers_see_different_records(world: World) -> None:
     assert refused.status_code == 409
     assert "rita is reviewing this record." in refused.content.decode()
     assert not Adjudication.objects.exists()
+
+
+def test_the_next_record_is_made_ready_and_held_beside_this_one(world: World) -> None:
+    client = world.clients["rita"]
+    first, second = world.records
+    page = client.get(world.queue).content.decode()
+    (ahead,) = re.findall(r'data-ahead="([^"]+)"', page)
+    following = client.get(html.unescape(ahead)).content.decode()
+    assert second.external_id in following
+    assert f"Record {first.external_id} is settled." in following
+    assert "<b>1</b> settled" in following
+    assert "1 of 1" in following
+    held = ReviewItem.objects.filter(held_by=world.people["rita"])
+    assert held.count() == 2
+    assert "Others have it in hand" in world.clients["sam"].get(world.queue).content.decode()
+    url = world.url("judge", first.id)
+    as_script = {"HX-Request": "true"}
+    told = client.post(url, form(page) | choices(world), headers=as_script)
+    assert told.status_code == 204
+    assert told.headers["HX-Redirect"] == f"{world.queue}?done={first.id}"
+    (ahead,) = re.findall(r'data-ahead="([^"]+)"', following)
+    assert client.get(html.unescape(ahead)).status_code == 204, "nothing follows"
+    again = client.post(url, form(page) | choices(world), headers=as_script)
+    assert again.status_code == 409, "said by the page of the record, for a script too"
 
 
 def test_a_decision_takes_ones_answer_the_majority_or_ones_own(world: World) -> None:

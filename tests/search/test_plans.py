@@ -11,8 +11,18 @@ from apps.datasets.schema import load_schema
 from apps.records.bulk import upsert_records
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.search import options, search
+from apps.search.columns import Parameters, Scopes
 from apps.search.conditions import condition_for
-from apps.search.query import Filter, MetadataScope, Range, RecordScope, SuggestionScope, Terms
+from apps.search.query import (
+    EVERYBODY,
+    Filter,
+    MetadataScope,
+    Range,
+    RecordScope,
+    Sort,
+    SuggestionScope,
+    Terms,
+)
 from tests.annotation.test_plans import explain, indexes, nodes, scanned, sorted_rows
 from tests.conftest import ALL_DATABASES
 from tests.factories import make_dataset, make_organization
@@ -95,14 +105,33 @@ def filters(scene: Scene, subtests: pytest.Subtests) -> None:
 def pages(scene: Scene, subtests: pytest.Subtests) -> None:
     with subtests.test(page="in order"):
         statement = search._PAGE.format(
-            materialized="NOT MATERIALIZED",
-            keys="",
-            of_dataset=search._of_dataset(None),
-            order="id",
+            materialized="NOT MATERIALIZED", of_dataset=search._of_dataset(None), tie="id"
         )
         plan = explain(statement, scene.facts())
         assert indexes(plan) == {"record_feed"}
         assert sorted_rows(plan) == []
+    for scope, index in (
+        (MetadataScope("size"), "record_metadata_value"),
+        (SuggestionScope("sentiment", "score"), "suggestion_certainty"),
+    ):
+        for descending in (False, True):
+            with subtests.test(page=index, descending=descending):
+                plan = sorted_page(scene, Sort(scope, descending))
+                assert index in indexes(plan)
+                kinds = {node["Node Type"] for node in nodes(plan)}
+                assert "Sort" not in kinds  # ties are sorted, incrementally
+
+
+def sorted_page(scene: Scene, sort: Sort) -> Any:
+    parameters = Parameters("sort")
+    column = Scopes(load_schema(scene.dataset), EVERYBODY, parameters).column(sort.scope)
+    key = column.expression
+    join = search._JOIN.format(source=column.source, rows=column.rows, key=key)
+    order = search._order_by([key], [sort], joined=True)
+    statement = search._SORTED_PAGE.format(
+        join=join, of_dataset=search._of_dataset(None), order=order
+    )
+    return explain(statement, {**parameters.values, **scene.facts()})
 
 
 def agents(scene: Scene, subtests: pytest.Subtests) -> None:

@@ -14,7 +14,7 @@ from django.utils.translation import gettext, ngettext
 
 from apps.annotation.quotas import median_seconds
 from apps.datasets.models import Dataset
-from apps.labeling import markup, shortcuts, work
+from apps.labeling import keystrokes, markup, shortcuts, work
 from apps.labeling.markup import render_markdown
 
 register = template.Library()
@@ -97,10 +97,10 @@ def key(context: dict[str, Any], command: str) -> SafeString:
     """The first key of a command as caps, e.g. ``{% key "answer.discard" %}``; nothing without."""
     user = context["request"].user
     keys = shortcuts.keys_of(shortcuts.by_command()[command], user.shortcuts)
-    if not keys or (user.single_keys == "off" and shortcuts.is_single(keys[0])):
+    if not keys or (user.single_keys == "off" and keystrokes.is_single(keys[0])):
         return SafeString("")
     control = SafeString(" data-control" if keys[0].startswith("Control+") else "")
-    caps = ((control, cap) for cap in shortcuts.caps(keys[0]))
+    caps = ((control, cap) for cap in keystrokes.caps(keys[0]))
     return format_html_join(" ", '<kbd aria-hidden="true"{}>{}</kbd>', caps)
 
 

@@ -28,7 +28,7 @@ from apps.workspaces.permissions import Action
 @for_members
 def comments(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpResponse:
     """What was said about the record; a GET reads what one was told, a POST adds to it."""
-    record = _find_record(request, dataset_id, record_id)
+    record = find_record(request, dataset_id, record_id)
     if request.method == "GET":
         talk.read_mentions(member=request.member, records=[record])
         return _show(request, record)
@@ -43,7 +43,7 @@ def comments(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> Htt
 @for_members
 def flag(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpResponse:
     """Ask a reviewer to look, or no longer."""
-    record = _find_record(request, dataset_id, record_id)
+    record = find_record(request, dataset_id, record_id)
     if request.POST.get("do") == "unflag":
         talk.unflag_record(record=record, member=request.member)
     else:
@@ -56,7 +56,7 @@ def flag(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpRes
 @for_members
 def report_gap(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpResponse:
     """Tell the admins what the guidelines do not say."""
-    record = _find_record(request, dataset_id, record_id)
+    record = find_record(request, dataset_id, record_id)
     questions = Question.objects.filter(dataset=record.dataset_id)
     wanted = read_id(request.POST.get("question", ""))
     question = questions.filter(id=wanted).first() if wanted else None
@@ -111,7 +111,7 @@ def _show_gaps(request: LabelingRequest, dataset: Dataset, problem: str = "") ->
     return render(request, "labeling/review_gaps.html", context, status=409 if problem else 200)
 
 
-def _find_record(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> Record:
+def find_record(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> Record:
     """One that the member answered, holds, may list, or was told of in a comment."""
     visible = Dataset.objects.visible_to(request.member).select_related("workspace")
     dataset = get_object_or_404(visible, pk=dataset_id)
@@ -134,7 +134,7 @@ def _show(
     context = {
         "page": page,
         "dataset": record.dataset,
-        "fields": show_fields(page.schema, record.fields, []),
+        "fields": show_fields(page.schema, record.fields, [], record_id=record.id),
         "own_flag": Flag.objects.filter(record=record, member=request.member).first(),
         "wrong": wrong,
         "problem": problem,

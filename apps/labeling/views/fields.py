@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.http import Http404, HttpResponse
-from django.shortcuts import get_object_or_404
 from django.utils.html import escape
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -16,11 +15,13 @@ from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_GET
 
 from apps.core.errors import InvalidError
-from apps.datasets.models import Dataset, FieldType
+from apps.datasets.models import FieldType
 from apps.datasets.schema import load_schema
 from apps.labeling import handlebars
+from apps.labeling.fields import shown_metadata
 from apps.labeling.http import LabelingRequest, for_members
-from apps.records.models import Record
+from apps.labeling.views.comments import find_record
+from apps.organizations.models import Role
 
 _POLICY = (
     "sandbox{allow}; default-src 'none'; style-src 'unsafe-inline'; img-src {images};"
@@ -46,13 +47,15 @@ def custom_field(
     request: LabelingRequest, dataset_id: UUID, record_id: UUID, name: str
 ) -> HttpResponse:
     """The field as its template shows it. Scripts run only where the instance allows them."""
-    visible = Dataset.objects.visible_to(request.member)
-    dataset = get_object_or_404(visible, pk=dataset_id)
-    record = get_object_or_404(Record.objects.filter(dataset=dataset), pk=record_id)
-    field = load_schema(dataset).fields.get(name)
+    record = find_record(request, dataset_id, record_id)
+    schema = load_schema(record.dataset)
+    field = schema.fields.get(name)
     if field is None or field.type != FieldType.CUSTOM:
         raise Http404
-    facts = {"fields": record.fields, "metadata": record.metadata or {}, "id": record.external_id}
+    metadata = shown_metadata(
+        schema, record.metadata, all_of_it=request.member.role != Role.ANNOTATOR
+    )
+    facts = {"fields": record.fields, "metadata": metadata, "id": record.external_id}
     wants_scripts = bool(field.settings.get("advanced_mode"))
     if wants_scripts and allows_scripts(request):
         body, policy = _with_script(field.settings["template"], facts), SCRIPT_POLICY

@@ -8,8 +8,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from apps.labeling import work
+from apps.labeling.feedback import feedback_of
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
+from apps.quality.models import FeedbackKind
 from apps.quality.talk import count_unread
+
+CHANGES = 2  # of reviewers, shown at once
 
 
 @never_cache
@@ -32,6 +36,8 @@ def home(request: LabelingRequest) -> HttpResponse:
         return render(request, "labeling/_queues.html", context)
     context["minutes"] = work.minutes_to_go(going_on, request.member)
     context["unread"] = sum(count_unread(request.member))
+    context["changes"] = feedback_of(request.member, [FeedbackKind.CHANGED], CHANGES)
+    context["week"] = work.find_week(request.member, rows)
     context["attention"] = work.find_attention(request.member, rows)
     return render(request, "labeling/home.html", context)
 

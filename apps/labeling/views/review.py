@@ -13,7 +13,7 @@ from apps.annotation.models import Response
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.datasets.models import Dataset
 from apps.labeling.answers import read_answer
-from apps.labeling.http import LabelingRequest, for_members
+from apps.labeling.http import LabelingRequest, for_members, is_fragment
 from apps.labeling.review_page import Asked, ReviewPage, read_seen, review_url
 from apps.labeling.review_questions import AGREED, AMBIGUOUS, EDIT
 from apps.quality import review as service
@@ -38,7 +38,11 @@ def find_reviewed(
 @require_GET
 @for_members
 def review(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
-    """The next record that waits, under the filters, or the one of ``record``."""
+    """The next record that waits, under the filters, or the one of ``record``.
+
+    ``ahead`` asks for what follows the record of ``after`` once that one is settled: 204 if nothing
+    does.
+    """
     dataset = find_reviewed(request, dataset_id)
     filters = read_filters(request.GET)
     page = ReviewPage(dataset, request.member, filters)
@@ -49,9 +53,16 @@ def review(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
         page.item = _take(page.record, request)
     else:
         after = read_id(request.GET.get("after", ""))
+        page.settled = after if request.GET.get("ahead") == "1" else None
         page.item = service.take_next(
-            dataset=dataset, reviewer=request.member, filters=filters, after=after
+            dataset=dataset,
+            reviewer=request.member,
+            filters=filters,
+            after=after,
+            is_ahead=page.settled is not None,
         )
+        if page.settled and page.item is None:
+            return HttpResponse(status=204)
         page.record = page.item.record if page.item else None
     done = read_id(request.GET.get("done", ""))
     page.done = Record.objects.filter(dataset=dataset, pk=done).first() if done else None
@@ -83,7 +94,10 @@ def judge(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpRe
         return _show_again(request, page, 422, error.message)
     except NotFoundError as error:
         raise Http404(error.message) from error
-    return redirect(review_url(dataset.id, page.filters, blind=page.blind, done=record.id))
+    url = review_url(dataset.id, page.filters, blind=page.blind, done=record.id)
+    if is_fragment(request):
+        return HttpResponse(status=204, headers={"HX-Redirect": url})
+    return redirect(url)
 
 
 @require_POST

@@ -10,10 +10,16 @@ from django.views.decorators.http import require_POST
 from apps.annotation import history
 from apps.annotation.models import Response
 from apps.annotation.services import SavedResponse, delete_response, save_response
-from apps.core.errors import ConflictError, InvalidError
+from apps.core.errors import NotFoundError
 from apps.labeling import queue
 from apps.labeling.answers import Answer, read_answer, read_strays
-from apps.labeling.http import LabelingRequest, for_members, is_fragment, wants_receipt
+from apps.labeling.http import (
+    LabelingRequest,
+    for_members,
+    is_fragment,
+    read_given,
+    wants_receipt,
+)
 from apps.labeling.pages import AnnotatePage, annotate_url
 from apps.labeling.views.annotate import find_dataset, go_on, read_id, show, show_undone
 from apps.records.models import Record
@@ -33,6 +39,10 @@ def save(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpRes
     if record is None:
         return _show_gone(request, page)
     record.dataset = dataset
+    return _save(request, page, record)
+
+
+def _save(request: LabelingRequest, page: AnnotatePage, record: Record) -> HttpResponse:
     answer = read_answer(page.schema, request.POST, record.fields)
     if answer.errors:
         return _show_again(request, page, record, answer, answer.errors, code=422)
@@ -46,10 +56,8 @@ def save(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpRes
             request_key=answer.request_key,
             schema=page.schema,
         )
-    except InvalidError as error:
-        return _show_again(request, page, record, answer, {"": error.message}, code=422)
-    except ConflictError as error:
-        return _show_again(request, page, record, answer, {"": error.message}, code=409)
+    except NotFoundError:  # deleted since it was looked up
+        return _show_gone(request, page)
     page.told = _tell(request, page, saved)
     return _receipt(request, page) if wants_receipt(request) else go_on(request, page, after)
 
@@ -149,11 +157,7 @@ def _find_following(page: AnnotatePage, record: Record) -> UUID | None:
 def _show_gone(request: LabelingRequest, page: AnnotatePage) -> HttpResponse:
     """The record was deleted meanwhile: what was answered is shown, to be copied."""
     titles = {name: rule.question.title for name, rule in page.schema.questions.items()}
-    given = {
-        titles.get(name.removeprefix("q."), name): ", ".join(filter(None, texts))
-        for name, texts in request.POST.lists()
-        if name.startswith("q.") and any(texts)
-    }
+    given = {titles.get(name, name): text for name, text in read_given(request).items()}
     template = "labeling/_gone.html" if is_fragment(request) else "labeling/gone.html"
     context = {"page": page, "dataset": page.dataset, "given": given}
     return render(request, template, context, status=404)
