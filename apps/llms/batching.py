@@ -25,13 +25,14 @@ from django.utils import timezone
 from apps.core.ids import uuid7
 from apps.core.tenancy import enter
 from apps.llms import calls, client
-from apps.llms.budgets import Amount
-from apps.llms.calls import Ask, Outcome, Payer, Prepared
+from apps.llms.budgets import Amount, Payer
+from apps.llms.calls import Ask, Outcome, Prepared
 from apps.llms.connections import ProviderConnection, connect
 from apps.llms.dialects import memory_of
 from apps.llms.errors import ProviderError, RefusedError, TransientError
 from apps.llms.ledger import Attempt
 from apps.llms.models import Batch, BatchCall, BatchState, LLMAttempt, Provider
+from apps.llms.texts import clean
 from apps.llms.wire import Reply, Request
 
 MOST_CALLS: Final = 1000  # in one batch: their answers must fit into one file
@@ -324,12 +325,13 @@ def _prepared(
 def _read(ask: Ask, row: Mapping[str, Any]) -> tuple[Reply | None, ProviderError | None]:
     response = row.get("response")
     body = response.get("body") if isinstance(response, dict) else None
-    if not isinstance(body, dict):
+    if not isinstance(response, dict) or not isinstance(body, dict):
         return None, TransientError("The batch holds no answer to this call.")
-    if response["status_code"] != 200:
+    status = response.get("status_code")
+    if status != 200:
         about = body.get("error")
         message = about.get("message") if isinstance(about, dict) else None
-        return None, RefusedError(str(message or f"Status {response['status_code']}")[:500])
+        return None, RefusedError(clean(str(message or f"Status {status}"))[:500])
     try:
         return client.read_reply(ask.connection, ask.request, body), None
     except ProviderError as error:

@@ -243,3 +243,25 @@ def test_tls_checks_the_name_that_was_asked_for(
     finally:
         transport._tls.cache_clear()
     assert isinstance(result, Reply if name == "models.example" else SetupError), result
+
+
+def test_a_line_that_the_server_hung_up_is_not_used_again(
+    connection: ProviderConnection, settings: Any
+) -> None:
+    """It said nothing about it before: what was kept open is looked at first."""
+    content = b'{"choices": [{"message": {"content": "Yes"}}]}'
+    answer = HEAD % (b"application/json", b"Content-Length: %d\r\n" % len(content)) + content
+
+    async def main() -> list[Any]:
+        server = await asyncio.start_server(answering(answer), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        settings.OUTBOUND_ALLOW = [("127.0.0.1", port)]
+        local = replace(connection, base_url=f"http://127.0.0.1:{port}/v1")
+        replies = []
+        async with server, client.closing():
+            for _ in range(3):
+                replies.append(await client.complete(local, REQUEST))
+                await asyncio.sleep(0.05)
+        return replies
+
+    assert [reply.text for reply in asyncio.run(main())] == ["Yes"] * 3
