@@ -3,6 +3,8 @@
 Against the scripted server, with the bare client of the provider measured in the same run.
 """
 
+# ruff: noqa: F811 (fixtures of another module, which arguments are named after)
+
 import asyncio
 import time
 from dataclasses import dataclass
@@ -70,7 +72,7 @@ def _kinds() -> None:
         kinds.offer(name, f"{kind.__module__}.{kind.__name__}")
 
 
-def run(provider: Provider, kind: str, items: int, prefix: str) -> Spent:  # noqa: F811
+def run(provider: Provider, kind: str, items: int, prefix: str) -> Spent:
     """What it takes for a planned job of so many items that nobody has asked before."""
     texts = {str(number): f"{prefix} {number}" for number in range(items)}
     params = {"provider": str(provider.id), "items": items, "texts": texts}
@@ -114,7 +116,7 @@ def ask_bare(server: LlmServer, items: int, at_once: int, prefix: str) -> Spent:
 
 def test_many_at_once_take_little_longer_than_the_provider(
     provider: Provider,
-    llm_server: LlmServer,  # noqa: F811
+    llm_server: LlmServer,
 ) -> None:
     llm_server.configure(latency_ms=1000 * LATENCY)
     run(provider, "ask_wide", 100, "Warm")
@@ -132,7 +134,7 @@ def test_many_at_once_take_little_longer_than_the_provider(
 
 def test_one_by_one_the_engine_adds_little_to_a_call(
     provider: Provider,
-    llm_server: LlmServer,  # noqa: F811
+    llm_server: LlmServer,
 ) -> None:
     items = 300
     run(provider, "ask_alone", 20, "Warm")
@@ -148,9 +150,9 @@ def test_one_by_one_the_engine_adds_little_to_a_call(
 
 
 def test_a_dry_run_starts_at_once_during_a_long_job(
-    provider: Provider,  # noqa: F811
+    provider: Provider,
     llm_server: LlmServer,
-    worker: AskingWorker,  # noqa: F811
+    worker: AskingWorker,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     llm_server.configure(latency_ms=1000 * LATENCY)
@@ -173,7 +175,7 @@ def test_a_dry_run_starts_at_once_during_a_long_job(
     assert delays[-1] < 1
 
 
-def start_quickly(provider: Provider) -> float:  # noqa: F811
+def start_quickly(provider: Provider) -> float:
     """Seconds until a job of five items has begun, which is waited for."""
     with enter(provider.organization_id):
         params = {"provider": str(provider.id), "items": 5}
