@@ -268,7 +268,7 @@ def _asked(gate: Gate, wants: Sequence[int], done: Sequence[Sequence[Any]]) -> s
             "rpm": connection.rpm or 0,
             "tpm": connection.tpm or 0,
             "concurrency": connection.concurrency,
-            "capacity": settings.LLM_HOST_CONCURRENCY,
+            "capacity": settings.LLM_HOST_CONCURRENCY or 1_000_000,
             "held": gate.held,
             "wants": wants,
             "done": done,

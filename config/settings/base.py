@@ -254,7 +254,7 @@ REST_FRAMEWORK = {
 
 # --- The outside ------------------------------------------------------------------------------
 OUTBOUND_ALLOW = env.places("OUTBOUND_ALLOW")  # inner hosts that requests may go to
-# Calls at once to one host of language models, of all organizations together.
+# Calls at once to one host of language models, of all organizations together; 0 is no limit.
 LLM_HOST_CONCURRENCY = env.number("LLM_HOST_CONCURRENCY", 256)
 
 # --- The Hugging Face Hub, for imports and exports --------------------------------------------
