@@ -14,7 +14,8 @@ def run(task: "Task[..., None]", organization_id: str, job_id: str) -> None:
     """Run a slice of a job, then queue up again behind the others if there is more to do."""
     organization, job = UUID(organization_id), UUID(job_id)
     if engine.run_slice(organization_id=organization, job_id=job):
-        queue = Queue(task.request.delivery_info["routing_key"])
+        came = task.request.delivery_info
+        queue = Queue(str(came["routing_key"])) if came else Queue.BULK
         doorbell.ring(organization_id=organization, job_id=job, queue=queue)
 
 

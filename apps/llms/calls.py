@@ -170,10 +170,8 @@ def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:
         ledger.enter_ledger(list(entries.values()))
     _settle_budgets(entries.values())
     remember(one.prepared.ask.connection for one in sent)
-    return [
-        entries[id].usd if (id := one.prepared.attempt.id) in entries else Decimal(0)
-        for one in outcomes
-    ]
+    booked = (entries.get(one.prepared.attempt.id) for one in outcomes)
+    return [entry.usd if entry else Decimal(0) for entry in booked]
 
 
 def release(prepared: Sequence[Prepared]) -> None:

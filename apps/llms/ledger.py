@@ -67,7 +67,7 @@ FROM llm_response WHERE organization_id = %(o)s AND key = ANY(%(keys)s::bytea[])
 def find_responses(keys: Sequence[bytes]) -> dict[bytes, Kept]:
     """The answers that the organization has already, by key. One statement."""
     rows = raw_cursor().execute(_FIND, {"o": current(), "keys": list(set(keys))})
-    return {bytes(row[0]): Kept(Reply(*row[1:7], raw={}), row[7]) for row in rows}
+    return {bytes(key): Kept(Reply(*counted, {}), usd) for key, *counted, usd in rows}
 
 
 _KEEP = """
@@ -211,14 +211,15 @@ def take_old(age: timedelta) -> list[Attempt]:
 
 
 _WITH_OLD: Final = """
-SELECT DISTINCT organization_id FROM llm_attempt WHERE inserted_at < statement_timestamp() - %s
+SELECT DISTINCT organization_id FROM llm_attempt
+WHERE inserted_at < statement_timestamp() - make_interval(secs => %s)
 """
 
 
 def organizations_with_old(age: timedelta) -> list[UUID]:
     """The organizations that have attempts opened so long ago; as the operator."""
     with connections["operator"].cursor() as cursor:
-        cursor.execute(_WITH_OLD, [age])
+        cursor.execute(_WITH_OLD, [age.total_seconds()])
         return [id for (id,) in cursor.fetchall()]
 
 
