@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -190,17 +190,6 @@ def test_a_call_whose_worker_died_is_booked_at_its_most(priced: ProviderConnecti
     assert (lost.kind, lost.usd, paid.kind) == ("unknown_outcome", most.usd, "call")
     budget = Budget.objects.get()
     assert (budget.spent_usd, budget.reserved_usd) == (most.usd + paid.usd, 0)
-
-
-@pytest.mark.django_db(databases=["default", "owner", "operator"])
-def test_a_call_that_nobody_takes_up_again_is_booked_in_the_end(
-    priced: ProviderConnection,
-) -> None:
-    calls.prepare([ask(priced)])
-    assert calls._book_unknown(ledger.take_old(timedelta(hours=1))) == 0
-    LLMAttempt.objects.update(inserted_at=timezone.now() - timedelta(hours=2))
-    assert calls._book_unknown(ledger.take_old(timedelta(hours=1))) == 1
-    assert [entry.kind for entry in entries()] == [EntryKind.UNKNOWN_OUTCOME]
 
 
 @pytest.mark.parametrize("many", [2, 20])

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.db.models import Sum
+from django.utils import timezone
 
 from apps.core.embedded.paths import redis_socket
 from apps.core.embedded.services import Services
@@ -309,3 +310,17 @@ def test_a_text_that_stands_twice_is_asked_once(provider: Provider, llm_server: 
     assert (job.state, job.done) == ("done", 30)
     assert llm_server.ledger()["calls"] == 16
     assert kinds_of(job) == {"call": 16, "hit": 14}
+
+
+def test_a_call_that_nobody_takes_up_again_is_booked_in_the_end(
+    tenant: Organization, provider: Provider
+) -> None:
+    with enter(tenant.id):
+        calls.prepare([calls.Ask(connect(provider=provider), request_of("Lost"))])
+    assert calls.book_old() == 0
+    with enter(tenant.id):
+        LLMAttempt.objects.update(inserted_at=timezone.now() - calls.ABANDONED_AFTER)
+    assert calls.book_old() == 1
+    with enter(tenant.id):
+        assert LedgerEntry.objects.get().kind == "unknown_outcome"
+        assert not LLMAttempt.objects.exists()
