@@ -19,6 +19,7 @@ from apps.drafts.models import Draft, DraftQuerySet, DraftState
 from apps.drafts.provenance import provenance
 from apps.events.log import emit
 from apps.organizations.models import Membership
+from apps.quality.models import Adjudication, Comment, Flag
 from apps.records.bulk import record_errors
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import Record, SuggestionType
@@ -73,15 +74,15 @@ def discard_drafts(*, dataset: Dataset, drafts: DraftQuerySet, member: Membershi
 def restore_drafts(*, dataset: Dataset, drafts: DraftQuerySet) -> Outcome:
     """Let decided drafts wait again; the records of accepted ones are deleted.
 
-    Records that somebody has answered stay, and are named among the refused. To take a decision
+    Records that people have worked on stay, and are named among the refused. To take a decision
     back, pass the drafts that bear its id.
     """
     decided = drafts.of_dataset(dataset).exclude(state=DraftState.WAITING)
     rows = _lock(dataset, decided)
     records = {row.record_id: row for row in rows if row.record_id}
     _hold_records(records)
-    kept = _answered(records)
-    refused = {records[id].id: "the record has been answered" for id in kept}
+    kept = _worked_on(records)
+    refused = {records[id].id: "people have worked on the record" for id in kept}
     restored = [row for row in rows if row.id not in refused]
     for row in restored:
         row.state, row.record_id = DraftState.WAITING, None
@@ -199,6 +200,11 @@ def _hold_records(ids: Iterable[UUID]) -> None:
     list(rows.in_order().values_list("id", flat=True))
 
 
-def _answered(records: Iterable[UUID]) -> set[UUID]:
-    found = Response.objects.filter(record_id__in=list(records))
-    return set(found.values_list("record_id", flat=True))
+def _worked_on(records: Iterable[UUID]) -> set[UUID]:
+    """Those that somebody has answered, decided, flagged or talked about. Four statements."""
+    ids = list(records)
+    found: set[UUID] = set()
+    for model in (Response, Adjudication, Flag, Comment):
+        rows: Any = model._default_manager.filter(record_id__in=ids)
+        found |= set(rows.values_list("record_id", flat=True))
+    return found

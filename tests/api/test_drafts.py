@@ -132,7 +132,9 @@ def test_an_answered_record_stays(cast: Cast, dataset: Dataset, drafts: list[Dra
         save_response(record=record, annotator=person, status="submitted", values=values)
     back = admin.post(f"{place}/restore", {"filter": {"decision": accepted["decision"]}}).json()
     assert back["taken"] == 0
-    assert back["refused"] == [{"id": str(drafts[0].id), "reason": "the record has been answered"}]
+    assert back["refused"] == [
+        {"id": str(drafts[0].id), "reason": "people have worked on the record"}
+    ]
 
 
 def test_the_plan_has_no_room(cast: Cast, dataset: Dataset, drafts: list[Draft]) -> None:
@@ -177,7 +179,7 @@ def test_annotators_never_meet_a_draft(cast: Cast, dataset: Dataset, drafts: lis
     """Not in the queue, in search, in the list, in the export, nor in the counts."""
     person, owner = cast["annotator_in"], cast["owner"]
     assert person.get(f"/datasets/{dataset.id}/drafts").status_code == 403
-    claimed = person.post(f"/me/datasets/{dataset.id}/claim", {"limit": 10}).json()
+    claimed = person.post(f"/me/datasets/{dataset.id}/claim?limit=10").json()
     found = owner.post(f"/datasets/{dataset.id}/records/search", {"query": {"text": {"q": "soup"}}})
     exported = b"".join(owner.get(f"/datasets/{dataset.id}/export.jsonl").streaming_content)
     listed = owner.get(f"/datasets/{dataset.id}/records").json()

@@ -82,7 +82,7 @@ def test_like_this_then_filtered_then_accepted(
     admin.post(f"{place}/discard", {"filter": {"keep": False}})
     accepted = admin.post(f"{place}/accept", {"filter": {"job_id": made["id"]}}).json()
     assert accepted["taken"] == 7
-    queue = cast["annotator_in"].post(f"/me/datasets/{dataset.id}/claim", {"limit": 20}).json()
+    queue = cast["annotator_in"].post(f"/me/datasets/{dataset.id}/claim?limit=20").json()
     assert len(queue["items"]) == 9
     with cast.inside():
         record = Record.objects.filter(dataset=dataset, metadata__job=made["id"]).first()

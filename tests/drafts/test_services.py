@@ -1,5 +1,6 @@
 """Drafts are no records until a person accepts them, and can be had back."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,6 +22,7 @@ from apps.drafts.writing import check_room, write_drafts
 from apps.exchange.exporter import export_pages
 from apps.jobs.models import Job
 from apps.organizations.models import Membership, Organization, RecordVolume
+from apps.quality.talk import add_comment, flag_record
 from apps.records.models import DatasetCounter, Record, RecordStatus, Suggestion
 from apps.search.query import Words
 from apps.search.search import search_records
@@ -179,15 +181,27 @@ def test_a_decision_can_be_taken_back(dataset: Dataset, job: Job, admin: Members
     assert everything(dataset).waiting().count() == len(TEXTS)
 
 
-def test_an_answered_record_is_not_taken_back(
-    dataset: Dataset, job: Job, admin: Membership
+def answer(record: Record, person: Membership) -> None:
+    values = {"sentiment": {"value": "mixed"}}
+    save_response(record=record, annotator=person, status="submitted", values=values)
+
+
+def flag(record: Record, person: Membership) -> None:
+    flag_record(record=record, member=person)
+
+
+def comment(record: Record, person: Membership) -> None:
+    add_comment(record=record, author=person, text="Odd.")
+
+
+@pytest.mark.parametrize("work", [answer, flag, comment])
+def test_a_record_that_people_have_worked_on_is_not_taken_back(
+    dataset: Dataset, job: Job, admin: Membership, work: Callable[[Record, Membership], None]
 ) -> None:
     drafts = write(job)
     outcome = accept_drafts(dataset=dataset, drafts=everything(dataset), member=admin)
     record = Record.objects.get(external_id=str(drafts[1].id))
-    person = make_member(workspace=dataset.workspace)
-    values = {"sentiment": {"value": "mixed"}}
-    save_response(record=record, annotator=person, status="submitted", values=values)
+    work(record, make_member(workspace=dataset.workspace))
     mine = everything(dataset).filter(decision=outcome.decision)
     back = restore_drafts(dataset=dataset, drafts=mine)
     assert (back.taken, set(back.refused)) == (2, {drafts[1].id})

@@ -163,6 +163,7 @@ def test_a_pattern_that_would_take_for_ever_does_not(answers: Dataset) -> None:
     [
         ({"fields": ["text"], "must_match": ["(["]}, "no regular expression"),
         ({"fields": ["text"], "must_match": [""]}, "1 to 500"),
+        ({"fields": ["text"], "must_match": [r"(a*)*\1"]}, "refers back"),
         ({"fields": ["nothing"]}, "no field"),
         ({"fields": ["text"], "languages": ["xx"]}, "unknown language"),
         ({"fields": []}, "fields"),

@@ -168,7 +168,7 @@ class DraftsDiscard(ApiView):
 class DraftsRestore(ApiView):
     def post(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
         """Let decided drafts wait again, as those of one ``decision``; the records of accepted
-        ones are deleted, unless somebody has answered them."""
+        ones are deleted, unless people have worked on them."""
         asked = self.read_body(Decided)
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_RECORDS)
         outcome = restore_drafts(dataset=dataset, drafts=asked.asked().of(dataset))

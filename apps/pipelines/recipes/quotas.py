@@ -2,8 +2,9 @@
 
 A call is asked for up to ``PER_CALL`` records of one class. What comes is stored as far as it is
 new and there is room; for what is then missing, and has not been asked for, the job gets more
-items in the same transaction. So the quotas are met exactly, unless a model goes on repeating
-itself: after ``MOST`` times the calls that would have done, the job ends with fewer.
+items in the same transaction. So the quotas are met exactly, unless the last calls fail for good
+(then retrying them asks on), or a model goes on repeating itself: after ``MOST`` times the calls
+that would have done, the job ends with fewer.
 """
 
 from collections import Counter

@@ -1,10 +1,11 @@
 """Rules that need no model: language, length, patterns.
 
 Heuristics of this kind filter web text: Gopher (Rae et al., 2021, arXiv:2112.11446), C4 (Raffel
-et al., 2019, arXiv:1910.10683). Patterns are PostgreSQL's regular expressions and run there: its
-engine does not take exponential time.
+et al., 2019, arXiv:1910.10683). Patterns are PostgreSQL's regular expressions and run there:
+without back-references its engine does not take exponential time.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
@@ -23,6 +24,7 @@ from apps.pipelines.recipes.materials import check_text_fields
 
 MAX_PATTERN: Final = 500  # characters
 MATCHED: Final = "matched"
+_BACK_REFERENCE: Final = re.compile(r"(?<!\\)(?:\\\\)*\\[1-9]")
 
 _MATCHES: Final = """
 SELECT n::int, p.number::int FROM unnest(%(texts)s::text[]) WITH ORDINALITY AS t (body, n),
@@ -107,6 +109,8 @@ class Rules(FilterRecipe):
 def _check_pattern(pattern: str) -> None:
     if not 1 <= len(pattern) <= MAX_PATTERN or "\0" in pattern:
         raise InvalidError(f"A pattern has 1 to {MAX_PATTERN} characters.")
+    if _BACK_REFERENCE.search(pattern):
+        raise InvalidError(f"{pattern!r} refers back to a part of itself, which may take for ever.")
     try:
         with transaction.atomic():
             raw_cursor().execute("SELECT '' ~ %(pattern)s::text", {"pattern": pattern})
