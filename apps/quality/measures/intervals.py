@@ -82,7 +82,7 @@ def two_sided_sign(fewer: int, n: int) -> float:
     """The exact two-sided probability of a split as uneven as ``fewer`` of ``n`` by fair coin."""
     tail = sum(comb(n, k) for k in range(min(fewer, n - fewer) + 1)) if n <= 1_000 else 0
     if tail:
-        return min(2 * tail / 2**n, 1.0)
+        return float(min(2 * tail / 2**n, 1.0))
     return float(min(2 * upper_tail(n - min(fewer, n - fewer), n, 0.5), 1.0))
 
 
