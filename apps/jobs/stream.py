@@ -100,6 +100,11 @@ class Stream:
                 pairs = self.read(asked)
             except _NotNowError:
                 return
+            except OperationalError:
+                if not self.in_hand:
+                    raise
+                give_back()  # what is in flight is stored when the database is back
+                return
             except _TooMuchError as error:
                 self.page = error.smaller
                 continue

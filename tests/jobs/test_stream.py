@@ -7,13 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from apps.core.tenancy import current
 from apps.events.models import Event
-from apps.jobs import leases, runs
+from apps.jobs import leases, runs, stream
 from apps.jobs.engine import run_slice
 from apps.jobs.models import ItemState, Job, JobItem, JobState
 from apps.jobs.services import enqueue, resume_job, retry_failed
@@ -77,12 +77,12 @@ def test_a_page_costs_the_same_whatever_its_size(size: int) -> None:
     assert claimed is not None
     kind = CountInStream()
     with Workshop(kind) as workshop:
-        stream = Stream(*claimed, kind, workshop, lambda: True)
+        current_slice = Stream(*claimed, kind, workshop, lambda: True)
         with statements() as leased:
-            pairs = stream.read(size) or []
+            pairs = current_slice.read(size) or []
         landings = [Landing(work, material, result=0) for work, material in pairs]
         with statements() as stored_together:
-            stream.store(landings)
+            current_slice.store(landings)
     assert (len(pairs), len(leased), len(stored_together)) == (size, 2, 5)
     job.refresh_from_db()
     assert job.done == size
@@ -235,6 +235,26 @@ def test_items_that_killed_every_worker_fail_and_the_others_go_on() -> None:
     assert {error["error"] for error in job.error_sample} == {
         "The worker died every time it ran this."
     }
+
+
+def test_results_outlast_a_database_that_is_away_for_a_moment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write, tries = CountInStream.write_many, 0
+
+    def fail_twice(self: CountInStream, pairs: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries <= 2:
+            raise OperationalError("the server is shutting down")
+        return write(self, pairs)
+
+    monkeypatch.setattr(CountInStream, "write_many", fail_twice)
+    monkeypatch.setattr(stream, "PATIENCE", (0.01, 0.01, 0.01))
+    job = start(items=5)
+    run(job)
+    assert stored(job) == list(range(5))
+    assert not JobItem.objects.filter(job=job, attempts__gt=1).exists()
 
 
 def test_an_item_in_flight_may_ask_the_database() -> None:
