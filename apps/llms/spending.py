@@ -1,9 +1,11 @@
 """The tables of what was asked, answered and paid: attempts, responses, the ledger, budgets."""
 
 from decimal import Decimal
+from typing import Any
+from uuid import UUID
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Q, Sum
 
 from apps.core.constraints import one_of
 from apps.core.models import TenantManager, TenantModel, TenantRow
@@ -94,6 +96,21 @@ class LedgerEntryQuerySet(models.QuerySet["LedgerEntry"]):
 
     def newest_first(self) -> "LedgerEntryQuerySet":
         return self.order_by("-id")
+
+    def of_job(self, job_id: UUID) -> "LedgerEntryQuerySet":
+        return self.filter(job_id=job_id)
+
+    def totals(self) -> dict[str, Any]:
+        """How often each kind of entry is there, with tokens, USD and USD saved. One query.
+
+        E.g. ``{"call": 80, "hit": 20, "failed": 1, "unknown_outcome": 0, "prompt_tokens": 900,
+        "completion_tokens": 400, "usd": Decimal("0.02"), "saved_usd": Decimal("0.005")}``.
+        """
+        sums = ("prompt_tokens", "completion_tokens", "usd", "saved_usd")
+        counts = {kind.value: Count("id", filter=Q(kind=kind)) for kind in EntryKind}
+        added = {f"sum_{name}": Sum(name) for name in sums}
+        found = self.aggregate(**counts, **added)
+        return {name.removeprefix("sum_"): value or 0 for name, value in found.items()}
 
 
 class LedgerEntry(TenantRow):

@@ -123,6 +123,21 @@ def test_a_call_is_paid_once_and_then_free(
     assert prepared.hit.text == kept.text
 
 
+def test_what_a_job_spent_is_one_query(
+    priced: ProviderConnection, django_assert_num_queries: Any
+) -> None:
+    job = uuid7()
+    (paid,) = call(ask(priced, job_id=job))
+    call(ask(priced, job_id=job))
+    call(ask(priced, "Another's", job_id=uuid7()))
+    with django_assert_num_queries(1):
+        totals = LedgerEntry.objects.of_job(job).totals()
+    assert (totals["call"], totals["hit"], totals["failed"]) == (1, 1, 0)
+    assert (totals["usd"], totals["saved_usd"]) == (paid, paid)
+    assert totals["prompt_tokens"] > 0
+    assert LedgerEntry.objects.of_job(uuid7()).totals()["usd"] == 0
+
+
 def test_an_attempt_stands_in_the_database_before_the_call(priced: ProviderConnection) -> None:
     (prepared,) = calls.prepare([ask(priced, job_id=uuid7(), seq=1)])
     attempt = LLMAttempt.objects.get()
