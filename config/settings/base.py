@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "apps.monitoring",
     "apps.exchange",
     "apps.labeling",
+    "apps.console",
     "apps.api",
 ]
 
