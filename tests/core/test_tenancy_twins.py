@@ -82,6 +82,8 @@ def value_of(field: Any, variant: str) -> Any:
         return id_of(field.model, variant)
     if isinstance(field, models.DateTimeField):
         return timezone.now()
+    if isinstance(field, models.DateField):
+        return timezone.now().date()
     if isinstance(field, models.JSONField):
         return {}
     if isinstance(field, models.BinaryField):
