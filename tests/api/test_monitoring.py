@@ -128,4 +128,12 @@ def test_clients_of_the_contract_meet_no_name_they_do_not_know(cast: Cast) -> No
     made = cast["owner"].post("/webhooks", body).json()
     assert made["events"] == ["record.created"]
     assert made["stoneware_events"] == ["record.created", "monitor.retrain_due"]
+    path = f"/webhooks/{made['id']}"
+    kept = cast["owner"].patch(path, {"events": ["record.updated"]}).json()
+    assert kept["stoneware_events"] == ["record.updated", "monitor.retrain_due"]
+    alone = cast["owner"].patch(path, {"events": []}).json()
+    assert (alone["events"], alone["stoneware_events"]) == ([], ["monitor.retrain_due"])
+    every = {"stoneware_events": ["record.created"]}
+    assert cast["owner"].patch(path, every).json()["stoneware_events"] == ["record.created"]
+    assert cast["owner"].patch(path, {"events": []}).status_code == 422
     assert set(WebhookEvent) - CONTRACT == {WebhookEvent.MONITOR_RETRAIN_DUE}

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from apps.core.errors import ConflictError, InvalidError
 from apps.evaluation.gold import freeze_gold
 from apps.evaluation.models import Evaluation, GoldAnswer, GoldSet, Split
-from apps.evaluation.reading import cell_records, compare, disagreements
+from apps.evaluation.reading import cell_records, compare, disagreements, measured_of
 from apps.evaluation.services import evaluate_agent, send_to_review
 from apps.quality.decisions import Ruling, decide
 from apps.quality.models import ReviewCause, ReviewItem, ReviewReason
@@ -97,6 +97,18 @@ def test_a_cell_of_the_confusion_opens_its_records(organization: Any) -> None:
     assert counts[place[0]][place[1]] == len(mixed)
     with pytest.raises(InvalidError, match="no such option"):
         cell_records(evaluation, true="purple", answered=None)
+
+
+def test_what_is_measured_is_read_in_two_statements(
+    organization: Any, django_assert_num_queries: Any
+) -> None:
+    question, truth = answered(30)
+    gold = freeze_gold(question=question)
+    suggest(question, truth)
+    evaluation = evaluate_agent(agent="acme/tiny@v1", gold=gold)
+    measured_of(evaluation, Split.DEV)
+    with django_assert_num_queries(2):
+        measured_of(evaluation, Split.DEV)
 
 
 # --- Comparing -----------------------------------------------------------------------------------
