@@ -5,6 +5,7 @@ application's role.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -184,14 +185,25 @@ def test_joins_meet_nothing_foreign(inside: UUID) -> None:
     assert rows(related) == [(1,)]
 
 
-def attempt(sql: str) -> None:
-    """Try it; a table may also refuse the verb altogether."""
+@contextmanager
+def attempt_at_a_verb() -> Iterator[None]:
+    """A table may also refuse the verb altogether."""
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(sql)
-            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        with transaction.atomic():
+            yield
     except DatabaseError as error:
         assert "permission denied" in str(error) or "append" in str(error), error  # noqa: PT017
+
+
+def attempt(sql: str) -> None:
+    with attempt_at_a_verb(), connection.cursor() as cursor:
+        cursor.execute(sql)
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
+def attempt_update(model: type[Model], column: str) -> None:
+    with attempt_at_a_verb():
+        model._default_manager.filter().update(**{column: models.F(column)})
 
 
 def test_updates_and_deletes_without_a_condition_change_nothing_foreign(
@@ -205,7 +217,7 @@ def test_updates_and_deletes_without_a_condition_change_nothing_foreign(
         with enter(ours):
             attempt(f'UPDATE "{table}" SET "{field.column}" = "{field.column}"')  # noqa: S608
             if isinstance(model._default_manager.first(), Model):
-                model._default_manager.filter().update(**{field.attname: models.F(field.attname)})
+                attempt_update(model, field.attname)
     assert fingerprints(theirs) == before
     assert fingerprints(ours) == mine
     for model in reversed(EVERY_MODEL):

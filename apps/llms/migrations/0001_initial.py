@@ -14,11 +14,11 @@ FINAL = """
 CREATE FUNCTION llm_ledger_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF tg_op = 'DELETE' AND pg_trigger_depth() > 1 THEN
-        RETURN OLD;
+        RETURN NULL;
     END IF;
     RAISE EXCEPTION 'The ledger is append-only.' USING ERRCODE = 'restrict_violation';
 END $$;
-CREATE TRIGGER llm_ledger_is_final BEFORE UPDATE OR DELETE ON llm_ledger
+CREATE TRIGGER llm_ledger_is_final AFTER UPDATE OR DELETE ON llm_ledger
     FOR EACH ROW EXECUTE FUNCTION llm_ledger_is_final();
 """
 
