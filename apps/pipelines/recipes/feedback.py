@@ -297,11 +297,10 @@ def _mark(context: Context, record_id: UUID, result: Judgement, usage: Usage) ->
             if params.rationales:
                 metadata[f"{key}_rationale"] = result.rationales[scale][field]
     totals = _totals(params, result)
-    best = result.better or max(totals, key=totals.__getitem__, default=None)
     if result.better:
         metadata[BETTER] = result.better
-    if params.chosen and best is not None:
-        metadata |= _choice(params, totals, best)
+    if params.chosen:
+        metadata |= _choice(params, totals, result.better)
     answers = {}
     if context.write_mode == SUGGESTION:
         answers = {
@@ -318,13 +317,14 @@ def _reasons(result: Judgement, field: str) -> str:
     return " ".join(f"{scale}: {text}" for scale, text in said.items() if text)
 
 
-def _choice(params: Params, totals: Mapping[str, float], best: str) -> dict[str, str]:
+def _choice(params: Params, totals: Mapping[str, float], better: str | None) -> dict[str, str]:
     """The best and the worst response, unless they are equally good."""
-    others = [
-        field for field in params.responses if field != best and (field in totals or not totals)
-    ]
-    worst = min(others, key=lambda field: totals.get(field, 0), default=None)
-    if worst is None or (totals and totals[worst] == totals.get(best)):
+    if better is not None:
+        (worse,) = (field for field in params.responses if field != better)
+        return {"chosen": better, "rejected": worse}
+    best = max(totals, key=totals.__getitem__, default=None)
+    worst = min(totals, key=totals.__getitem__, default=None)
+    if best is None or worst is None or totals[best] == totals[worst]:
         return {}
     return {"chosen": best, "rejected": worst}
 
