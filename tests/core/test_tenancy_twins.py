@@ -88,7 +88,7 @@ def value_of(field: Any, variant: str) -> Any:
     if isinstance(field, models.JSONField):
         return {}
     if isinstance(field, models.BinaryField):
-        return b"x"
+        return variant.encode()
     if isinstance(field, VectorField):
         return [1.0]
     return variant if isinstance(field, models.CharField | models.TextField) else 1
