@@ -56,9 +56,9 @@ class CompareBody(Schema):
 
 
 class CellQuery(Schema):
-    """``answered`` left out is for no valid answer."""
+    """``true`` is needed; ``answered`` left out is for no valid answer."""
 
-    true: str
+    true: str | None = None
     answered: str | None = None
 
 
@@ -160,7 +160,7 @@ class EvaluationCell(ApiView):
         found = find_evaluation(self.member, evaluation_id)
         options = {str(one["value"]): one["value"] for one in found.gold_set.question.options}
         answered = None if query.answered is None else options.get(query.answered, query.answered)
-        true = options.get(query.true, query.true)
+        true = options.get(query.true or "", query.true)
         return ApiResponse({"record_ids": cell_records(found, true=true, answered=answered)})
 
 

@@ -82,8 +82,10 @@ def find_gold(member: Membership, gold_set_id: UUID) -> GoldSet:
     return gold
 
 
-def find_question(dataset: Dataset, name: str) -> Question:
-    """The dataset's question. Raises ``InvalidError``."""
+def find_question(dataset: Dataset, name: str | None) -> Question:
+    """The dataset's question. Raises ``InvalidError`` when there is none, or none was named."""
+    if name is None:
+        raise InvalidError("Name a question")
     rows = Question.objects.filter(dataset=dataset, name=name)
     question: Question | None = rows.select_related("dataset__workspace").first()
     if question is None:

@@ -36,7 +36,9 @@ class PredictionsBody(Schema):
 
 
 class PredictionsQuery(Schema):
-    question: str
+    """``question`` is needed, but a dataset that is not there is said to be so first."""
+
+    question: str | None = None
     routed: Routed | None = None
     offset: int = Field(default=0, ge=0, le=2**31 - 1)
     limit: int = Field(default=50, ge=1, le=1_000)
@@ -55,7 +57,9 @@ class MonitorBody(Schema):
 
 
 class SeriesQuery(Schema):
-    question: str
+    """``question`` is needed, as above."""
+
+    question: str | None = None
     days: int = Field(default=30, ge=1, le=MAX_DAYS)
     by: Literal["day", "week"] = "day"
 
