@@ -47,10 +47,10 @@ class Batch(TenantModel):
                 name="llm_batch_sent_has_name",
             ),
             models.CheckConstraint(
-                condition=Q(
-                    state__in=[BatchState.WAITING, BatchState.SENT], next_look_at__isnull=False
+                condition=~Q(
+                    state__in=[BatchState.WAITING, BatchState.SENT], next_look_at__isnull=True
                 )
-                | Q(state__in=[BatchState.DONE, BatchState.FAILED], next_look_at__isnull=True),
+                & ~Q(state__in=[BatchState.DONE, BatchState.FAILED], next_look_at__isnull=False),
                 name="llm_batch_open_is_looked_after",
             ),
         ]

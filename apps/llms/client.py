@@ -134,7 +134,9 @@ async def send(
     files: Any = None,
 ) -> httpx2.Response:
     """One exchange. Raises ``AnsweredError`` for a refusal, else an error of ``errors.py``."""
-    options: Any = {"headers": _KEYLESS if not connection.api_key else _PLAIN}
+    headers = _PLAIN if connection.api_key else _KEYLESS
+    form = {"Content-Type": "multipart/form-data"} if files else {}
+    options: Any = {"headers": {**headers, **form}}
     try:
         client = client_of(connection)
         async with asyncio.timeout(connection.timeout):

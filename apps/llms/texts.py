@@ -12,7 +12,7 @@ _THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
 
 def clean(text: str) -> str:
     """The text without what cannot be stored, up to ``MAX_TEXT`` characters."""
-    return _UNCLEAN.sub("", text[:MAX_TEXT]).replace("\r\n", "\n")
+    return _UNCLEAN.sub("", text[:MAX_TEXT]).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def answer_of(text: str) -> str:

@@ -53,7 +53,7 @@ def test_an_empty_text_is_no_reason_to_refuse_the_others(
 
 
 @pytest.mark.parametrize(
-    ("settings", "meaning"),
+    ("changes", "meaning"),
     [
         ({"keys": ["another"]}, CredentialError),
         ({"max_batch_inputs": 1}, RefusedError),
@@ -63,10 +63,10 @@ def test_an_empty_text_is_no_reason_to_refuse_the_others(
 def test_what_goes_wrong_has_its_meaning(
     connection: ProviderConnection,
     llm_server: LlmServer,
-    settings: dict[str, Any],
+    changes: dict[str, Any],
     meaning: type[Exception],
 ) -> None:
-    llm_server.configure(**settings)
+    llm_server.configure(**changes)
     with pytest.raises(meaning):
         run(connection, ["one", "two"])
 

@@ -299,7 +299,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='batch',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('next_look_at__isnull', False), ('state__in', ['waiting', 'sent'])), models.Q(('next_look_at__isnull', True), ('state__in', ['done', 'failed'])), _connector='OR'), name='llm_batch_open_is_looked_after'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('next_look_at__isnull', True), ('state__in', ['waiting', 'sent']), _negated=True), models.Q(('next_look_at__isnull', False), ('state__in', ['done', 'failed']), _negated=True)), name='llm_batch_open_is_looked_after'),
         ),
         Isolate("Provider", top=True),
         Isolate("ProviderModel"),
