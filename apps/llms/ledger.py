@@ -67,7 +67,12 @@ FROM llm_response WHERE organization_id = %(o)s AND key = ANY(%(keys)s::bytea[])
 def find_responses(keys: Sequence[bytes]) -> dict[bytes, Kept]:
     """The answers that the organization has already, by key. One statement."""
     rows = raw_cursor().execute(_FIND, {"o": current(), "keys": list(set(keys))})
-    return {bytes(key): Kept(Reply(*counted, {}), usd) for key, *counted, usd in rows}
+    return {bytes(row[0]): _kept(row) for row in rows}
+
+
+def _kept(row: Sequence[Any]) -> Kept:
+    _, text, reason, prompt, completion, cached, latency, usd = row
+    return Kept(Reply(text, reason, prompt, completion, cached, latency, raw={}), usd)
 
 
 _KEEP = """
