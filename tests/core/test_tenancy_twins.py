@@ -35,6 +35,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "response_version": {"status": None},
     "webhook": {"events": ["record.created"]},
     "webhook_delivery": {"next_attempt_at": timezone.now()},
+    "draft": {"state": "accepted", "decision": UUID(int=1), "decided_at": timezone.now()},
     "llm_batch": {"next_look_at": timezone.now()},
 }
 
