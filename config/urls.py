@@ -8,6 +8,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api", RedirectView.as_view(url="/api/v1/docs")),
     path("docs", RedirectView.as_view(url="/api/v1/docs")),
     path("", include("apps.labeling.urls")),
+    path("", include("apps.console.urls")),
     path("accounts/", include("apps.labeling.account_urls")),
 ]
 

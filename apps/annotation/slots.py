@@ -85,7 +85,8 @@ def lock_places(dataset_id: UUID, user_ids: Iterable[UUID]) -> None:
 
 _RECOUNT = """
 WITH wanted AS (
-    SELECT k.record_id, k.dataset_id, d.min_submitted, k.open_slots AS before,
+    SELECT k.record_id, k.dataset_id, k.open_slots AS before,
+        CASE WHEN k.settled THEN 0 ELSE d.min_submitted END AS min_submitted,
         (SELECT count(*) FROM response x WHERE x.organization_id = %(o)s
             AND x.record_id = k.record_id AND x.status = 'submitted')::int AS submitted,
         (SELECT count(*) FROM lease l WHERE l.organization_id = %(o)s

@@ -7,5 +7,5 @@ class ApiConfig(AppConfig):
     def ready(self) -> None:
         from apps.webhooks.documents import offer
 
-        for resource in ("dataset", "record", "response"):
+        for resource in ("dataset", "record", "response", "monitor"):
             offer(resource, f"apps.api.webhook_documents.{resource}_documents")

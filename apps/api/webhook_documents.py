@@ -21,6 +21,7 @@ from apps.api.v1.users import user_document
 from apps.api.v1.vectors_settings import vector_settings_document
 from apps.api.v1.workspaces import workspace_document
 from apps.datasets.models import Dataset, Field, MetadataProperty, Question, VectorSettings
+from apps.monitoring.models import Monitor
 from apps.organizations.models import Membership
 from apps.records.models import Record
 
@@ -49,6 +50,23 @@ def response_documents(ids: Sequence[UUID]) -> Mapping[UUID, bytes]:
                 "user": _user(response.user),
             }
             for response in responses
+        }
+    )
+
+
+def monitor_documents(ids: Sequence[UUID]) -> Mapping[UUID, bytes]:
+    """Monitors, by their question's id, with that question and its dataset, as JSON."""
+    monitors = list(Monitor.objects.filter(question__in=ids).select_related("question"))
+    datasets = _datasets({monitor.dataset_id for monitor in monitors})
+    return _written(
+        {
+            monitor.question_id: {
+                "answers": monitor.answers,
+                "retrain_every": monitor.retrain_every,
+                "question": _without(question_document(monitor.question), "dataset_id"),
+                "dataset": datasets[monitor.dataset_id],
+            }
+            for monitor in monitors
         }
     )
 

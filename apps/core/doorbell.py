@@ -9,12 +9,13 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 from kombu.pools import producers
 
+USUAL_QUEUE: Final = "bulk"
 _IMPATIENT: Final = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 _logger = logging.getLogger(__name__)
 
 
-def ring(task: str, *ids: UUID, expires: float | None = None) -> bool:
+def ring(task: str, *ids: UUID, queue: str = USUAL_QUEUE, expires: float | None = None) -> bool:
     """Ask a worker to run the task; False when Redis is away: a sweep will ring.
 
     ``expires`` in seconds. A message too many does no harm.
@@ -23,7 +24,12 @@ def ring(task: str, *ids: UUID, expires: float | None = None) -> bool:
     try:
         with producers[_impatient_connection()].acquire(block=True) as producer:
             current_app.send_task(
-                task, args=message, expires=expires, producer=producer, retry_policy=_IMPATIENT
+                task,
+                args=message,
+                queue=queue,
+                expires=expires,
+                producer=producer,
+                retry_policy=_IMPATIENT,
             )
     except OperationalError as error:
         _logger.warning("%s %s waits for the sweep: %s", task, " ".join(message), error)

@@ -5,6 +5,9 @@
     "adjudication": {"reviewer": "rita", "values": {"sentiment": {"value": "mixed"}},
                      "ambiguous": ["topic"], "note": "…", "decided_at": "…"}
 
+Where a model's sure answer was taken without a look, ``reviewer`` is null and ``accepted`` names
+the acceptance by question; so nobody takes it for a person's decision, here or elsewhere.
+
 Reading a file again keeps them; nobody gets feedback for what a file brings.
 """
 
@@ -22,7 +25,7 @@ from apps.exchange.strict_json import read_json
 from apps.quality.decisions import GivenAdjudication, Ruling, import_adjudications
 from apps.records.inputs import RecordInput
 
-ABOUT: Final = ("reviewer", "note", "ambiguous", "decided_at")
+ABOUT: Final = ("reviewer", "note", "ambiguous", "accepted", "decided_at")
 
 
 @dataclass(slots=True)
@@ -51,11 +54,15 @@ def read_adjudication(given: Any, *, schema: DatasetSchema, people: People) -> G
         raise InvalidError("adjudication: ambiguous must be a list of questions")
     if not isinstance(note, str):
         raise InvalidError("adjudication: note must be a text")
+    accepted = given.get("accepted") or {}
+    if not isinstance(accepted, dict) or not all(isinstance(v, str) for v in accepted.values()):
+        raise InvalidError("adjudication: accepted must be an object of texts by question")
     reviewer = given.get("reviewer")
     return GivenAdjudication(
         ruling=Ruling(values, ambiguous, note),
         reviewer_id=None if reviewer is None else people.id_of(str(reviewer)),
         decided_at=moment(given.get("decided_at")),
+        accepted={name: id for name, id in accepted.items() if name in values},
     )
 
 
@@ -67,8 +74,10 @@ def read_cells(
     values = {name: value for name, value in cells.items() if not name.startswith(".")}
     if not values and not about["ambiguous"]:
         return None
-    if isinstance(about["ambiguous"], str):
-        about["ambiguous"] = read_json(about["ambiguous"])
+    for name in ("ambiguous", "accepted"):
+        cell = about[name]
+        if isinstance(cell, str):
+            about[name] = read_json(cell)
     return read_adjudication({"values": values, **about}, schema=schema, people=people)
 
 

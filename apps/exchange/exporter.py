@@ -61,6 +61,7 @@ WITH suggested AS (
     SELECT j.record_id, ', "adjudication": {"reviewer": '
             || coalesce(to_json(m.username)::text, 'null') || ', "values": ' || j.values
             || ', "ambiguous": ' || j.ambiguous || ', "note": ' || to_json(j.note)
+            || CASE WHEN j.accepted <> '{}' THEN ', "accepted": '::text || j.accepted ELSE '' END
             || ', "decided_at": ' || to_json(j.decided_at AT TIME ZONE 'UTC') || '}' AS object
     FROM adjudication j LEFT JOIN membership m
         ON m.organization_id = j.organization_id AND m.id = j.reviewer_id

@@ -59,7 +59,8 @@ _ALONE: Final = {
     "ignore": Kind.IGNORE,
 }
 _DECISIONS: Final = {
-    f"adjudication.{name}": f".{name}" for name in ("reviewer", "note", "ambiguous", "decided_at")
+    f"adjudication.{name}": f".{name}"
+    for name in ("reviewer", "note", "ambiguous", "accepted", "decided_at")
 }
 # Columns of our own files that the import derives from other things.
 _DERIVED: Final = {"status"}

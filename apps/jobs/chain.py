@@ -3,10 +3,11 @@
 The functions are called in ``Kind.write``: so a link and its successor are stored together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
-from django.db.models import F, Value
+from django.db.models import F, Max, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
@@ -45,3 +46,19 @@ def show_progress(work: Work, *, done: int, expected: int) -> None:
     Job.objects.unfinished().filter(id=work.job.id).update(
         done=done, total=Greatest(Value(done), Value(expected)), updated_at=timezone.now()
     )
+
+
+def add_items(*, job_id: UUID, payloads: Sequence[Mapping[str, Any]]) -> None:
+    """More items for a job that is running, counted one each; called where results are written.
+
+    Takes the job's row, which all who complete its items wait for: to be called last.
+    """
+    if not payloads:
+        return
+    job = Job.objects.select_for_update(of=("self",)).get(id=job_id)
+    last = JobItem.objects.filter(job=job).aggregate(seq=Max("seq"))["seq"]
+    first = 0 if last is None else last + 1
+    JobItem.objects.bulk_create(
+        JobItem(job=job, seq=first + n, payload=payload) for n, payload in enumerate(payloads)
+    )
+    Job.objects.filter(id=job_id).update(total=F("total") + len(payloads))

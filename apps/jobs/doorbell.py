@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db import connections
 
 from apps.core import doorbell
+from apps.jobs.models import Queue
 
 RUN = "jobs.run"
 SWEPT_SECONDS = 30  # a message of the sweeper is stale after this; the next sweep sends another
@@ -12,7 +13,7 @@ SWEPT_SECONDS = 30  # a message of the sweeper is stale after this; the next swe
 # A job waits when no run holds it and there is something to do: to plan, to cancel, an item that
 # is due or was left behind, or only its end to be noted.
 _WAITING = """
-SELECT job.organization_id, job.id FROM job
+SELECT job.organization_id, job.id, job.queue FROM job
 WHERE job.state IN ('queued', 'running', 'cancelling')
   AND (job.run_until IS NULL OR job.run_until < now())
   AND (job.planned_at IS NULL OR job.state = 'cancelling'
@@ -29,26 +30,28 @@ ORDER BY job.run_until NULLS FIRST, job.id LIMIT %s
 """
 
 
-def ring(*, organization_id: UUID, job_id: UUID, expires: float | None = None) -> bool:
-    """Ask a worker to run the job; False when Redis is away: the sweeper will ring.
+def ring(
+    *, organization_id: UUID, job_id: UUID, queue: Queue = Queue.BULK, expires: float | None = None
+) -> bool:
+    """Ask a worker of the queue to run the job; False when Redis is away: the sweeper will ring.
 
     ``expires`` in seconds. A message too many does no harm.
     """
-    return doorbell.ring(RUN, organization_id, job_id, expires=expires)
+    return doorbell.ring(RUN, organization_id, job_id, queue=queue.value, expires=expires)
 
 
-def find_waiting(*, limit: int = 500) -> list[tuple[UUID, UUID]]:
-    """``(organization id, job id)`` of jobs with work and nobody at it, of all organizations."""
+def find_waiting(*, limit: int = 500) -> list[tuple[UUID, UUID, Queue]]:
+    """``(organization id, job id, queue)`` of jobs with work and nobody at it, of everybody."""
     with connections["operator"].cursor() as cursor:
         cursor.execute(_WAITING, [limit])
-        return [(organization_id, job_id) for organization_id, job_id in cursor.fetchall()]
+        return [(organization, job, Queue(queue)) for organization, job, queue in cursor.fetchall()]
 
 
 def ring_waiting() -> int:
     """Ring for every waiting job; returns for how many. Stops when Redis is away."""
     rung = 0
-    for organization_id, job_id in find_waiting():
-        if not ring(organization_id=organization_id, job_id=job_id, expires=SWEPT_SECONDS):
+    for organization, job, queue in find_waiting():
+        if not ring(organization_id=organization, job_id=job, queue=queue, expires=SWEPT_SECONDS):
             break
         rung += 1
     return rung

@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.core.errors import DomainError
 from apps.core.tenancy import enter
 from apps.events.log import act_as
-from apps.jobs import kinds, leases, runs
+from apps.jobs import fates, kinds, leases, runs, stream
 from apps.jobs.errors import (
     AbandonJobError,
     BrokenChainError,
@@ -24,7 +24,7 @@ from apps.jobs.errors import (
     PauseJobError,
     RetryLaterError,
 )
-from apps.jobs.kinds import Kind, Planned, Work
+from apps.jobs.kinds import AnyKind, Kind, Planned, StreamedKind, Work
 from apps.jobs.models import Job, JobItem, JobState
 from apps.jobs.pool import give_back
 
@@ -78,7 +78,7 @@ def _run_slice(organization_id: UUID, job_id: UUID, deadline: float) -> bool:
     return runs.let_go(run)
 
 
-def plan(run: runs.Run, job: Job, kind: Kind[Any, Any]) -> None:
+def plan(run: runs.Run, job: Job, kind: AnyKind) -> None:
     """Make the job's items, from the start if an earlier run did not finish.
 
     A ``DomainError`` passes through; any other error of the kind is raised as one, but for a
@@ -101,7 +101,7 @@ def plan(run: runs.Run, job: Job, kind: Kind[Any, Any]) -> None:
         runs.hold(run, planned_at=timezone.now())
 
 
-def _pages(run: runs.Run, job: Job, kind: Kind[Any, Any]) -> Iterator[list[Planned]]:
+def _pages(run: runs.Run, job: Job, kind: AnyKind) -> Iterator[list[Planned]]:
     job.total = 0
     try:
         planned = iter(kind.plan(job, organization_id=run.organization_id))
@@ -111,11 +111,18 @@ def _pages(run: runs.Run, job: Job, kind: Kind[Any, Any]) -> Iterator[list[Plann
         raise
     except Exception as error:
         _logger.exception("Job %s could not be planned", job.id)
-        raise DomainError(_in_words(error)) from error
+        raise DomainError(fates.in_words(error)) from error
 
 
-def work_off(run: runs.Run, job: Job, kind: Kind[Any, Any], deadline: float) -> None:
+def work_off(run: runs.Run, job: Job, kind: AnyKind, deadline: float) -> None:
     """Do items until none is free, the job is stopped or the time is up."""
+    if isinstance(kind, StreamedKind):
+        stream.work_off(run, job, kind, lambda: _has_time(deadline))
+    elif isinstance(kind, Kind):
+        _work_off_in_threads(run, job, kind, deadline)
+
+
+def _work_off_in_threads(run: runs.Run, job: Job, kind: Kind[Any, Any], deadline: float) -> None:
     stopped = threading.Event()
     if kind.concurrency == 1:
         _work_off(run, job, kind, deadline, stopped)
@@ -135,7 +142,7 @@ def _work_off(
 ) -> None:
     """One thread's share; what it raises stops the others after their items too."""
     try:
-        while time.monotonic() < deadline and not stopped.is_set() and not _closing.is_set():
+        while _has_time(deadline) and not stopped.is_set():
             work = leases.take(run, job)
             if work is None:
                 return
@@ -161,19 +168,15 @@ def attempt(work: Work, kind: Kind[Any, Any]) -> None:
     except (AbandonJobError, PauseJobError):
         leases.postpone(work)
         raise
-    except DomainError as error:
-        _fail(work, kind, error.message, for_good=True)
     except Exception as error:
-        _logger.warning("Job %s, item %s failed", work.job.id, work.seq, exc_info=True)
-        last = work.failures + 1 >= kind.max_attempts
-        _fail(work, kind, _in_words(error), for_good=last)
+        if not isinstance(error, DomainError):
+            _logger.warning("Job %s, item %s failed", work.job.id, work.seq, exc_info=True)
+        fate = fates.after(work, error, max_attempts=kind.max_attempts)
+        leases.settle(work, fate)
+        if fate.is_for_good and kind.is_chain:
+            raise BrokenChainError(fate.error) from error
 
 
-def _fail(work: Work, kind: Kind[Any, Any], error: str, *, for_good: bool) -> None:
-    leases.fail(work, error=error, for_good=for_good)
-    if for_good and kind.is_chain:
-        raise BrokenChainError(error)
-
-
-def _in_words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+def _has_time(deadline: float) -> bool:
+    """Whether the slice may begin another item."""
+    return time.monotonic() < deadline and not _closing.is_set()

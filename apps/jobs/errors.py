@@ -1,4 +1,7 @@
-"""What a kind's code raises to steer its job; a ``DomainError`` fails the item at once."""
+"""What a kind's code raises to steer its job; a ``DomainError`` fails the item at once.
+
+Any other error fails the try: the item comes back later, as often as its kind allows.
+"""
 
 from apps.core.errors import DomainError
 
@@ -25,6 +28,10 @@ class RetryLaterError(SteeringError):
     def __init__(self, message: str, *, seconds: float) -> None:
         super().__init__(message)
         self.seconds = seconds
+
+
+class FailedTryError(Exception):
+    """This try failed, the next one may not: as an unforeseen error, but in words for people."""
 
 
 class LostError(Exception):

@@ -5,10 +5,12 @@ An app offers a kind in its ``AppConfig.ready``::
     offer("suggest_few_shot", "apps.quality.few_shot.FewShotSuggestions")
 
 The class is imported when the first job of the kind runs, so a web process never loads its model.
+A ``Kind`` does its items one by one, in threads; a ``StreamedKind`` many at a time, in an event
+loop, for items that mostly wait for others.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
@@ -18,13 +20,13 @@ from uuid import UUID
 from django.utils.module_loading import import_string
 
 from apps.jobs.errors import UnknownKindError
-from apps.jobs.models import Job
+from apps.jobs.models import Job, Queue
 
 FREE = Decimal(0)
 
 _Material = TypeVar("_Material")
 _Result = TypeVar("_Result")
-_paths: dict[str, str] = {}
+_paths: dict[str, tuple[str, Queue]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,33 @@ class Work:
     failures: int
 
 
-class Kind(ABC, Generic[_Material, _Result]):
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What ``write_many`` says of an item whose result is stored, but which is not done.
+
+    ``error`` decides how it goes on, as if ``compute`` had raised it; ``cost`` is in USD.
+    """
+
+    error: Exception
+    cost: Decimal = FREE
+
+
+class AnyKind(ABC):
+    """What all kinds have: a plan, and how much at a time and how often."""
+
+    is_chain: ClassVar[bool] = False
+    concurrency: ClassVar[int] = 1  # items of one job at the same time
+    max_attempts: ClassVar[int] = 3
+
+    @abstractmethod
+    def plan(self, job: Job, *, organization_id: UUID) -> Iterator[Planned]:
+        """Yield the items. Runs outside the organization: enter it for each page, then yield.
+
+        Repeated from the start when the worker dies meanwhile. A ``DomainError`` fails the job.
+        """
+
+
+class Kind(AnyKind, Generic[_Material, _Result]):
     """How the jobs of one kind are planned, and how one item is done in three steps.
 
     ``read`` and ``write`` run inside the organization, each in a transaction of its own;
@@ -60,17 +88,6 @@ class Kind(ABC, Generic[_Material, _Result]):
     and ``write`` calls ``chain.advance`` and ``chain.append``. An item that fails for good then
     fails the job, which goes on there when it is retried.
     """
-
-    is_chain: ClassVar[bool] = False
-    concurrency: ClassVar[int] = 1  # items of one job at the same time, each in a thread
-    max_attempts: ClassVar[int] = 3
-
-    @abstractmethod
-    def plan(self, job: Job, *, organization_id: UUID) -> Iterator[Planned]:
-        """Yield the items. Runs outside the organization: enter it for each page, then yield.
-
-        Repeated from the start when the worker dies meanwhile. A ``DomainError`` fails the job.
-        """
 
     @abstractmethod
     def read(self, work: Work) -> _Material:
@@ -85,9 +102,43 @@ class Kind(ABC, Generic[_Material, _Result]):
         """Store the result; returns what it cost in USD."""
 
 
-def offer(name: str, path: str) -> None:
-    """Register the kind class at the dotted ``path`` under ``name``."""
-    _paths[name] = path
+class StreamedKind(AnyKind, Generic[_Material, _Result]):
+    """How a job is done whose items wait for somebody else: many in flight, stored in groups.
+
+    ``read_many`` runs in the transaction that leases the page, ``write_many`` in the one that
+    completes all items whose results have arrived meanwhile; both inside the organization.
+    ``compute`` runs in an event loop and knows no database, but for ``stream.in_database``.
+    """
+
+    concurrency: ClassVar[int] = 32
+    max_attempts: ClassVar[int] = 7
+
+    @abstractmethod
+    def read_many(self, works: Sequence[Work]) -> Sequence[_Material]:
+        """What ``compute`` needs of each item, in their order.
+
+        A ``PauseJobError`` pauses the job once not even one item can be read and nothing is in
+        flight, so that what is in flight may give back what it reserved.
+        """
+
+    @abstractmethod
+    async def compute(self, work: Work, material: _Material) -> _Result:
+        """The slow part. Raises like ``Kind.compute``."""
+
+    @abstractmethod
+    def write_many(self, pairs: Sequence[tuple[Work, _Result]]) -> Sequence[Decimal | Undone]:
+        """Store the results; returns for each its cost in USD, or why it is not done."""
+
+    async def close(self) -> None:
+        """The last thing in the event loop, when all items are back."""
+
+    def release_many(self, pairs: Sequence[tuple[Work, _Material]]) -> None:
+        """Give back what was reserved for items that were read and will not be computed now."""
+
+
+def offer(name: str, path: str, *, queue: Queue = Queue.BULK) -> None:
+    """Register the kind class at the dotted ``path`` under ``name``, with its usual queue."""
+    _paths[name] = path, queue
 
 
 def is_known(name: str) -> bool:
@@ -95,12 +146,18 @@ def is_known(name: str) -> bool:
     return name in _paths
 
 
+def usual_queue(name: str) -> Queue:
+    """Where jobs of the kind wait, unless they say otherwise."""
+    return _paths[name][1]
+
+
 @cache
-def load(name: str) -> Kind[Any, Any]:
+def load(name: str) -> AnyKind:
     """The kind, imported on first use. Raises ``UnknownKindError``."""
     if name not in _paths:
         raise UnknownKindError(f"Unknown kind of job: {name}.")
-    kind = import_string(_paths[name])()
-    if not isinstance(kind, Kind):
-        raise TypeError(f"{_paths[name]} is not a Kind.")
+    path = _paths[name][0]
+    kind = import_string(path)()
+    if not isinstance(kind, AnyKind):
+        raise TypeError(f"{path} is not a kind of job.")
     return kind

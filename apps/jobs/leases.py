@@ -1,58 +1,115 @@
-"""Items in the hands of a run: taking one, and the three ways it comes back."""
+"""Items in the hands of a run: taking some, and how they come back. Several at a time, or one.
 
-from datetime import timedelta
-from random import uniform
+Three prepared statements, whatever the number of items: take, lock, settle. The functions that
+end in ``_many`` belong in a transaction of the caller, inside the organization.
+"""
 
-from django.db.models import F
-from django.db.models.functions import Now
-from django.utils import timezone
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final
 
-from apps.core.tenancy import enter
+from apps.core.prepared import raw_cursor
+from apps.core.tenancy import current, enter
+from apps.jobs import fates
 from apps.jobs.errors import LostError
-from apps.jobs.kinds import Kind, Work
-from apps.jobs.models import ItemState, Job, JobItem, JobItemQuerySet, JobState
+from apps.jobs.fates import Fate
+from apps.jobs.kinds import FREE, Kind, Work
+from apps.jobs.models import ItemState, Job, JobState
 from apps.jobs.runs import Run
 
-MAX_LOSSES = 10  # workers that may die with one item in hand before it is taken for the cause
-MAX_ERRORS_KEPT = 5
-MAX_ERROR_LENGTH = 2_000  # characters
-LONGEST_DELAY = 60.0  # seconds
+MAX_LOSSES: Final = 10  # workers that may die with one item in hand before it is the cause
+MAX_ERRORS_KEPT: Final = 5
+
+# Rows that another thread is just taking are skipped, not waited for.
+_TAKE = """
+WITH free AS (
+    SELECT seq, state, losses FROM job_item
+    WHERE organization_id = %(o)s AND job_id = %(job)s AND state IN ('pending', 'leased')
+      AND CASE state WHEN 'leased' THEN run < %(run)s
+          ELSE available_at IS NULL OR available_at <= statement_timestamp() END
+      AND EXISTS (SELECT FROM job WHERE organization_id = %(o)s AND id = %(job)s
+          AND run = %(run)s AND state = 'running')
+    ORDER BY seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+UPDATE job_item i SET state = 'leased', run = %(run)s, attempts = i.attempts + 1,
+    losses = i.losses + (free.state = 'leased')::int, available_at = NULL
+FROM free WHERE i.organization_id = %(o)s AND i.job_id = %(job)s AND i.seq = free.seq
+RETURNING i.seq, i.payload, i.size, i.attempts, i.failures, free.losses
+"""
+
+_HELD = """
+SELECT i.seq FROM job_item i
+JOIN unnest(%(seqs)s::int[], %(attempts)s::int[]) AS taken (seq, attempt) USING (seq)
+WHERE i.organization_id = %(o)s AND i.job_id = %(job)s AND i.state = 'leased'
+  AND i.attempts = taken.attempt
+ORDER BY i.seq FOR UPDATE OF i
+"""
+
+_SETTLE = """
+UPDATE job_item i SET state = fate.state, run = NULL, failures = i.failures + fate.failures,
+    error = CASE fate.state WHEN 'pending' THEN coalesce(fate.error, i.error) ELSE fate.error END,
+    available_at = CASE fate.state WHEN 'pending'
+        THEN statement_timestamp() + make_interval(secs => fate.delay) END
+FROM unnest(%(seqs)s::int[], %(attempts)s::int[], %(states)s::text[], %(errors)s::text[],
+    %(failures)s::int[], %(delays)s::float8[])
+    AS fate (seq, attempt, state, error, failures, delay)
+WHERE i.organization_id = %(o)s AND i.job_id = %(job)s AND i.seq = fate.seq
+  AND i.state = 'leased' AND i.attempts = fate.attempt
+RETURNING i.seq
+"""
+
+# Last in a transaction, since it makes all who work on the job take turns.
+_COUNT = """
+UPDATE job SET done = done + %(done)s, failed = failed + %(failed)s, cost = cost + %(cost)s,
+    updated_at = statement_timestamp(),
+    error_sample = CASE WHEN jsonb_array_length(error_sample) >= %(kept)s THEN error_sample
+        ELSE jsonb_path_query_array(error_sample || %(errors)s::jsonb, %(slice)s::jsonpath) END
+WHERE organization_id = %(o)s AND id = %(job)s
+RETURNING run, state
+"""
 
 
 def take(run: Run, job: Job) -> Work | None:
     """Lease the next free item; None when there is none, or the job is no longer ours."""
     with enter(run.organization_id):
-        if not Job.objects.filter(id=job.id, run=run.number, state=JobState.RUNNING).exists():
-            return None
-        item = _next(run)
-        while item is not None and item.losses >= MAX_LOSSES:
-            error = "The worker died every time it ran this."
-            _fail(job, item.seq, item.size, error, JobItem.objects.filter(pk=item.pk))
-            item = _next(run)
-        if item is None:
-            return None
-        JobItem.objects.filter(pk=item.pk).update(
-            state=ItemState.LEASED,
-            run=run.number,
-            attempts=F("attempts") + 1,
-            losses=item.losses + int(item.state == ItemState.LEASED),
-            available_at=None,
-        )
-    return Work(
-        organization_id=run.organization_id,
-        job=job,
-        seq=item.seq,
-        payload=item.payload,
-        size=item.size,
-        attempt=item.attempts + 1,
-        failures=item.failures,
-    )
+        works = take_many(run, job, limit=1)
+    return works[0] if works else None
 
 
-def _next(run: Run) -> JobItem | None:
-    """Rows that another thread is just taking are skipped, not waited for."""
-    free = JobItem.objects.filter(job_id=run.job_id).free(run=run.number).order_by("seq")
-    return free.select_for_update(skip_locked=True, of=("self",)).first()
+def take_many(run: Run, job: Job, *, limit: int) -> list[Work]:
+    """Lease up to ``limit`` free items in their order; those that kill workers fail."""
+    values = {"o": current(), "job": job.id, "run": run.number, "limit": limit}
+    while rows := sorted(raw_cursor().execute(_TAKE, values).fetchall()):
+        works = [_work(run, job, row) for row in rows]
+        deadly = [work for work, row in zip(works, rows, strict=True) if row[5] >= MAX_LOSSES]
+        if not deadly:
+            return works
+        fate = fates.failed("The worker died every time it ran this.")
+        settle_many(job, [(work, fate) for work in deadly])
+        if len(deadly) < len(works):
+            return [work for work in works if work not in deadly]
+    return []
+
+
+def _work(run: Run, job: Job, row: Sequence[Any]) -> Work:
+    seq, payload, size, attempt, failures, _ = row
+    return Work(run.organization_id, job, seq, json.loads(payload), size, attempt, failures)
+
+
+def hold_many(job: Job, works: Sequence[Work]) -> set[int]:
+    """Lock the items that are still in the hands they were given to; returns their numbers."""
+    rows = raw_cursor().execute(_HELD, {"o": current(), "job": job.id, **_named(works)})
+    return {seq for (seq,) in rows}
+
+
+def settle_many(job: Job, settled: Sequence[tuple[Work, Fate]]) -> bool:
+    """Give the items back with their fates and count them; False when the job must stop.
+
+    Items that another run has taken meanwhile are passed over.
+    """
+    ours = _settle(job, settled)
+    return _count(job, [(work, fate) for work, fate in settled if work.seq in ours])
 
 
 def complete(work: Work, kind: Kind[object, object], result: object) -> None:
@@ -61,55 +118,64 @@ def complete(work: Work, kind: Kind[object, object], result: object) -> None:
     Raises ``LostError``, and stores nothing, when the item has been taken by another run.
     """
     with enter(work.organization_id):
-        if not _held(work).update(state=ItemState.DONE, run=None, error=None):
+        if not _settle(work.job, [(work, fates.done(FREE))]):
             raise LostError
         cost = kind.write(work, result)
-        # Last, since it makes all threads of the job take turns.
-        Job.objects.filter(id=work.job.id).update(
-            done=F("done") + work.size, cost=F("cost") + cost, updated_at=timezone.now()
-        )
+        _count(work.job, [(work, fates.done(cost))])
+
+
+def settle(work: Work, fate: Fate) -> None:
+    """Give one item back, in a transaction of its own."""
+    with enter(work.organization_id):
+        settle_many(work.job, [(work, fate)])
 
 
 def fail(work: Work, *, error: str, for_good: bool) -> None:
     """Note an error; the item comes back after 1, 2, 4 … seconds unless it failed for good."""
-    with enter(work.organization_id):
-        if for_good:
-            _fail(work.job, work.seq, work.size, error, _held(work))
-            return
-        delay = min(LONGEST_DELAY, 2.0**work.failures) * uniform(0.5, 1.0)  # noqa: S311
-        _put_back(work, delay, failures=F("failures") + 1, error=error[:MAX_ERROR_LENGTH])
+    settle(work, fates.failed(error) if for_good else fates.tried_again(work, error))
 
 
 def postpone(work: Work, *, seconds: float = 0.0) -> None:
     """Put the item back without blaming it."""
-    with enter(work.organization_id):
-        _put_back(work, seconds)
+    settle(work, fates.put_back(seconds))
 
 
-def _put_back(work: Work, seconds: float, **changes: object) -> None:
-    _held(work).update(
-        state=ItemState.PENDING,
-        run=None,
-        available_at=Now() + timedelta(seconds=seconds),
-        **changes,
-    )
+def _named(works: Sequence[Work]) -> dict[str, list[int]]:
+    return {"seqs": [work.seq for work in works], "attempts": [work.attempt for work in works]}
 
 
-def _held(work: Work) -> JobItemQuerySet:
-    """The item, as long as it is still in the hands it was given to."""
-    return JobItem.objects.filter(
-        job_id=work.job.id, seq=work.seq, state=ItemState.LEASED, attempts=work.attempt
-    )
+def _settle(job: Job, settled: Sequence[tuple[Work, Fate]]) -> set[int]:
+    """Write the fates of the items that are still held; returns their numbers."""
+    given = [fate for _, fate in settled]
+    values = {
+        "o": current(),
+        "job": job.id,
+        **_named([work for work, _ in settled]),
+        "states": [fate.state.value for fate in given],
+        "errors": [fate.error for fate in given],
+        "failures": [int(fate.is_failure) for fate in given],
+        "delays": [fate.delay for fate in given],
+    }
+    return {seq for (seq,) in raw_cursor().execute(_SETTLE, values)}
 
 
-def _fail(job: Job, seq: int, size: int, error: str, item: JobItemQuerySet) -> None:
-    error = error[:MAX_ERROR_LENGTH]
-    if not item.update(state=ItemState.FAILED, run=None, error=error, available_at=None):
-        return
-    row = Job.objects.select_for_update(of=("self",)).get(id=job.id)
-    sample = row.error_sample
-    if len(sample) < MAX_ERRORS_KEPT:
-        sample = [*sample, {"seq": seq, "error": error}]
-    Job.objects.filter(id=job.id).update(
-        failed=F("failed") + size, error_sample=sample, updated_at=timezone.now()
-    )
+def _count(job: Job, settled: Sequence[tuple[Work, Fate]]) -> bool:
+    """Add up what changed; nothing is written for items that only come back."""
+    cost = sum((fate.cost for _, fate in settled), Decimal(0))
+    done = sum(work.size for work, fate in settled if fate.state == ItemState.DONE)
+    failed = [(work, fate) for work, fate in settled if fate.is_for_good]
+    if not (cost or done or failed):
+        return True
+    errors = [{"seq": work.seq, "error": fate.error} for work, fate in failed]
+    values = {
+        "o": current(),
+        "job": job.id,
+        "done": done,
+        "failed": sum(work.size for work, _ in failed),
+        "cost": cost,
+        "errors": json.dumps(errors[:MAX_ERRORS_KEPT]),
+        "kept": MAX_ERRORS_KEPT,
+        "slice": f"$[0 to {MAX_ERRORS_KEPT - 1}]",
+    }
+    row = raw_cursor().execute(_COUNT, values).fetchone()
+    return row is not None and row == (job.run, JobState.RUNNING)

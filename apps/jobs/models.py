@@ -24,6 +24,13 @@ class JobState(models.TextChoices):
     FAILED = "failed"
 
 
+class Queue(models.TextChoices):
+    """Where a job waits: behind other bulk work, or with workers of its own for those who wait."""
+
+    BULK = "bulk"
+    INTERACTIVE = "interactive"
+
+
 ENDED = (JobState.CANCELLED, JobState.DONE, JobState.FAILED)
 WAITING = (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
 UNFINISHED = (*WAITING, JobState.PAUSED)
@@ -69,10 +76,12 @@ class Job(TenantModel):
     ``dataset_id`` is no foreign key, as datasets lie above: who deletes one calls
     ``services.delete_dataset_jobs``. At most one unfinished job of a kind has the same
     ``subject``. ``run`` counts the runs; the newest holds the job until ``run_until``.
-    ``secret`` is sealed (``apps.core.sealing``) and forgotten when the job ends.
+    ``queue`` says which workers run it. ``secret`` is sealed (``apps.core.sealing``) and forgotten
+    when the job ends.
     """
 
     kind = models.CharField(max_length=60)
+    queue = models.CharField(max_length=11, choices=Queue, default=Queue.BULK)
     workspace = TenantLink(Workspace, null=True, related_name="+")
     dataset_id = models.UUIDField(null=True)
     subject = models.CharField(max_length=100, null=True)
@@ -98,6 +107,7 @@ class Job(TenantModel):
         base_manager_name = "objects"
         constraints = [
             one_of("state", JobState, name="job_state_known"),
+            one_of("queue", Queue, name="job_queue_known"),
             models.CheckConstraint(
                 condition=Q(total__gte=F("done") + F("failed")), name="job_counters_within_total"
             ),

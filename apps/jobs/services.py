@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Sum
+from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -21,9 +22,13 @@ from apps.jobs.models import (
     Job,
     JobItem,
     JobState,
+    Queue,
 )
 from apps.organizations.models import Membership
 from apps.workspaces.models import Workspace
+
+# Without the reason for which the job stopped.
+_ERRORS_OF_ITEMS = RawSQL("jsonb_path_query_array(error_sample, '$[*] ? (@.seq != null)')", [])
 
 
 @transaction.atomic
@@ -36,12 +41,14 @@ def enqueue(
     subject: str | None = None,
     created_by: Membership | None = None,
     secret: str | None = None,
+    queue: Queue | None = None,
 ) -> Job:
     """Queue a job; a worker hears of it when the transaction commits.
 
     ``params`` is JSON for the kind; ``secret`` is kept sealed until the job ends. ``subject``,
     e.g. a question's id, allows one unfinished job of the kind at a time: raises
-    ``ConflictError``. Raises ``InvalidError`` for an unknown kind.
+    ``ConflictError``. ``queue`` is the kind's usual one unless it is named. Raises
+    ``InvalidError`` for an unknown kind.
     """
     if not kinds.is_known(kind):
         raise InvalidError(f"Unknown kind of job: {kind}.")
@@ -51,6 +58,7 @@ def enqueue(
             job = Job.objects.create(
                 id=id,
                 kind=kind,
+                queue=queue or kinds.usual_queue(kind),
                 params=dict(params or {}),
                 workspace=workspace,
                 dataset_id=dataset_id,
@@ -85,7 +93,10 @@ def resume_job(*, job: Job) -> Job:
     try:
         with transaction.atomic():
             resumed = stopped.update(
-                state=JobState.QUEUED, finished_at=None, updated_at=timezone.now()
+                state=JobState.QUEUED,
+                finished_at=None,
+                error_sample=_ERRORS_OF_ITEMS,
+                updated_at=timezone.now(),
             )
     except IntegrityError as error:
         raise ConflictError("Such a job is running already.") from error
@@ -187,7 +198,8 @@ def _refusal(job: Job, verb: str) -> ConflictError:
 
 
 def _ring_on_commit(job: Job) -> None:
-    ring = partial(doorbell.ring, organization_id=current(), job_id=job.id)
+    queue = Queue(job.queue)
+    ring = partial(doorbell.ring, organization_id=current(), job_id=job.id, queue=queue)
     transaction.on_commit(ring, robust=True)
 
 

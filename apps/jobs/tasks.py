@@ -2,18 +2,21 @@
 
 from uuid import UUID
 
-from celery import shared_task
+from celery import Task, shared_task
 from celery.signals import worker_shutting_down
 
 from apps.jobs import doorbell, engine
+from apps.jobs.models import Queue
 
 
-@shared_task(name="jobs.run")
-def run(organization_id: str, job_id: str) -> None:
+@shared_task(name="jobs.run", bind=True)
+def run(task: "Task[..., None]", organization_id: str, job_id: str) -> None:
     """Run a slice of a job, then queue up again behind the others if there is more to do."""
     organization, job = UUID(organization_id), UUID(job_id)
     if engine.run_slice(organization_id=organization, job_id=job):
-        doorbell.ring(organization_id=organization, job_id=job)
+        came = task.request.delivery_info
+        queue = Queue(str(came["routing_key"])) if came else Queue.BULK
+        doorbell.ring(organization_id=organization, job_id=job, queue=queue)
 
 
 @shared_task(name="jobs.ring_waiting")

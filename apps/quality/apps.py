@@ -10,3 +10,5 @@ class QualityConfig(AppConfig):
         offer("suggest_few_shot", "apps.quality.few_shot.FewShotSuggestions")
         offer("pick_records", "apps.quality.picks.Picks")
         offer("refresh_review", "apps.quality.review.RefreshReview")
+        offer("accept_suggestions", "apps.quality.acceptance.AcceptSuggestions")
+        offer("find_near_duplicates", "apps.quality.near.job.FindNearDuplicates")

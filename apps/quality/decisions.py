@@ -1,7 +1,7 @@
 """A reviewer's decision on a record, and what it means to those who answered."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -94,6 +94,7 @@ def decide(
             "values": ruling.values,
             "ambiguous": list(ruling.ambiguous),
             "note": ruling.note,
+            "accepted": {},
             "decided_at": timezone.now(),
         },
     )
@@ -260,6 +261,7 @@ class GivenAdjudication:
     ruling: Ruling
     reviewer_id: UUID | None = None
     decided_at: datetime | None = None
+    accepted: Mapping[str, str] = field(default_factory=dict)
 
 
 @transaction.atomic
@@ -285,6 +287,7 @@ def import_adjudications(
                 values=ruling.values,
                 ambiguous=list(ruling.ambiguous),
                 note=ruling.note,
+                accepted=dict(one.accepted),
                 decided_at=one.decided_at or timezone.now(),
             )
         )

@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from apps.datasets.values import certainty
+
 INVERSE_REGULARISATION: Final = 30.0
 ITERATIONS: Final = 300
 # The gradient at which training ends. It shrinks with the number of classes, so a fixed bound
@@ -88,15 +90,15 @@ def predict(head: Head, embeddings: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A suggested value with its score: a list of scores for a list of values."""
+    """A suggested value with its score: a list of scores for a list of values, None for none."""
 
-    value: Value | list[Value]
-    score: float | list[float]
+    value: Any
+    score: float | list[float] | None
 
     @property
-    def certainty(self) -> float:
+    def certainty(self) -> float | None:
         """The lowest score."""
-        return min(self.score) if isinstance(self.score, list) else self.score
+        return certainty(self.score)
 
 
 def propose(head: Head, embeddings: Floats) -> list[Proposal]:

@@ -77,6 +77,7 @@ class ReviewReason(models.TextChoices):
     FLAGGED = "flagged", _("Flagged")
     MODEL = "model", _("Differs from the model")
     RANDOM = "random", _("Random check")
+    EVALUATION = "evaluation", _("Differs in an evaluation")
 
 
 class DatasetReview(TenantRow):
@@ -164,11 +165,18 @@ class ReviewCause(TenantModel):
         ]
 
 
+class AdjudicationQuerySet(models.QuerySet["Adjudication"]):
+    def by_people(self) -> "AdjudicationQuerySet":
+        """Without those that a model's answer was taken for."""
+        return self.filter(accepted={})
+
+
 class Adjudication(TenantRow):
     """A reviewer's decision on a record: the answer that exports call the adjudicated one.
 
     ``values`` has the form of a response's. ``ambiguous`` names the questions that cannot be
-    decided. ``reviewer`` is None when that person is gone.
+    decided. ``reviewer`` is None when that person is gone, or when no person decided: then
+    ``accepted`` names, by question, the acceptance through which a model's answer was taken.
     """
 
     record = TenantKey(Record, related_name="adjudication")
@@ -177,15 +185,50 @@ class Adjudication(TenantRow):
     values = models.JSONField(default=dict)
     ambiguous = models.JSONField(default=list)
     note = models.TextField(blank=True)
+    accepted = models.JSONField(default=dict)
     decided_at = models.DateTimeField()
 
-    objects = TenantManager["Adjudication"]()
+    objects = TenantManager.from_queryset(AdjudicationQuerySet)()
 
     class Meta:
         db_table = "adjudication"
         base_manager_name = "objects"
         indexes = [
             models.Index(fields=["organization", "dataset", "record"], name="adjudication_feed"),
+        ]
+
+
+class Acceptance(TenantModel):
+    """A model's sure answers to a question, taken as decisions without a look.
+
+    ``agent`` made the suggestions, ``threshold`` is the least confidence that was enough.
+    ``basis`` says what justified it: ``{"target", "bound", "evaluation_id", …}``. ``count``
+    decisions were made; ``undone_at`` is set once they are taken back.
+    """
+
+    dataset = TenantLink(Dataset, related_name="acceptances")
+    question = TenantLink(Question, related_name="acceptances")
+    agent = models.CharField(max_length=200)
+    threshold = models.FloatField()
+    basis = models.JSONField(default=dict)
+    job_id = models.UUIDField(null=True)
+    count = models.PositiveIntegerField(default=0)
+    created_by = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
+    undone_at = models.DateTimeField(null=True)
+
+    objects = TenantManager["Acceptance"]()
+
+    class Meta:
+        db_table = "acceptance"
+        base_manager_name = "objects"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(threshold__gte=0) & Q(threshold__lte=1),
+                name="acceptance_threshold_is_a_share",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "dataset", "id"], name="acceptance_list"),
         ]
 
 

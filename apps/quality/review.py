@@ -45,7 +45,12 @@ KIND: Final = "refresh_review"
 PAGE: Final = 2_000  # records an item
 HOLD: Final = timedelta(minutes=10)
 REST: Final = timedelta(seconds=10)  # between two refreshes, and a millisecond more an answer
-OWN_KINDS: Final = tuple(reason for reason in ReviewReason if reason != ReviewReason.UNCERTAIN)
+# Found on the record itself, page by page; the others are found elsewhere, and stay.
+OWN_KINDS: Final = tuple(
+    reason
+    for reason in ReviewReason
+    if reason not in {ReviewReason.UNCERTAIN, ReviewReason.EVALUATION}
+)
 _START: Final = UUID(int=0)
 _logger = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Storing a model's proposals as suggestions."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -11,6 +11,8 @@ from apps.core.ids import uuid7s
 from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Question
+from apps.datasets.schema import QuestionRule
+from apps.datasets.values import value_key
 from apps.jobs.errors import RetryLaterError
 from apps.quality.head import Proposal
 from apps.records.models import RecordStatus, SuggestionType
@@ -21,12 +23,13 @@ BUSY_SECONDS: Final = 0.5
 # Records somebody is just writing are skipped: waiting for them in our order could end in a
 # deadlock with a bulk upsert, which has its own.
 _LOCK = """
-SELECT id FROM record WHERE organization_id = %(o)s AND id = ANY(%(ids)s) AND status = %(pending)s
+SELECT id FROM record
+WHERE organization_id = %(o)s AND id = ANY(%(ids)s) AND status = ANY(%(statuses)s)
 ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 """
 _COUNT = """
 SELECT count(*) FROM record
-WHERE organization_id = %(o)s AND id = ANY(%(ids)s) AND status = %(pending)s
+WHERE organization_id = %(o)s AND id = ANY(%(ids)s) AND status = ANY(%(statuses)s)
 """
 _UPSERT = """
 INSERT INTO suggestion AS old (organization_id, id, record_id, question_id, dataset_id, value,
@@ -61,30 +64,43 @@ def write_suggestions(
     record_ids: Sequence[UUID],
     proposals: Sequence[Proposal],
     overwrite: bool,
+    agent: str = AGENT,
+    pending_only: bool = True,
 ) -> None:
-    """Upsert one suggestion a pending record and note how certain the records are now.
+    """Upsert one suggestion a record and note how certain the records are now.
 
-    Suggestions of other agents, people's among them, stay unless ``overwrite``. Doing it again
-    changes nothing. Raises ``RetryLaterError`` while somebody else is writing one of the records.
+    Records that are completed are passed over if ``pending_only``. Suggestions of other agents,
+    people's among them, stay unless ``overwrite``. Doing it again changes nothing. Raises
+    ``RetryLaterError`` while somebody else is writing one of the records.
     """
     by_record = dict(zip(record_ids, proposals, strict=True))
-    ids = _lock_pending(record_ids)
-    if not ids:
+    ids = lock_records(record_ids, pending_only=pending_only)
+    chosen = {id: by_record[id] for id in ids}
+    store_suggestions(question=question, proposals=chosen, overwrite=overwrite, agent=agent)
+
+
+def store_suggestions(
+    *, question: Question, proposals: Mapping[UUID, Proposal], overwrite: bool, agent: str
+) -> None:
+    """As ``write_suggestions``, by record; the caller has locked the records."""
+    if not proposals:
         return
-    chosen = [by_record[id] for id in ids]
+    rule, chosen = QuestionRule(question), proposals.values()
     facts = {
         "o": current(),
         "q": question.id,
         "d": question.dataset_id,
-        "agent": AGENT,
+        "agent": agent,
         "type": SuggestionType.MODEL.value,
         "now": timezone.now(),
         "overwrite": overwrite,
-        "new_ids": uuid7s(len(ids)),
-        "ids": ids,
+        "new_ids": uuid7s(len(proposals)),
+        "ids": list(proposals),
         "values": [json.dumps(proposal.value, ensure_ascii=False) for proposal in chosen],
-        "keys": [_key(proposal) for proposal in chosen],
-        "scores": [json.dumps(proposal.score) for proposal in chosen],
+        "keys": [value_key(rule, proposal.value) for proposal in chosen],
+        "scores": [
+            None if proposal.score is None else json.dumps(proposal.score) for proposal in chosen
+        ],
         "certainties": [proposal.certainty for proposal in chosen],
     }
     raw_cursor().execute(_UPSERT, facts)
@@ -92,16 +108,15 @@ def write_suggestions(
     raw_cursor().execute(_CERTAINTY, facts)
 
 
-def _lock_pending(record_ids: Sequence[UUID]) -> list[UUID]:
-    """Lock the records that are still pending, in id order."""
-    facts = {"o": current(), "ids": list(record_ids), "pending": RecordStatus.PENDING.value}
+def lock_records(record_ids: Sequence[UUID], *, pending_only: bool = False) -> list[UUID]:
+    """Lock the records that are there, or still pending, in id order; returns their ids.
+
+    Raises ``RetryLaterError`` while somebody else is writing one of them.
+    """
+    statuses = [RecordStatus.PENDING.value] if pending_only else RecordStatus.values
+    facts = {"o": current(), "ids": list(record_ids), "statuses": statuses}
     locked = [row[0] for row in raw_cursor().execute(_LOCK, facts)]
-    pending = raw_cursor().execute(_COUNT, facts).fetchone()
-    if pending and pending[0] > len(locked):
+    there = raw_cursor().execute(_COUNT, facts).fetchone()
+    if there and there[0] > len(locked):
         raise RetryLaterError("Somebody is writing these records.", seconds=BUSY_SECONDS)
     return locked
-
-
-def _key(proposal: Proposal) -> str | None:
-    """The filterable form: labels and ratings as text, lists have none."""
-    return None if isinstance(proposal.value, list) else str(proposal.value)

@@ -70,8 +70,9 @@ class Record(TenantModel):
 class RecordTask(TenantRow):
     """The hot counters of a record, kept off its wide row.
 
-    ``open_slots`` = min_submitted − submitted − live leases, never below 0. ``certainty`` is the
-    lowest score among the record's suggestions, 0 when there is none, −1 when the record was
+    ``open_slots`` = min_submitted − submitted − live leases, never below 0. A ``settled`` record
+    has its answer without people: no slot is open, and it counts as completed. ``certainty`` is
+    the lowest score among the record's suggestions, 0 when there is none, −1 when the record was
     picked to be labelled first.
     """
 
@@ -79,6 +80,7 @@ class RecordTask(TenantRow):
     dataset = TenantLink(Dataset, related_name="+", constrained=False)
     submitted = models.PositiveSmallIntegerField(default=0)
     open_slots = models.PositiveSmallIntegerField()
+    settled = models.BooleanField(default=False, db_default=False)
     certainty = models.FloatField(default=0)
 
     objects = TenantManager()

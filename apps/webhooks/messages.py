@@ -33,6 +33,7 @@ MEANINGS: Final[Mapping[str, tuple[WebhookEvent, ...]]] = {
     "response.deleted": (WebhookEvent.RECORD_UPDATED,),
     "adjudication.created": (WebhookEvent.RECORD_UPDATED,),
     "adjudication.updated": (WebhookEvent.RECORD_UPDATED,),
+    "monitor.retrain_due": (WebhookEvent.MONITOR_RETRAIN_DUE,),
 }
 
 

@@ -17,7 +17,7 @@ from apps.workspaces.permissions import Action, may
 
 
 class WebhookEvent(models.TextChoices):
-    """What a webhook can be told of; a closed list, since clients know no other."""
+    """What a webhook can be told of. Clients of the contract know ``CONTRACT`` alone."""
 
     DATASET_CREATED = "dataset.created"
     DATASET_UPDATED = "dataset.updated"
@@ -30,6 +30,10 @@ class WebhookEvent(models.TextChoices):
     RESPONSE_CREATED = "response.created"
     RESPONSE_UPDATED = "response.updated"
     RESPONSE_DELETED = "response.deleted"
+    MONITOR_RETRAIN_DUE = "monitor.retrain_due"
+
+
+CONTRACT = frozenset(WebhookEvent) - {WebhookEvent.MONITOR_RETRAIN_DUE}
 
 
 class DeliveryStatus(models.TextChoices):

@@ -21,6 +21,8 @@ class Action(models.TextChoices):
     MANAGE_MEMBERS = "manage_members"
     MANAGE_WORKSPACES = "manage_workspaces"
     MANAGE_WEBHOOKS = "manage_webhooks"
+    MANAGE_PROVIDERS = "manage_providers"
+    USE_PROVIDERS = "use_providers"
     ADD_WORKSPACE_MEMBERS = "add_workspace_members"
     REMOVE_WORKSPACE_MEMBERS = "remove_workspace_members"
     VIEW_WORKSPACE_MEMBERS = "view_workspace_members"
@@ -43,6 +45,7 @@ _ADMIN: Final = _REVIEWER | {
     Action.MANAGE_DATASET,
     Action.MANAGE_RECORDS,
     Action.RUN_JOBS,
+    Action.USE_PROVIDERS,
     Action.EXPORT_RECORDS,
 }
 _OWNER: Final = set(Action)
@@ -106,6 +109,17 @@ def may(member: Membership, action: Action, workspace_id: UUID | None = None) ->
     """Whether the member may do this, in the workspace where one is named."""
     role = member.role if workspace_id is None else role_in(member, workspace_id)
     return role is not None and action in ALLOWED[role]
+
+
+def may_somewhere(member: Membership, action: Action) -> bool:
+    """Whether the member may do this in the organization, or in a workspace of theirs.
+
+    One query, none for whom the role of the membership is enough.
+    """
+    if may(member, action):
+        return True
+    roles = [role for role, allowed in ALLOWED.items() if action in allowed]
+    return WorkspaceMembership.objects.filter(membership=member, role__in=roles).exists()
 
 
 def check(member: Membership, action: Action, workspace_id: UUID | None = None) -> None:

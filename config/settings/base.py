@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from kombu import Exchange, Queue
+
 from apps.core.embedded.paths import data_dir, redis_socket, socket_directory
 from config import env
 
@@ -39,13 +41,19 @@ INSTALLED_APPS = [
     "apps.workspaces",
     "apps.jobs",
     "apps.webhooks",
+    "apps.llms",
     "apps.datasets",
     "apps.records",
     "apps.annotation",
     "apps.search",
     "apps.quality",
+    "apps.drafts",
+    "apps.pipelines",
+    "apps.evaluation",
+    "apps.monitoring",
     "apps.exchange",
     "apps.labeling",
+    "apps.console",
     "apps.api",
 ]
 
@@ -120,6 +128,12 @@ CACHES = {
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 1800}
+# A worker takes from both unless it is told otherwise; ``up`` starts one of each kind.
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange(name), routing_key=name) for name in ("bulk", "interactive")
+]
+CELERY_TASK_DEFAULT_QUEUE = "bulk"
+CELERY_TASK_ROUTES = {"jobs.ring_waiting": {"queue": "interactive"}}  # it must not wait for a slice
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -139,8 +153,12 @@ CELERY_BEAT_SCHEDULE = {
     },
     "tend-vector-indexes": {"task": "search.tend_vector_indexes", "schedule": 30.0},
     "ring-waiting-webhooks": {"task": "webhooks.ring_waiting", "schedule": 5.0},
+    "look-after-batches": {"task": "llms.look_after_batches", "schedule": 10.0},
+    "book-abandoned-calls": {"task": "llms.book_abandoned", "schedule": 600.0},
     "prune-webhook-deliveries": {"task": "webhooks.prune", "schedule": 3600.0},
     "retrain-suggesters": {"task": "quality.retrain", "schedule": 10.0},
+    "notice-retraining": {"task": "monitoring.notice", "schedule": 60.0},
+    "prune-predictions": {"task": "monitoring.prune", "schedule": 3600.0},
     "refresh-review-queues": {"task": "quality.refresh_review", "schedule": 10.0},
 }
 
@@ -237,6 +255,8 @@ REST_FRAMEWORK = {
 
 # --- The outside ------------------------------------------------------------------------------
 OUTBOUND_ALLOW = env.places("OUTBOUND_ALLOW")  # inner hosts that requests may go to
+# Calls at once to one host of language models, of all organizations together; 0 is no limit.
+LLM_HOST_CONCURRENCY = env.number("LLM_HOST_CONCURRENCY", 256)
 
 # --- The Hugging Face Hub, for imports and exports --------------------------------------------
 HUGGINGFACE_SPACE = env.huggingface_space()  # empty, but where it runs as one

@@ -16,10 +16,17 @@ from django.test import Client
 from apps.annotation.services import save_response
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset, Field, MetadataProperty, Question, VectorSettings
+from apps.datasets.schema import load_schema
+from apps.drafts.inputs import DraftInput, Origin
+from apps.drafts.writing import write_drafts
+from apps.evaluation.models import Evaluation, EvaluationAnswer, GoldAnswer, GoldSet
 from apps.jobs.models import Job
+from apps.llms.models import Provider
 from apps.organizations.models import ApiKey, Membership, Organization
 from apps.organizations.services import create_api_key
-from apps.records.models import Suggestion
+from apps.pipelines.versions import prompt_now, save_prompt
+from apps.quality.models import Acceptance
+from apps.records.models import Record, Suggestion
 from apps.webhooks.models import Webhook, WebhookDelivery
 from apps.workspaces.models import Workspace
 from tests import factories
@@ -169,13 +176,25 @@ def scene(cast: Cast) -> Scene:
         job = Job.objects.create(
             kind="few_shot", workspace_id=cast.workspace.id, dataset_id=ready.id, params={}
         )
+        prompt = save_prompt(
+            schema=load_schema(ready),
+            question=sentiment,
+            prompt=prompt_now(ready, sentiment, template="", shots=0, strategy="nearest"),
+        )
         webhook = Webhook.objects.create(
             url="http://10.0.0.1/", events=["record.created"], sealed_secret=b"broken"
         )
         delivery = WebhookDelivery.objects.create(
             webhook=webhook, type="record.created", body="{}", status="dead"
         )
-        ids |= {"webhook": webhook.id, "delivery": delivery.id}
+        (generated,) = write_drafts(
+            dataset=ready,
+            origin=Origin(job.id, "like_this", "acme/tiny@1"),
+            drafts=[DraftInput(seq=0, fields={"text": "what a model wrote"})],
+        )
+        ids |= {"webhook": webhook.id, "delivery": delivery.id, "generated": generated.id}
+        ids["llm_provider"] = Provider.objects.create(name="old", base_url="http://10.0.0.1/v1").id
+        ids |= measured(record, sentiment)
         ids["own_key"] = ApiKey.objects.get(membership=cast.people["owner"]).id
         ids["empty"] = factories.make_workspace("empty").id
     ids |= {
@@ -187,10 +206,27 @@ def scene(cast: Cast) -> Scene:
         "suggestion": suggestion.id,
         "sentiment": sentiment.id,
         "job": job.id,
+        "prompt": prompt.id,
         "user": cast.id("annotator_out"),
         "insider": cast.id("annotator_in"),
     }
     return Scene(cast, ready, ids)
+
+
+def measured(record: Record, question: Question) -> dict[str, Any]:
+    """A gold set of the record, what an agent answered to it, and what was accepted of it."""
+    gold = GoldSet.objects.create(
+        dataset=question.dataset, question=question, number=1, size=1, test_size=0, digest="0"
+    )
+    GoldAnswer.objects.create(
+        gold_set=gold, record=record, split="dev", source="consensus", value="mixed"
+    )
+    evaluation = Evaluation.objects.create(gold_set=gold, agent="acme/tiny@v1")
+    EvaluationAnswer.objects.create(evaluation=evaluation, record=record, value="positive")
+    acceptance = Acceptance.objects.create(
+        dataset=question.dataset, question=question, agent="acme/tiny@v1", threshold=0.9
+    )
+    return {"gold": gold.id, "evaluation": evaluation.id, "acceptance": acceptance.id}
 
 
 def parts(draft: Dataset) -> dict[str, Any]:

@@ -16,10 +16,13 @@ WORDS = [
     *("required", "description", "dimensions", "values", "min", "max", "visible_for_annotators"),
     *("guidelines", "distribution", "strategy", "min_submitted", "metadata", "daily_quota", "id"),
     *("username", "first_name", "role", "password", "user_id", "workspace_id", "template"),
+    *("kind", "question", "selection", "filter", "record_ids", "sample", "n", "params", "budget"),
+    *("recipe", "shots", "dry_run", "max_usd", "prompt_version_id", "provider_id", "count"),
 ]
 VALUES = [
     *("text", "image", "chat", "custom", "rating", "label_selection", "ranking", "span", "terms"),
     *("multi_label_selection", "integer", "float", "overlap", "", "x", "owner", "\x00", "\ud800"),
+    *("suggest", "rules", "sentiment", "{{ text }}", "{{ 'a' * 10**8 }}", "q=text"),
 ]
 LEAVES = (
     st.none()
@@ -52,6 +55,7 @@ def rows(cast: Cast) -> list[tuple[str, str]]:
     admin = cast["admin_in"]
     questions = admin.get(f"/datasets/{dataset.id}/questions").json()["items"]
     fields = admin.get(f"/datasets/{dataset.id}/fields").json()["items"]
+    asking = ("jobs", "jobs/estimate", "prompts", "prompts/preview")
     parts = ("fields", "questions", "metadata-properties", "vectors-settings")
     return [
         ("POST", "/users"),
@@ -61,6 +65,7 @@ def rows(cast: Cast) -> list[tuple[str, str]]:
         ("POST", "/datasets"),
         ("PATCH", f"/datasets/{dataset.id}"),
         *(("POST", f"/datasets/{draft.id}/{kind}") for kind in parts),
+        *(("POST", f"/datasets/{dataset.id}/{place}") for place in asking),
         *(("PATCH", f"/fields/{field['id']}") for field in fields),
         *(("PATCH", f"/questions/{question['id']}") for question in questions),
     ]

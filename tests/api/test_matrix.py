@@ -73,7 +73,14 @@ RECORDS = {"items": [{"fields": {"text": "new"}}]}
 DATASET = {"name": "new", "workspace_id": "{workspace}"}
 QUOTAS = {"daily_quota": 5, "total_quota": None}
 WEBHOOK = {"url": "https://8.8.8.8/", "events": ["record.created"]}
+PROVIDER = {"name": "new", "base_url": "https://8.8.8.8/v1", "models": ["tiny"]}
 PICK = {"kind": "pick_records", "question": "sentiment"}
+RULES = {"kind": "rules", "params": {"fields": ["text"]}}
+COMPARE = {"a": "{evaluation}", "b": "{evaluation}"}
+PREDICTIONS = {
+    "question": "sentiment",
+    "items": [{"external_id": "a", "fields": {"text": "b"}, "value": "mixed"}],
+}
 IMPORT = {
     "name": "a/b",
     "subset": "default",
@@ -146,6 +153,18 @@ ROWS = [
     row("GET /vectors-settings/{vector}", Who.MEMBERS),
     row("PATCH /vectors-settings/{vector}", Who.ADMINS, 200, {"title": "T"}),
     row("DELETE /vectors-settings/{vector}", Who.ADMINS),
+    # Generated records
+    row("GET /datasets/{ready}/drafts", Who.ADMINS),
+    row("GET /datasets/{ready}/drafts/summary", Who.ADMINS),
+    row("GET /datasets/{ready}/drafts/{generated}", Who.ADMINS),
+    row("POST /datasets/{ready}/drafts/accept", Who.ADMINS, 200, {"filter": {}}),
+    row("POST /datasets/{ready}/drafts/discard", Who.ADMINS, 200, {"filter": {}}),
+    row("POST /datasets/{ready}/drafts/restore", Who.ADMINS, 200, {"filter": {}}),
+    row("POST /datasets/{ready}/drafts/compare", Who.ADMINS, 202),
+    row("POST /datasets/{ready}/retrieval-sets", Who.ADMINS, 201, {"name": "queries"}),
+    row("GET /datasets/{ready}/triplets.jsonl", Who.ADMINS),
+    row("GET /datasets/{ready}/beir.zip", Who.ADMINS),
+    row("GET /datasets/{ready}/preferences", Who.REVIEWERS),
     # Records
     row("GET /datasets/{ready}/records", Who.REVIEWERS),
     row("GET /datasets/{ready}/export.jsonl", Who.ADMINS),
@@ -167,6 +186,18 @@ ROWS = [
     ),
     row("DELETE /records/{record}/suggestions?ids={suggestion}", Who.ADMINS, 204),
     row("DELETE /suggestions/{suggestion}", Who.ADMINS),
+    # Prompts
+    row("GET /datasets/{ready}/prompts", Who.ADMINS),
+    row("POST /datasets/{ready}/prompts", Who.ADMINS, 201, {"question": "sentiment"}),
+    row("GET /datasets/{ready}/prompts/affected", Who.ADMINS),
+    row("POST /datasets/{ready}/prompts/preview", Who.ADMINS, 200, {"question": "sentiment"}),
+    row("GET /prompts/{prompt}", Who.ADMINS),
+    row("PATCH /prompts/{prompt}", Who.ADMINS, 200, {"note": "better"}),
+    row("DELETE /prompts/{prompt}", Who.ADMINS),
+    row("POST /prompts/{prompt}/rebase", Who.ADMINS, 201),
+    row("POST /prompts/{prompt}/trial", Who.ADMINS, 409, {}),  # none of its suggestions is there
+    row("POST /prompts/{prompt}/reprompt", Who.ADMINS, 409, {}),
+    row("GET /records/{record}/suggestions/history?question=sentiment", Who.ADMINS),
     # Responses: the scene's author has answered already
     row("POST /records/{record}/responses", Who.MEMBERS, 201, ANSWER, annotator_in=409),
     row("GET /records/{record}/adjudication", Who.REVIEWERS, 404),
@@ -190,13 +221,47 @@ ROWS = [
     row("POST /datasets/{ready}/export", Who.ADMINS, 202, {"name": "a/b", "token": "hf_x"}),
     row("GET /datasets/{ready}/jobs", Who.ADMINS),
     row("POST /datasets/{ready}/jobs", Who.ADMINS, 202, PICK),
+    row("POST /datasets/{ready}/jobs/estimate", Who.ADMINS, 200, RULES),
+    row("GET /recipes", Who.USERS),
     row("GET /datasets/{ready}/jobs/{job}", Who.ADMINS),
+    row("GET /datasets/{ready}/jobs/{job}/items", Who.ADMINS),
+    row("GET /datasets/{ready}/jobs/{job}/dry-run", Who.ADMINS),
     row("POST /datasets/{ready}/jobs/{job}/cancel", Who.ADMINS),
     row("POST /datasets/{ready}/jobs/{job}/pause", Who.ADMINS),
     row("POST /datasets/{ready}/jobs/{job}/resume", Who.ADMINS, 409),  # it is not paused
     row("POST /datasets/{ready}/jobs/{job}/retry", Who.ADMINS, 409),  # nothing failed
     row("GET /questions/{sentiment}/suggester", Who.MEMBERS),
     row("PUT /questions/{sentiment}/suggester", Who.ADMINS, 200, {"enabled": False}),
+    # Evaluations
+    row("GET /datasets/{ready}/gold-sets", Who.ADMINS),
+    row("POST /datasets/{ready}/gold-sets", Who.ADMINS, 201, {"question": "sentiment"}),
+    row("GET /gold-sets/{gold}", Who.ADMINS),
+    row("GET /datasets/{ready}/evaluations", Who.ADMINS),
+    row("POST /datasets/{ready}/evaluations", Who.ADMINS, 422, {"gold_set_id": "{gold}"}),
+    row("POST /datasets/{ready}/evaluations/compare", Who.ADMINS, 200, COMPARE),
+    row("GET /evaluations/{evaluation}", Who.ADMINS),
+    row("DELETE /evaluations/{evaluation}", Who.ADMINS),
+    row("GET /evaluations/{evaluation}/disagreements", Who.ADMINS),
+    row("GET /evaluations/{evaluation}/cell?true=mixed", Who.ADMINS),
+    row("POST /evaluations/{evaluation}/review", Who.ADMINS, 200, {}),
+    row("POST /prompts/{prompt}/promote", Who.ADMINS, 422, {}),  # it names no model
+    row("GET /evaluations/{evaluation}/automation", Who.ADMINS),
+    row("POST /evaluations/{evaluation}/automation", Who.ADMINS, 409, {}),  # one answer
+    row("GET /datasets/{ready}/acceptances", Who.ADMINS),
+    row("POST /acceptances/{acceptance}/undo", Who.ADMINS),
+    row("POST /datasets/{ready}/duplicates", Who.ADMINS, 202, {}),
+    # Monitoring
+    row("GET /datasets/{ready}/predictions?question=sentiment", Who.ADMINS),
+    row("POST /datasets/{ready}/predictions", Who.ADMINS, 200, PREDICTIONS),
+    row("GET /datasets/{ready}/monitoring?question=sentiment", Who.ADMINS),
+    row("PUT /datasets/{ready}/monitoring", Who.ADMINS, 200, {"question": "sentiment"}),
+    # Providers of language models
+    row("GET /llm/providers", Who.ANY_ADMINS, stranger=200),
+    row("POST /llm/providers", Who.OWNERS, 201, PROVIDER),
+    row("GET /llm/providers/{llm_provider}", Who.ANY_ADMINS),
+    row("PATCH /llm/providers/{llm_provider}", Who.OWNERS, 200, {"enabled": False}),
+    row("DELETE /llm/providers/{llm_provider}", Who.OWNERS),
+    row("POST /llm/providers/{llm_provider}/test", Who.OWNERS, 200, {}),
     # Webhooks
     row("GET /webhooks", Who.OWNERS),
     row("POST /webhooks", Who.OWNERS, 201, WEBHOOK),

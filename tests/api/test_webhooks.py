@@ -159,6 +159,7 @@ def test_an_update_changes_what_it_names(owner: Api, webhook: dict[str, Any]) ->
     assert changed == {
         **webhook,
         "events": ["dataset.created"],
+        "stoneware_events": ["dataset.created"],
         "description": "New",
         "updated_at": changed["updated_at"],
     }

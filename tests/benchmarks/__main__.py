@@ -11,6 +11,8 @@ PARTS = [
     ["-m", "tests.benchmarks.bench_similarity"],
     ["-m", "tests.benchmarks.bench_search"],
     ["-m", "pytest", "tests/benchmarks/bench_few_shot.py", "--quiet", "--capture=no"],
+    ["-m", "pytest", "tests/benchmarks/bench_near.py", "--quiet", "--capture=no"],
+    ["-m", "pytest", "tests/benchmarks/bench_llm.py", "--quiet", "--capture=no"],
 ]
 
 

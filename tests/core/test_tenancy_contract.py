@@ -34,6 +34,8 @@ CROSSING_INDEXES = {
     "lease_expiry": "the operator's sweep over expired leases",
     "response_version_age": "the operator's sweep over old versions of answers",
     "job_waiting": "the operator's sweep over waiting jobs",
+    "llm_attempt_age": "the operator's sweep over calls whose worker died",
+    "llm_batch_due": "the operator's look for batches that are due",
     "record_search_document": "the search function, with a lexeme of the dataset",
     "organization_slug": "find_organization, before the tenant is known",
 }

@@ -27,6 +27,7 @@ TABLES = {
     "settings": "vector_settings",
     "version": "guidelines_version",
     "delivery": "webhook_delivery",
+    "evaluation": "prompt_evaluation",
 }
 METHODS = ("get", "post", "put", "patch", "delete")
 GONE = {401, 404, 405}

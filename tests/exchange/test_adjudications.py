@@ -52,6 +52,18 @@ def test_a_decision_survives_the_file(decided: Record, make_rich_dataset: Any, f
     assert Adjudication.objects.count() == 2
 
 
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_a_file_tells_what_no_person_decided(
+    decided: Record, make_rich_dataset: Any, format: str
+) -> None:
+    accepted = {"sentiment": "0198a1b2-0000-7000-8000-000000000000"}
+    Adjudication.objects.update(reviewer=None, accepted=accepted)
+    copy = make_rich_dataset()
+    import_bytes(copy, export_bytes(decided.dataset, format), format)
+    assert Adjudication.objects.get(dataset=copy).accepted == accepted
+    assert not Adjudication.objects.by_people().exists()
+
+
 def test_what_the_files_say(decided: Record) -> None:
     first, second = export_lines(decided.dataset)
     assert first["adjudication"].pop("decided_at") <= timezone.now().isoformat()

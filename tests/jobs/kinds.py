@@ -36,9 +36,7 @@ class Count(Kind[int, int]):
 
     def compute(self, work: Work, material: int) -> int:
         time.sleep(work.job.params.get("seconds", 0))
-        trouble, _, times = work.job.params.get("trouble", {}).get(str(work.seq), "").partition("*")
-        if trouble and (not times or work.attempt <= int(times)):
-            _raise(trouble)
+        raise_trouble(work.job.params.get("trouble", {}).get(str(work.seq), ""), work)
         return 2 * material
 
     def write(self, work: Work, result: int) -> Decimal:
@@ -82,6 +80,13 @@ def stored(job: Job) -> list[int]:
     """The item numbers whose result was stored, ascending, with repetitions if there are any."""
     events = Event.objects.filter(kind=STORED, object_id=job.id)
     return sorted(event.payload["seq"] for event in events)
+
+
+def raise_trouble(trouble: str, work: Work) -> None:
+    """Raise what ``trouble`` names, e.g. ``error*2`` in the item's first two attempts."""
+    name, _, times = trouble.partition("*")
+    if name and (not times or work.attempt <= int(times)):
+        _raise(name)
 
 
 def _raise(trouble: str) -> None:

@@ -311,6 +311,7 @@ def test_another_organization_cannot_run_the_job(organization: Organization) -> 
     ("changes", "constraint"),
     [
         ({"state": "asleep"}, "job_state_known"),
+        ({"queue": "nowhere"}, "job_queue_known"),
         ({"done": 9}, "job_counters_within_total"),
         ({"state": "done"}, "job_ended_has_finished_at"),
     ],

@@ -20,7 +20,7 @@ from apps.core.embedded.paths import PROJECT_ROOT, redis_socket
 from apps.core.embedded.services import Services
 from apps.core.tenancy import enter
 from apps.jobs.engine import run_slice
-from apps.jobs.models import Job, JobItem, JobState
+from apps.jobs.models import Job, JobItem, JobState, Queue
 from apps.jobs.services import enqueue
 from apps.organizations.models import Organization
 from tests.factories import make_organization
@@ -38,6 +38,7 @@ class Worker:
 
     def __init__(self, directory: Path, socket: Path) -> None:
         self.directory = directory
+        self.socket = socket
         self.redis = redis.Redis(unix_socket_path=str(socket))
         self.environment = {
             **os.environ,
@@ -50,12 +51,12 @@ class Worker:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, sweep: float = 0.5) -> None:
+    def start(self, *, sweep: float = 0.5, queues: str = "bulk,interactive") -> None:
         """Start the process; its sweeper looks every ``sweep`` seconds."""
-        schedule = str(self.directory / "schedule")
+        schedule = str(self.directory / f"schedule-{queues}")
         with (self.directory / "worker.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, self.script, schedule, str(sweep)],
+                [sys.executable, self.script, schedule, str(sweep), queues],
                 cwd=PROJECT_ROOT,
                 env=self.environment,
                 stdout=log,
@@ -108,9 +109,14 @@ def tenant() -> Organization:
     return make_organization("Killed")
 
 
-def start(organization: Organization, kind: str = "count_together", **params: Any) -> Job:
+def start(
+    organization: Organization,
+    kind: str = "count_together",
+    queue: Queue | None = None,
+    **params: Any,
+) -> Job:
     with enter(organization.id):
-        return enqueue(kind=kind, params={"items": ITEMS, "seconds": 0.02, **params})
+        return enqueue(kind=kind, params={"items": ITEMS, "seconds": 0.02, **params}, queue=queue)
 
 
 def wait(organization: Organization, job: Job, until: Callable[[Job], bool], worker: Worker) -> Job:
@@ -124,10 +130,11 @@ def wait(organization: Organization, job: Job, until: Callable[[Job], bool], wor
     pytest.fail(f"{job.state} {job.counters}\n{worker.log()}")
 
 
+@pytest.mark.parametrize("kind", ["count_together", "count_in_stream"])
 def test_kill_and_flushall_lose_nothing_and_store_nothing_twice(
-    worker: Worker, tenant: Organization
+    worker: Worker, tenant: Organization, kind: str
 ) -> None:
-    job = start(tenant, plan_seconds=0.002)
+    job = start(tenant, kind, plan_seconds=0.002, seconds=0.02 if kind == "count_together" else 0.1)
     worker.start()
     wait(tenant, job, lambda job: job.state == JobState.RUNNING, worker)
     worker.kill()  # in the middle of the plan
@@ -171,6 +178,23 @@ def test_the_doorbell_starts_a_job_without_the_sweeper(
     worker.start(sweep=3600)
     job = wait(tenant, job, lambda job: job.has_ended, worker)
     assert (job.state, job.done) == ("done", 4)
+
+
+def test_people_do_not_wait_for_bulk_work(worker: Worker, tenant: Organization) -> None:
+    bulk = [start(tenant, kind="count", seconds=0.1) for _ in range(6)]
+    quick = Worker(worker.directory, worker.socket)
+    try:
+        worker.start(queues="bulk")
+        quick.start(queues="interactive")
+        for job in bulk[:4]:  # as many as the worker has threads
+            wait(tenant, job, lambda job: job.done > 0, worker)
+        asked = start(tenant, kind="count", items=2, queue=Queue.INTERACTIVE)
+        wait(tenant, asked, lambda job: job.has_ended, worker)
+    finally:
+        quick.kill()
+    with enter(tenant.id):
+        waiting = Job.objects.filter(id__in=[job.id for job in bulk])
+        assert {job.state for job in waiting} == {"queued", "running"}
 
 
 def test_a_worker_told_to_stop_leaves_the_job_to_the_next(

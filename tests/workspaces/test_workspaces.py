@@ -150,6 +150,7 @@ def test_each_role_may_what_the_next_ones_may() -> None:
         Action.MANAGE_MEMBERS,
         Action.MANAGE_WORKSPACES,
         Action.MANAGE_WEBHOOKS,
+        Action.MANAGE_PROVIDERS,
         Action.ADD_WORKSPACE_MEMBERS,
     }
 

@@ -6,6 +6,7 @@ from uuid import UUID
 from typing_extensions import TypedDict
 
 from apps.api.openapi.objects import Count, Timestamp
+from apps.llms.models import AnswerForm, ModelKind
 from apps.webhooks.models import DeliveryStatus, WebhookEvent
 
 
@@ -63,12 +64,16 @@ class Suggester(TypedDict):
 
 # --- Webhooks ---------------------------------------------------------------------------------
 class Webhook(TypedDict):
-    """Until ``previous_secret_until`` messages are signed by the secret before as well."""
+    """``events`` are those of the contract, ``stoneware_events`` all that it is told of.
+
+    Until ``previous_secret_until`` messages are signed by the secret before as well.
+    """
 
     id: UUID
     url: str
     secret: str
     events: list[WebhookEvent]
+    stoneware_events: list[WebhookEvent]
     enabled: bool
     description: str | None
     inserted_at: Timestamp
@@ -93,3 +98,66 @@ class WebhookDelivery(TypedDict):
     body: str
     inserted_at: Timestamp
     updated_at: Timestamp
+
+
+# --- Providers of language models ---------------------------------------------------------------
+class LlmPrice(TypedDict):
+    """USD a million tokens, from ``valid_from`` on."""
+
+    input: float
+    output: float
+    cached_input: float | None
+    valid_from: Timestamp
+
+
+class LlmModel(TypedDict):
+    """``answer_form`` is how it is asked for JSON, null until a call has found out."""
+
+    name: str
+    kind: ModelKind
+    rpm: int | None
+    tpm: int | None
+    concurrency: int | None
+    answer_form: AnswerForm | None
+    price: LlmPrice | None
+    prices: list[LlmPrice]
+
+
+class LlmProvider(TypedDict):
+    """A server that speaks the OpenAI protocol. The key is never told; ``key_hint`` shows its ends.
+
+    ``rpm`` are calls a minute, ``tpm`` tokens a minute, ``concurrency`` calls at once, for each
+    model without limits of its own; ``timeout`` is in seconds.
+    """
+
+    id: UUID
+    name: str
+    base_url: str
+    has_key: bool
+    key_hint: str
+    enabled: bool
+    default_model: str | None
+    rpm: int | None
+    tpm: int | None
+    concurrency: int
+    timeout: int
+    models: list[LlmModel]
+    inserted_at: Timestamp
+    updated_at: Timestamp
+
+
+class LlmProbe(TypedDict):
+    """How one tiny call went; ``error`` says in words why it did not."""
+
+    ok: bool
+    model: str | None
+    error: str | None
+    answer_form: AnswerForm | None
+    keeps_schema: bool | None
+    dimensions: int | None
+    text: str | None
+    prompt_tokens: Count
+    completion_tokens: Count
+    latency_ms: int | None
+    usd: float
+    offered_models: list[str] | None

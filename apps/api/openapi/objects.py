@@ -222,13 +222,18 @@ class Record(TypedDict):
 
 
 class Adjudication(TypedDict):
-    """A reviewer's decision: the adjudicated answer. ``ambiguous`` cannot be decided."""
+    """A reviewer's decision: the adjudicated answer. ``ambiguous`` cannot be decided.
+
+    ``accepted`` names, by question, the acceptance through which a model's answer was taken
+    without a look; empty for a person's decision.
+    """
 
     record_id: UUID
     reviewer_id: UUID | None
     values: dict[str, Any]
     ambiguous: list[str]
     note: str
+    accepted: dict[str, UUID]
     decided_at: Timestamp
 
 

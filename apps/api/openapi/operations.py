@@ -4,42 +4,14 @@ An operation is named ``METHOD /path``. A test holds this table against the URL 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
-from apps.api.openapi import background
+from apps.api.openapi import background, drafts, measures, prompts
 from apps.api.openapi import objects as o
+from apps.api.openapi.operation import Operation, Who
+from apps.api.openapi.operation import row as _row
 
-
-class Who(StrEnum):
-    """Who may call an operation, in the words of the description."""
-
-    ANYONE = "Anyone, without a key"
-    USERS = "Every user"
-    OWNERS = "Owners"
-    ADMINS = "Admins of the workspace, and owners"
-    ANY_ADMINS = "Admins, and owners"
-    REVIEWERS = "Reviewers and admins of the workspace, and owners"
-    MEMBERS = "Members of the workspace, and owners"
-    AUTHORS = "Its author, admins of the workspace, and owners"
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """``answers`` are those of success: the type of the body by status, None for none.
-
-    ``media`` is the answers' type.
-    """
-
-    summary: str
-    who: Who
-    answers: Mapping[int, Any]
-    media: str = "application/json"
-
-
-def _row(summary: str, who: Who, answer: Any, *statuses: int, **more: Any) -> Operation:
-    return Operation(summary, who, dict.fromkeys(statuses or (200,), answer), **more)
+__all__ = ["SECTIONS", "TAGGED", "Operation", "Who"]
 
 
 # Objects that are read and changed with entity tags.
@@ -253,7 +225,8 @@ _JOBS: Final = {
     "GET /datasets/{dataset_id}/jobs": _row(
         "List jobs", Who.ADMINS, o.Listing[background.DatasetJob]
     ),
-    "POST /datasets/{dataset_id}/jobs": _row("Start a job", Who.ADMINS, background.DatasetJob, 202),
+    "POST /datasets/{dataset_id}/jobs": _row("Start a job", Who.ADMINS, prompts.StartedJob, 202),
+    **prompts.JOBS,
     "GET /datasets/{dataset_id}/jobs/{job_id}": _row(
         "Get a job", Who.ADMINS, background.DatasetJob
     ),
@@ -273,6 +246,24 @@ _JOBS: Final = {
     ),
     "PUT /questions/{question_id}/suggester": _row(
         "Turn suggestions while people label on or off", Who.ADMINS, background.Suggester
+    ),
+}
+_PROVIDERS: Final = {
+    "GET /llm/providers": _row(
+        "List the providers of language models", Who.ANY_ADMINS, o.Listing[background.LlmProvider]
+    ),
+    "POST /llm/providers": _row("Create a provider", Who.OWNERS, background.LlmProvider, 201),
+    "GET /llm/providers/{llm_provider_id}": _row(
+        "Get a provider", Who.ANY_ADMINS, background.LlmProvider
+    ),
+    "PATCH /llm/providers/{llm_provider_id}": _row(
+        "Change a provider", Who.OWNERS, background.LlmProvider
+    ),
+    "DELETE /llm/providers/{llm_provider_id}": _row(
+        "Delete a provider", Who.OWNERS, background.LlmProvider
+    ),
+    "POST /llm/providers/{llm_provider_id}/test": _row(
+        "Try a provider out with one tiny call", Who.OWNERS, background.LlmProbe
     ),
 }
 _WEBHOOKS: Final = {
@@ -302,12 +293,17 @@ SECTIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
     "Metadata properties": _PROPERTIES,
     "Vector settings": _VECTORS,
     "Records": _RECORDS,
+    "Generated records": drafts.DRAFTS,
     "Search": _SEARCH,
     "Suggestions": _SUGGESTIONS,
+    "Prompts": prompts.PROMPTS,
     "Responses": _RESPONSES,
     "Queue": _QUEUE,
     "Progress": _PROGRESS,
     "Jobs": _JOBS,
+    "Evaluations": measures.EVALUATIONS,
+    "Monitoring": measures.MONITORING,
+    "Language models": _PROVIDERS,
     "Webhooks": _WEBHOOKS,
     "Server": _HERE,
 }

@@ -57,6 +57,7 @@ def adjudication_json(one: Adjudication) -> dict[str, Any]:
         "values": one.values,
         "ambiguous": one.ambiguous,
         "note": one.note,
+        "accepted": one.accepted,
         "decided_at": one.decided_at,
     }
 

@@ -12,12 +12,19 @@ from pydantic import AfterValidator, AnyHttpUrl, Field, PlainSerializer, StringC
 from rest_framework.response import Response as ApiResponse
 
 from apps.api import wire
+from apps.api.errors import InvalidRequestError
 from apps.api.lookup import find
 from apps.api.v1.status import VERSION
 from apps.api.views import LEFT_OUT, ApiRequest, ApiView, ApiViewSet, Schema
 from apps.core.errors import InvalidError, NotFoundError
 from apps.organizations.models import Scope
-from apps.webhooks.models import DeliveryStatus, Webhook, WebhookDelivery, WebhookEvent
+from apps.webhooks.models import (
+    CONTRACT,
+    DeliveryStatus,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
+)
 from apps.webhooks.sending import ping
 from apps.webhooks.services import (
     create_webhook,
@@ -56,10 +63,15 @@ class WebhookCreate(Schema):
 
 
 class WebhookUpdate(Schema):
-    """Any may be left out; only the description may be null."""
+    """Any may be left out; only the description may be null.
+
+    A client of the contract reads and writes ``events`` alone, so the others stay with them;
+    ``stoneware_events`` sets all.
+    """
 
     url: Url = LEFT_OUT
-    events: Events = LEFT_OUT
+    events: Annotated[list[WebhookEvent], AfterValidator(_unique)] = LEFT_OUT
+    stoneware_events: Events = LEFT_OUT
     enabled: bool = LEFT_OUT
     description: Description | None = None
 
@@ -75,7 +87,9 @@ def webhook_document(webhook: Webhook) -> dict[str, Any]:
         "id": webhook.id,
         "url": webhook.url,
         "secret": webhook.secret,
-        "events": webhook.events,
+        # A client that finds a name it does not know in here reads nothing at all.
+        "events": [event for event in webhook.events if event in CONTRACT],
+        "stoneware_events": webhook.events,
         "enabled": webhook.enabled,
         "description": webhook.description,
         "inserted_at": webhook.inserted_at,
@@ -132,6 +146,14 @@ class Webhooks(ApiViewSet):
         body = self.read_body(WebhookUpdate)
         webhook = find_webhook(self, webhook_id)
         changes = body.model_dump(exclude_unset=True)
+        if "events" in changes:
+            others = [event for event in webhook.events if event not in CONTRACT]
+            changes["events"] = list(dict.fromkeys([*body.events, *others]))
+        if (every := changes.pop("stoneware_events", None)) is not None:
+            changes["events"] = every
+        if changes.get("events") == []:
+            told = "List should have at least 1 item after validation, not 0"
+            raise InvalidRequestError.at("body", "events", type="too_short", msg=told)
         return ApiResponse(webhook_document(update_webhook(webhook=webhook, changes=changes)))
 
     def destroy(self, request: ApiRequest, webhook_id: UUID) -> ApiResponse:

@@ -100,16 +100,17 @@ class Supervisor:
             supervisor_file(self.data_dir).unlink(missing_ok=True)  # a killed predecessor's
             if migrate(data_dir=self.data_dir, postgres=services.postgres):
                 say("The database is up to date.")
-            web, worker = self._web(listener), self._worker()
-            stack.callback(self._stop, [web, worker])
+            web, worker, quick_worker = self._web(listener), self._worker(), self._quick_worker()
+            stack.callback(self._stop, [web, worker, quick_worker])
             web.start()
             worker.start()
             if self.demo and not credentials_file(self.data_dir).exists():
                 self._load_demo()
             self._wait_for_first_page(listener, web)
+            quick_worker.start()  # not before: its start would delay the first page
             stack.callback(supervisor_file(self.data_dir).unlink, missing_ok=True)
             self._announce()
-            self._watch([*services.engines, web, worker])
+            self._watch([*services.engines, web, worker, quick_worker])
 
     def _services(self) -> Services:
         return Services(
@@ -132,14 +133,15 @@ class Supervisor:
         return Process("web", command, data_dir=self.data_dir, inherited=inherited)
 
     def _worker(self) -> Process:
+        """Bulk work, and the beat."""
         schedule = run_directory(self.data_dir) / "beat-schedule"
-        command = [
-            *(sys.executable, "-m", "celery", "--app", "config", "--skip-checks", "worker"),
-            *("--pool", "threads", "--beat", "--schedule", str(schedule)),
-            *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-            *("--loglevel", "INFO"),
-        ]
-        return Process("worker", command, data_dir=self.data_dir)
+        beat = ["--beat", "--schedule", str(schedule)]
+        return Process("worker", _celery("bulk", *beat), data_dir=self.data_dir)
+
+    def _quick_worker(self) -> Process:
+        """A process of its own for what people wait for: bulk work may be busy as it likes."""
+        command = _celery("interactive", "--concurrency", "2")
+        return Process("quick-worker", command, data_dir=self.data_dir)
 
     def _load_demo(self) -> None:
         say("Loading the demo.")
@@ -173,6 +175,15 @@ class Supervisor:
             process.ask_to_stop()
         for process in processes:
             process.stop(patience=STOP_PATIENCE)
+
+
+def _celery(queue: str, *options: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "celery", "--app", "config", "--skip-checks", "worker"),
+        *("--pool", "threads", "--queues", queue, "--hostname", f"{queue}@%h", *options),
+        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+        *("--loglevel", "INFO"),
+    ]
 
 
 def announcement(*, url: str, data_dir: Path) -> list[str]:

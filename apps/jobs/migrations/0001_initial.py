@@ -25,6 +25,7 @@ class Migration(migrations.Migration):
                 ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('kind', models.CharField(max_length=60)),
+                ('queue', models.CharField(choices=[('bulk', 'Bulk'), ('interactive', 'Interactive')], default='bulk', max_length=11)),
                 ('dataset_id', models.UUIDField(null=True)),
                 ('subject', models.CharField(max_length=100, null=True)),
                 ('params', models.JSONField(default=dict)),
@@ -100,6 +101,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='job',
             constraint=models.CheckConstraint(condition=models.Q(('state__in', ['queued', 'running', 'paused', 'cancelling', 'cancelled', 'done', 'failed'])), name='job_state_known'),
+        ),
+        migrations.AddConstraint(
+            model_name='job',
+            constraint=models.CheckConstraint(condition=models.Q(('queue__in', ['bulk', 'interactive'])), name='job_queue_known'),
         ),
         migrations.AddConstraint(
             model_name='job',

@@ -18,6 +18,14 @@ TABS: tuple[tuple[str, Any, Action], ...] = (
     ("explore", _("Explore"), Action.ANSWER),
     ("team", _("Progress"), Action.VIEW_DATASET),
     ("gaps", _("Guideline gaps"), Action.REVIEW),
+    ("console:jobs", _("Models"), Action.RUN_JOBS),
+)
+
+# What one does with language models in a dataset: name of the URL, icon, text, action.
+SECTIONS: tuple[tuple[str, str, Any, Action], ...] = (
+    ("jobs", "layers", _("Jobs"), Action.RUN_JOBS),
+    ("new_run", "play", _("New run"), Action.RUN_JOBS),
+    ("drafts", "table", _("Drafts"), Action.MANAGE_RECORDS),
 )
 
 
@@ -31,8 +39,34 @@ def dataset_tabs(context: dict[str, Any], dataset: Dataset, here: str) -> dict[s
     return {
         "here": here,
         "tabs": [
-            (name, text, reverse(f"labeling:{name}", args=[dataset.id]))
+            (name, text, _address(name, dataset))
             for name, text, action in TABS
             if permissions.may(member, action, dataset.workspace_id)
         ],
     }
+
+
+@register.inclusion_tag("shared/_side.html", takes_context=True)
+def side(
+    context: dict[str, Any], here: str, dataset: Dataset | None = None, unread: int = 0
+) -> dict[str, Any]:
+    """The pages beyond one's work, those of a dataset's models among them where one is given.
+
+    ``here`` names the one that is shown. No query on pages that have asked what the member may do.
+    """
+    member = context["request"].member
+    sections = [
+        (name, icon, text, reverse(f"console:{name}", args=[dataset.id]))
+        for name, icon, text, action in (SECTIONS if dataset else ())
+        if permissions.may(member, action, dataset.workspace_id)
+    ]
+    return {
+        "here": here,
+        "unread": unread,
+        "sections": sections,
+        "sees_providers": permissions.may(member, Action.USE_PROVIDERS),
+    }
+
+
+def _address(name: str, dataset: Dataset) -> str:
+    return reverse(name if ":" in name else f"labeling:{name}", args=[dataset.id])

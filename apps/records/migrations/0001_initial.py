@@ -126,6 +126,7 @@ class Migration(migrations.Migration):
                 ('record', apps.core.fields.TenantKey(related_name='task', serialize=False, to='records.record')),
                 ('submitted', models.PositiveSmallIntegerField(default=0)),
                 ('open_slots', models.PositiveSmallIntegerField()),
+                ('settled', models.BooleanField(db_default=False, default=False)),
                 ('certainty', models.FloatField(default=0)),
                 ('dataset', apps.core.fields.TenantLink(constrained=False, related_name='+', to='datasets.dataset')),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),

@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
-                ('type', models.CharField(choices=[('dataset.created', 'Dataset Created'), ('dataset.updated', 'Dataset Updated'), ('dataset.deleted', 'Dataset Deleted'), ('dataset.published', 'Dataset Published'), ('record.created', 'Record Created'), ('record.updated', 'Record Updated'), ('record.deleted', 'Record Deleted'), ('record.completed', 'Record Completed'), ('response.created', 'Response Created'), ('response.updated', 'Response Updated'), ('response.deleted', 'Response Deleted')], max_length=30)),
+                ('type', models.CharField(choices=[('dataset.created', 'Dataset Created'), ('dataset.updated', 'Dataset Updated'), ('dataset.deleted', 'Dataset Deleted'), ('dataset.published', 'Dataset Published'), ('record.created', 'Record Created'), ('record.updated', 'Record Updated'), ('record.deleted', 'Record Deleted'), ('record.completed', 'Record Completed'), ('response.created', 'Response Created'), ('response.updated', 'Response Updated'), ('response.deleted', 'Response Deleted'), ('monitor.retrain_due', 'Monitor Retrain Due')], max_length=30)),
                 ('body', models.TextField()),
                 ('status', models.CharField(choices=[('pending', 'Pending'), ('delivered', 'Delivered'), ('dead', 'Dead')], default='pending', max_length=10)),
                 ('attempts', models.PositiveSmallIntegerField(default=0)),
@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='webhook',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('events', []), _negated=True), ('events__contained_by', ['dataset.created', 'dataset.updated', 'dataset.deleted', 'dataset.published', 'record.created', 'record.updated', 'record.deleted', 'record.completed', 'response.created', 'response.updated', 'response.deleted'])), name='webhook_events_known'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('events', []), _negated=True), ('events__contained_by', ['dataset.created', 'dataset.updated', 'dataset.deleted', 'dataset.published', 'record.created', 'record.updated', 'record.deleted', 'record.completed', 'response.created', 'response.updated', 'response.deleted', 'monitor.retrain_due'])), name='webhook_events_known'),
         ),
         migrations.AddConstraint(
             model_name='webhook',
@@ -86,7 +86,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='webhookdelivery',
-            constraint=models.CheckConstraint(condition=models.Q(('type__in', ['dataset.created', 'dataset.updated', 'dataset.deleted', 'dataset.published', 'record.created', 'record.updated', 'record.deleted', 'record.completed', 'response.created', 'response.updated', 'response.deleted'])), name='webhook_delivery_type_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('type__in', ['dataset.created', 'dataset.updated', 'dataset.deleted', 'dataset.published', 'record.created', 'record.updated', 'record.deleted', 'record.completed', 'response.created', 'response.updated', 'response.deleted', 'monitor.retrain_due'])), name='webhook_delivery_type_known'),
         ),
         migrations.AddConstraint(
             model_name='webhookdelivery',

@@ -1,0 +1,29 @@
+"""The console's pages."""
+
+from django.urls import path
+
+from apps.console.views import drafts, jobs, providers, runs
+
+app_name = "console"
+
+DATASET = "datasets/<uuid:dataset_id>/"
+JOB = f"{DATASET}jobs/<uuid:job_id>/"
+PROVIDER = "providers/<uuid:llm_provider_id>/"
+urlpatterns = [
+    path("providers/", providers.providers, name="providers"),
+    path("providers/new/", providers.new, name="provider_new"),
+    path("providers/budget/", providers.set_monthly_budget, name="budget"),
+    path(PROVIDER, providers.provider, name="provider"),
+    path(f"{PROVIDER}test/", providers.test, name="provider_test"),
+    path(f"{PROVIDER}delete/", providers.delete, name="provider_delete"),
+    path(f"{DATASET}jobs/", jobs.jobs, name="jobs"),
+    path(JOB, jobs.job, name="job"),
+    path(f"{JOB}<str:step>/", jobs.steer, name="job_step"),
+    path(f"{DATASET}runs/", runs.new_run, name="new_run"),
+    path(f"{DATASET}runs/<str:recipe>/", runs.run, name="run"),
+    path(f"{DATASET}trials/<uuid:job_id>/", runs.trial, name="trial"),
+    path(f"{DATASET}drafts/", drafts.drafts, name="drafts"),
+    path(f"{DATASET}drafts/decide/", drafts.decide, name="decide_drafts"),
+    path(f"{DATASET}drafts/undo/", drafts.undo, name="undo_drafts"),
+    path(f"{DATASET}drafts/compare/", drafts.compare, name="compare_drafts"),
+]

@@ -1,0 +1,82 @@
+"""The jobs of a dataset: how far they are, what they cost, what went wrong."""
+
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.console.jobs import JobCard, JobPage
+from apps.console.lookups import find_dataset, find_job
+from apps.core.errors import ConflictError
+from apps.jobs.models import Job
+from apps.jobs.services import cancel_job, pause_job, resume_job, retry_failed
+from apps.labeling.http import LabelingRequest, for_members, is_fragment
+from apps.workspaces.permissions import Action
+
+A_PAGE: Final = 50
+_STEPS: Final[dict[str, Callable[..., Job]]] = {
+    "pause": pause_job,
+    "resume": resume_job,
+    "cancel": cancel_job,
+    "retry": retry_failed,
+}
+
+
+@never_cache
+@require_GET
+@for_members
+def jobs(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
+    """The jobs of the dataset, newest first; a script gets the list alone."""
+    dataset = find_dataset(request, dataset_id, Action.RUN_JOBS)
+    rows = Job.objects.of_dataset(dataset.id).select_related("created_by__user").newest_first()
+    page = Paginator(rows, A_PAGE).get_page(request.GET.get("page"))
+    cards = [JobCard(job) for job in page.object_list]
+    context = {
+        "dataset": dataset,
+        "here": "jobs",
+        "page": page,
+        "cards": cards,
+        "is_running": any(card.is_running for card in cards),
+    }
+    return render(request, _template(request, "jobs"), context)
+
+
+@never_cache
+@require_GET
+@for_members
+def job(request: LabelingRequest, dataset_id: UUID, job_id: UUID) -> HttpResponse:
+    """One job; a script gets what changes alone."""
+    dataset = find_dataset(request, dataset_id, Action.RUN_JOBS)
+    return show_job(request, dataset, JobPage(find_job(dataset, job_id)))
+
+
+@require_POST
+@for_members
+def steer(request: LabelingRequest, dataset_id: UUID, job_id: UUID, step: str) -> HttpResponse:
+    """Pause, resume, cancel or retry what failed; a job that has moved on is shown as it is."""
+    dataset = find_dataset(request, dataset_id, Action.RUN_JOBS)
+    found = find_job(dataset, job_id)
+    if step not in _STEPS:
+        raise Http404
+    try:
+        _STEPS[step](job=found)
+    except ConflictError:
+        page = JobPage(find_job(dataset, job_id))
+        return show_job(request, dataset, page, has_moved_on=True, code=409)
+    return redirect("console:job", dataset.id, found.id)
+
+
+def show_job(
+    request: LabelingRequest, dataset: Any, page: JobPage, *, code: int = 200, **more: Any
+) -> HttpResponse:
+    context = {"dataset": dataset, "here": "jobs", "page": page, "job": page.job, **more}
+    return render(request, _template(request, "job"), context, status=code)
+
+
+def _template(request: LabelingRequest, name: str) -> str:
+    return f"console/_{name}.html" if is_fragment(request) else f"console/{name}.html"

@@ -1,0 +1,210 @@
+"""The gate: accepting and discarding drafts, taking it back, and what filters say of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.annotation.ingest import log_records
+from apps.annotation.models import Response
+from apps.core.ids import uuid7
+from apps.datasets import content
+from apps.datasets.models import Dataset
+from apps.datasets.schema import DatasetSchema, load_schema
+from apps.drafts.inputs import Verdict
+from apps.drafts.models import Draft, DraftQuerySet, DraftState
+from apps.drafts.provenance import provenance
+from apps.events.log import emit
+from apps.organizations.models import Membership
+from apps.quality.models import Adjudication, Comment, Flag
+from apps.records.bulk import record_errors
+from apps.records.inputs import RecordInput, SuggestionInput
+from apps.records.models import Record, SuggestionType
+from apps.records.services import delete_records
+
+AT_ONCE: Final = 5_000  # drafts decided in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a decision: its id, how many drafts it took, how many are ``left`` for
+    another call, and reasons for those that could not be taken."""
+
+    decision: UUID
+    taken: int
+    left: int
+    refused: dict[UUID, str] = field(default_factory=dict)
+
+
+@transaction.atomic
+def accept_drafts(*, dataset: Dataset, drafts: DraftQuerySet, member: Membership) -> Outcome:
+    """Make records of the waiting ones among ``drafts``, oldest first, up to ``AT_ONCE``.
+
+    A draft that the dataset would not take as a record stays, with the reason. Raises
+    ``LimitReachedError``, and accepts none, where the plan has no room for them all.
+    """
+    rows = _lock(dataset, drafts.waiting())
+    schema = load_schema(dataset)
+    items = [_as_record(schema, row) for row in rows]
+    errors = dict(record_errors(schema, items))
+    refused = {rows[n].id: reason for n, reason in errors.items()}
+    taken = [n for n in range(len(rows)) if n not in errors]
+    logged = log_records(dataset=dataset, items=[items[n] for n in taken], schema=schema)
+    decision = uuid7()
+    for n, record in zip(taken, logged, strict=True):
+        rows[n].record_id = record.id
+    accepted = [rows[n] for n in taken]
+    _decide(dataset, accepted, DraftState.ACCEPTED, decision, member)
+    return Outcome(decision, len(accepted), _left(dataset, drafts, refused), refused)
+
+
+@transaction.atomic
+def discard_drafts(*, dataset: Dataset, drafts: DraftQuerySet, member: Membership) -> Outcome:
+    """Set aside the waiting ones among ``drafts``, oldest first, up to ``AT_ONCE``."""
+    rows = _lock(dataset, drafts.waiting())
+    decision = uuid7()
+    _decide(dataset, rows, DraftState.DISCARDED, decision, member)
+    return Outcome(decision, len(rows), _left(dataset, drafts, {}))
+
+
+@transaction.atomic
+def restore_drafts(*, dataset: Dataset, drafts: DraftQuerySet) -> Outcome:
+    """Let decided drafts wait again; the records of accepted ones are deleted.
+
+    Records that people have worked on stay, and are named among the refused. To take a decision
+    back, pass the drafts that bear its id.
+    """
+    decided = drafts.of_dataset(dataset).exclude(state=DraftState.WAITING)
+    rows = _lock(dataset, decided)
+    records = {row.record_id: row for row in rows if row.record_id}
+    _hold_records(records)
+    kept = _worked_on(records)
+    refused = {records[id].id: "people have worked on the record" for id in kept}
+    restored = [row for row in rows if row.id not in refused]
+    for row in restored:
+        row.state, row.record_id = DraftState.WAITING, None
+        row.decision = row.decided_at = row.decided_by_id = None
+    _save_state(restored)
+    delete_records(dataset=dataset, ids=set(records) - kept)
+    if restored:
+        emit("draft.restored", dataset_id=dataset.id, payload={"drafts": len(restored)})
+    left = decided.exclude(id__in=refused).count()
+    return Outcome(uuid7(), len(restored), left, refused)
+
+
+@transaction.atomic
+def judge_drafts(*, filter: str, verdicts: Iterable[Verdict]) -> int:
+    """Note what a filter says of drafts; its earlier verdict on each is replaced. Returns how many.
+
+    A draft is to be kept when every filter says so; its score is the lowest that one gave.
+    """
+    said = {verdict.draft_id: verdict for verdict in verdicts}
+    rows = list(Draft.objects.select_for_update(of=("self",)).filter(id__in=said).in_order())
+    for row in rows:
+        verdict = said[row.id]
+        others = [reason for reason in row.reasons if reason["filter"] != filter]
+        row.reasons = [*others, _reason(filter, verdict)]
+        row.keep = all(reason["keep"] for reason in row.reasons)
+        scores = [reason["score"] for reason in row.reasons if reason["score"] is not None]
+        row.score = min(scores, default=None)
+        row.metadata = {**row.metadata, **verdict.metadata}
+        row.updated_at = timezone.now()
+    Draft.objects.bulk_update(
+        rows, ["reasons", "keep", "score", "metadata", "updated_at"], batch_size=500
+    )
+    return len(rows)
+
+
+def _reason(filter: str, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "filter": filter,
+        "keep": verdict.keep,
+        "score": verdict.score,
+        "reason": verdict.reason,
+    }
+
+
+def _lock(dataset: Dataset, drafts: DraftQuerySet) -> list[Draft]:
+    """Locked in the order of their ids; who decides at the same time waits, and finds them so."""
+    rows = drafts.of_dataset(dataset).in_order()
+    return list(rows.select_for_update(of=("self",))[:AT_ONCE])
+
+
+def _left(dataset: Dataset, drafts: DraftQuerySet, refused: Mapping[UUID, str]) -> int:
+    return drafts.of_dataset(dataset).waiting().exclude(id__in=refused).count()
+
+
+def _decide(
+    dataset: Dataset,
+    rows: Sequence[Draft],
+    state: DraftState,
+    decision: UUID,
+    member: Membership,
+) -> None:
+    now = timezone.now()
+    for row in rows:
+        row.state, row.decision, row.decided_at = state, decision, now
+        row.decided_by_id = member.id
+    _save_state(rows)
+    if rows:
+        payload = {"drafts": len(rows)}
+        emit(f"draft.{state}", dataset_id=dataset.id, object_id=decision, payload=payload)
+
+
+def _save_state(rows: Sequence[Draft]) -> None:
+    for row in rows:
+        row.updated_at = timezone.now()
+    changed = ["state", "record", "decision", "decided_at", "decided_by", "updated_at"]
+    Draft.objects.bulk_update(rows, changed, batch_size=500)
+
+
+def _as_record(schema: DatasetSchema, draft: Draft) -> RecordInput:
+    """The record of the draft's own name, so that accepting it twice cannot make two."""
+    metadata = {
+        name: value
+        for name, value in {**draft.metadata, **provenance(draft)}.items()
+        if _may_hold(schema, name, value)
+    }
+    return RecordInput(
+        fields=draft.fields,
+        metadata=metadata,
+        external_id=str(draft.id),
+        suggestions=[
+            SuggestionInput(
+                question_id=schema.questions[one["question"]].id,
+                value=one["value"],
+                score=one.get("score"),
+                agent=draft.agent,
+                type=SuggestionType.MODEL.value,
+            )
+            for one in draft.suggestions
+            if one["question"] in schema.questions
+        ],
+    )
+
+
+def _may_hold(schema: DatasetSchema, name: str, value: Any) -> bool:
+    """Whether a record of the dataset may have this metadata."""
+    property = schema.properties.get(name)
+    if property is None:
+        return schema.dataset.allow_extra_metadata
+    return content.suits(property, value)
+
+
+def _hold_records(ids: Iterable[UUID]) -> None:
+    """Nobody answers them until the transaction ends."""
+    rows = Record.objects.select_for_update(of=("self",)).filter(id__in=list(ids))
+    list(rows.in_order().values_list("id", flat=True))
+
+
+def _worked_on(records: Iterable[UUID]) -> set[UUID]:
+    """Those that somebody has answered, decided, flagged or talked about. Four statements."""
+    ids = list(records)
+    found: set[UUID] = set()
+    for model in (Response, Adjudication, Flag, Comment):
+        rows: Any = model._default_manager.filter(record_id__in=ids)
+        found |= set(rows.values_list("record_id", flat=True))
+    return found

@@ -1,0 +1,1 @@
+"""Models measured against people: gold sets, evaluations, and what follows from them."""

@@ -1,0 +1,148 @@
+"""Limits on spending: reserved before a call, settled after it, never exceeded.
+
+Reserving takes the rows of all budgets concerned in one order and adds the most that the calls
+may cost; so whoever comes second sees what the first one took. What a call did not use comes back
+when it is settled.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.core.errors import InvalidError, LimitReachedError
+from apps.core.ids import uuid7
+from apps.core.prepared import fetch, raw_cursor
+from apps.core.tenancy import current
+from apps.llms.models import Budget, BudgetScope
+
+_WORDS: Final = {
+    BudgetScope.JOB: "The job's budget",
+    BudgetScope.WORKSPACE: "The workspace's budget of this month",
+    BudgetScope.ORGANIZATION: "The organization's budget of this month",
+}
+
+
+class BudgetReachedError(LimitReachedError):
+    """The calls might cost more than a budget has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """Money and tokens that go together."""
+
+    usd: Decimal = Decimal(0)
+    tokens: int = 0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        return Amount(self.usd + other.usd, self.tokens + other.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """Whose budgets a call counts for; the organization's always does."""
+
+    job_id: UUID | None
+    workspace_id: UUID | None
+
+    def subjects(self) -> list[UUID]:
+        return [id for id in (self.job_id, self.workspace_id, current()) if id is not None]
+
+
+@transaction.atomic
+def set_budget(
+    *, scope: BudgetScope, subject_id: UUID, usd: Decimal | None = None, tokens: int | None = None
+) -> Budget | None:
+    """Limit what a job, or a workspace or the organization each month, may spend from now on.
+
+    With neither limit the budget is lifted, and None returned. Lowering it below what is spent
+    already is allowed. Raises ``InvalidError`` for limits below 0.
+    """
+    if (usd is not None and usd < 0) or (tokens is not None and tokens < 0):
+        raise InvalidError("A budget is not below 0.")
+    found = Budget.objects.select_for_update(of=("self",)).filter(subject_id=subject_id)
+    budget = found.first()
+    if usd is None and tokens is None and budget is None:
+        return None
+    if budget is None:
+        month = None if scope == BudgetScope.JOB else this_month()
+        budget = Budget(id=uuid7(), scope=scope, subject_id=subject_id, month=month)
+    budget.limit_usd, budget.limit_tokens = usd, tokens
+    budget.save()
+    return budget
+
+
+_LOCKED = "t.subject_id = ANY(%(subjects)s) ORDER BY t.subject_id FOR UPDATE"
+
+_CHANGE = """
+UPDATE llm_budget SET
+    reserved_usd = greatest(reserved_usd + %(reserved_usd)s, 0),
+    reserved_tokens = greatest(reserved_tokens + %(reserved_tokens)s, 0),
+    spent_usd = CASE WHEN month < %(month)s THEN 0 ELSE spent_usd END + %(spent_usd)s,
+    spent_tokens = CASE WHEN month < %(month)s THEN 0 ELSE spent_tokens END + %(spent_tokens)s,
+    month = CASE WHEN month < %(month)s THEN %(month)s ELSE month END,
+    updated_at = statement_timestamp()
+WHERE organization_id = %(o)s AND subject_id = ANY(%(subjects)s)
+"""
+
+
+def reserve(payer: Payer, amount: Amount) -> bool:
+    """Set the amount aside in every budget of the payer; False when there is none.
+
+    Inside the organization, last before the end of the transaction. One statement without
+    budgets, else two. Raises ``BudgetReachedError``, and reserves nothing, when one has less left.
+    """
+    budgets = _lock(payer.subjects())
+    for budget in budgets:
+        _refuse_beyond(budget, amount)
+    if budgets:
+        _change(payer.subjects(), reserved=amount)
+    return bool(budgets)
+
+
+def settle(payer: Payer, *, reserved: Amount, spent: Amount) -> None:
+    """Give back what was set aside and add what was spent, in every budget of the payer."""
+    subjects = payer.subjects()
+    _lock(subjects)
+    _change(subjects, reserved=Amount(-reserved.usd, -reserved.tokens), spent=spent)
+
+
+def this_month() -> date:
+    """The first day of the month, in UTC."""
+    return timezone.now().date().replace(day=1)
+
+
+def _lock(subjects: Collection[UUID]) -> Sequence[Budget]:
+    return fetch(Budget, _LOCKED, subjects=list(subjects))
+
+
+def _change(subjects: Collection[UUID], *, reserved: Amount, spent: Amount = Amount()) -> None:
+    values = {
+        "o": current(),
+        "subjects": list(subjects),
+        "reserved_usd": reserved.usd,
+        "reserved_tokens": reserved.tokens,
+        "spent_usd": spent.usd,
+        "spent_tokens": spent.tokens,
+        "month": this_month(),
+    }
+    raw_cursor().execute(_CHANGE, values)
+
+
+def _refuse_beyond(budget: Budget, amount: Amount) -> None:
+    is_over = budget.month is not None and budget.month < this_month()
+    spent = Amount() if is_over else Amount(budget.spent_usd, budget.spent_tokens)
+    taken = spent + Amount(budget.reserved_usd, budget.reserved_tokens)
+    wanted = taken + amount
+    whose = _WORDS[BudgetScope(budget.scope)]
+    if budget.limit_usd is not None and wanted.usd > budget.limit_usd:
+        told = f"{spent.usd:.4f} of {budget.limit_usd:.4f} USD are spent"
+        raise BudgetReachedError(f"{whose} is reached: {told}, and the next call may cost more.")
+    if budget.limit_tokens is not None and wanted.tokens > budget.limit_tokens:
+        told = f"{spent.tokens} of {budget.limit_tokens} tokens are spent"
+        raise BudgetReachedError(f"{whose} is reached: {told}, and the next call may take more.")

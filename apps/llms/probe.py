@@ -1,0 +1,155 @@
+"""Trying a provider out: one tiny call, told in plain words."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+from apps.llms import calls, client, embeddings
+from apps.llms.connections import ProviderConnection, connect
+from apps.llms.dialects import memory_of
+from apps.llms.errors import ProviderError, RateLimitedError, TransientError
+from apps.llms.models import ModelKind, Provider, ProviderModel
+from apps.llms.wire import Reply, Request
+
+PATIENCE: Final = 25.0  # seconds for all of it
+MAX_OFFERED: Final = 500  # names of models that are told
+_SCHEMA: Final = {
+    "type": "object",
+    "properties": {"ready": {"type": "boolean"}},
+    "required": ["ready"],
+    "additionalProperties": False,
+}
+_TOO_LATE: Final = f"There was no answer within {PATIENCE:.0f} seconds, or no room for a call."
+_QUESTION: Final = 'Are you ready to label data? Answer {"ready": true}.'
+
+
+_DECODER: Final = json.JSONDecoder(strict=False)
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """How the call went: ``error`` says what is wrong, None means that the provider works.
+
+    ``answer_form`` is how the model is asked for JSON from now on; ``dimensions`` are those of an
+    embedding. ``offered`` are the models that the server lists, None when it does not say.
+    """
+
+    model: str | None = None
+    error: str | None = None
+    answer_form: str | None = None
+    is_schema_kept: bool | None = None
+    dimensions: int | None = None
+    text: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    latency_ms: int | None = None
+    usd: Decimal = Decimal(0)
+    offered: list[str] | None = None
+
+
+def probe(*, provider: Provider, model: str | None = None) -> Probe:
+    """Call the model, by default the provider's default one, and remember what was learned.
+
+    Never raises an error of the provider. The caller waits for ``PATIENCE`` seconds at most.
+    """
+    try:
+        connection = connect(provider=provider, model=model)
+    except ProviderError as error:
+        return Probe(model or provider.default_model, error.message)
+    kind = ProviderModel.objects.values_list("kind", flat=True).get(id=connection.model_id)
+    if kind == ModelKind.EMBEDDING:
+        found = asyncio.run(_within(_embed(connection)))
+        return found or Probe(connection.model, _TOO_LATE)
+    return _chat(connection)
+
+
+def _chat(connection: ProviderConnection) -> Probe:
+    """A call through cache, budget and books like any other; the salt makes it a new one."""
+    request = Request(
+        connection.model,
+        ({"role": "user", "content": _QUESTION},),
+        _SCHEMA,
+        max_tokens=500,
+        salt=uuid.uuid4().hex,
+    )
+    try:
+        (prepared,) = calls.prepare([calls.Ask(connection, request)])
+    except calls.BudgetReachedError as error:
+        return Probe(connection.model, error.message)
+
+    async def send() -> tuple[calls.Outcome, list[str] | None]:
+        outcome = await calls.send(prepared)
+        return outcome, await _offered(connection) if outcome.error is None else None
+
+    found = asyncio.run(_within(send()))
+    outcome, offered = found or (calls.Outcome(prepared, error=TransientError(_TOO_LATE)), None)
+    (usd,) = calls.settle([outcome])
+    return replace(_told(connection, outcome, offered), usd=usd)
+
+
+def _told(
+    connection: ProviderConnection, outcome: calls.Outcome, offered: list[str] | None
+) -> Probe:
+    if outcome.reply is None:
+        return Probe(connection.model, _in_words(outcome.error))
+    reply = outcome.reply
+    return Probe(
+        connection.model,
+        answer_form=memory_of(connection).dialect.form,
+        is_schema_kept=_is_kept(reply),
+        text=reply.text[:500],
+        prompt_tokens=reply.prompt_tokens,
+        completion_tokens=reply.completion_tokens,
+        latency_ms=reply.latency_ms,
+        offered=offered,
+    )
+
+
+async def _embed(connection: ProviderConnection) -> Probe:
+    try:
+        (vector,) = await embeddings.embed(connection, connection.model, [_QUESTION])
+    except ProviderError as error:
+        return Probe(connection.model, _in_words(error))
+    offered = await _offered(connection)
+    return Probe(connection.model, dimensions=len(vector), offered=offered)
+
+
+async def _within(work: Coroutine[Any, Any, _T]) -> _T | None:
+    """What the work came to; None when the time is up."""
+    async with client.closing():
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await work
+        except TimeoutError:
+            return None
+
+
+async def _offered(connection: ProviderConnection) -> list[str] | None:
+    try:
+        return sorted(await client.list_models(connection))[:MAX_OFFERED]
+    except ProviderError:
+        return None
+
+
+def _is_kept(reply: Reply) -> bool:
+    """Whether the answer is JSON as the schema wants it."""
+    try:
+        document = _DECODER.raw_decode(reply.text, max(reply.text.find("{"), 0))[0]
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(document, dict) and isinstance(document.get("ready"), bool)
+
+
+def _in_words(error: ProviderError | None) -> str:
+    if error is None:
+        return "The call came to nothing."
+    if isinstance(error, RateLimitedError):
+        return f"The provider limits the rate of calls. {error.message}"
+    if isinstance(error, TransientError):
+        return f"This may pass: {error.message}"
+    return error.message

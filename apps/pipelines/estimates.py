@@ -1,0 +1,154 @@
+"""What a run will take, from the prompts of a few of its items."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db.models import Avg, Max, Min
+
+from apps.llms import ledger
+from apps.llms.connections import ProviderConnection
+from apps.llms.keys import request_key
+from apps.llms.wire import Request
+from apps.pipelines.models import DryRunItem
+from apps.pipelines.recipes.base import Context, Recipe
+
+PROBES: Final = 8  # items whose prompts are made
+USUAL: Final = (20, 60, 200)  # tokens of an answer in a schema: least, mean, most
+FREE_TEXT: Final = (50, 300, 1_000)  # and of one in words
+OVERHEAD: Final = 8  # tokens a message takes beside its text
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """``requests`` in all, ``cached`` of them answered already; tokens and USD of the others.
+
+    ``usd_min`` and ``usd_max``: if all items were as cheap, or as dear, as those looked at.
+    ``items_in_all`` are those of the full run, also where ``items`` are only tried.
+    """
+
+    items_in_all: int
+    items: int
+    requests: int
+    cached: int
+    tokens: int
+    usd: Decimal
+    usd_min: Decimal
+    usd_max: Decimal
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "items_in_all": self.items_in_all,
+            "items": self.items,
+            "requests": self.requests,
+            "cached": self.cached,
+            "tokens": self.tokens,
+            "usd": float(self.usd),
+            "usd_min": float(self.usd_min),
+            "usd_max": float(self.usd_max),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """What one item takes: its calls that are not in the cache, at three lengths of answers."""
+
+    requests: int
+    cached: int
+    tokens: int
+    usd: tuple[Decimal, Decimal, Decimal]
+
+
+def estimate_run(
+    recipe: Recipe[Any, Any],
+    context: Context,
+    connection: ProviderConnection | None,
+    *,
+    items: int | None = None,
+) -> Estimate:
+    """Make the prompts of up to ``PROBES`` items and multiply. Calls no model.
+
+    ``items`` limits the run. Raises ``InvalidError`` where a prompt cannot be made.
+    """
+    in_all = recipe.count(context)
+    count = in_all if items is None else min(in_all, items)
+    payloads = recipe.probe(context, min(count, PROBES))
+    materials = recipe.load(context, payloads)
+    asked = [recipe.requests(context, material) for material in materials]
+    if connection is None or not any(asked):
+        return Estimate(in_all, count, 0, 0, 0, Decimal(0), Decimal(0), Decimal(0))
+    lengths = _answer_lengths(context)
+    tried = [_item(connection, requests, lengths) for requests in asked]
+    return _multiplied(in_all, count, tried)
+
+
+def _multiplied(in_all: int, count: int, tried: Sequence[_Item]) -> Estimate:
+    n = len(tried)
+    return Estimate(
+        items_in_all=in_all,
+        items=count,
+        requests=round(count * sum(item.requests for item in tried) / n),
+        cached=int(count * sum(item.cached for item in tried) / n),
+        tokens=round(count * sum(item.tokens for item in tried) / n),
+        usd=count * sum((item.usd[1] for item in tried), Decimal(0)) / n,
+        usd_min=count * min(item.usd[0] for item in tried),
+        usd_max=count * max(item.usd[2] for item in tried),
+    )
+
+
+def _item(
+    connection: ProviderConnection,
+    requests: Sequence[Request],
+    lengths: tuple[int, int, int] | None,
+) -> _Item:
+    keys = [request_key(connection, request) for request in requests]
+    known = ledger.find_responses(keys)
+    open_ = [request for key, request in zip(keys, requests, strict=True) if key not in known]
+    prompts = [prompt_tokens(connection, request) for request in open_]
+    answers = [_lengths(request, lengths) for request in open_]
+    usd = [
+        sum(
+            (
+                connection.price.usd(prompt, answer[which])
+                for prompt, answer in zip(prompts, answers, strict=True)
+            ),
+            Decimal(0),
+        )
+        for which in range(3)
+    ]
+    tokens = sum(prompts) + sum(answer[1] for answer in answers)
+    return _Item(len(requests), len(requests) - len(open_), tokens, (usd[0], usd[1], usd[2]))
+
+
+def prompt_tokens(connection: ProviderConnection, request: Request) -> int:
+    """By characters, at the ratio learned from the model's past prompts."""
+    characters = sum(len(message["content"]) for message in request.messages)
+    overhead = OVERHEAD * len(request.messages)
+    return overhead + round(characters / connection.characters_per_token)
+
+
+def _lengths(request: Request, seen: tuple[int, int, int] | None) -> tuple[int, int, int]:
+    least, mean, most = seen or (USUAL if request.schema is not None else FREE_TEXT)
+    limit = request.max_tokens or most
+    return min(least, limit), min(mean, limit), min(most, limit)
+
+
+def _answer_lengths(context: Context) -> tuple[int, int, int] | None:
+    """Tokens of answers in dry runs of the same question: least, mean and most."""
+    rows = DryRunItem.objects.filter(
+        job__dataset_id=context.dataset.id,
+        job__params__recipe__isnull=False,
+        completion_tokens__gt=0,
+        error="",
+    )
+    if context.question is not None:
+        rows = rows.filter(job__params__question_id=str(context.question.id))
+    rows = rows.filter(job__params__model=context.model)
+    seen = rows.aggregate(
+        least=Min("completion_tokens"), mean=Avg("completion_tokens"), most=Max("completion_tokens")
+    )
+    if seen["mean"] is None:
+        return None
+    each = max(context.asking.n, 1)
+    return seen["least"] // each, round(seen["mean"] / each), -(-seen["most"] // each)

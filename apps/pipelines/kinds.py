@@ -1,0 +1,184 @@
+"""The kind of job that runs any recipe."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import OperationalError, transaction
+
+from apps.core.errors import DomainError
+from apps.core.tenancy import enter
+from apps.jobs.errors import PauseJobError
+from apps.jobs.kinds import Planned, StreamedKind, Undone, Work
+from apps.jobs.models import Job
+from apps.llms import calls
+from apps.llms.budgets import BudgetReachedError
+from apps.llms.calls import Ask, Outcome, Prepared
+from apps.llms.errors import ProviderError
+from apps.llms.wire import Request
+from apps.pipelines.conversation import Conversation
+from apps.pipelines.dry_runs import store_dry_run
+from apps.pipelines.recipes.base import Answered, Context, Recipe, Usage
+from apps.pipelines.runs import Connections, context_of, recipe_of
+from apps.pipelines.steering import steer
+
+
+@dataclass
+class Loaded:
+    """An item with its calls prepared; ``error`` where they could not be made."""
+
+    context: Context
+    material: Any = None
+    requests: list[Request] = field(default_factory=list)
+    prepared: list[Prepared] = field(default_factory=list)
+    error: Exception | None = None
+
+
+class RecipeKind(StreamedKind[Loaded, Conversation]):
+    """Runs a recipe over its items; in a dry run stores what would have been written."""
+
+    def plan(self, job: Job, *, organization_id: UUID) -> Iterator[Planned]:
+        with enter(organization_id):
+            context = context_of(job)
+        recipe, count = recipe_of(job), job.params.get("dry_run")
+        chosen = recipe.plan(context) if count is None else recipe.sample(context, count)
+        for payload in chosen:
+            yield Planned(payload)
+
+    def read_many(self, works: Sequence[Work]) -> Sequence[Loaded]:
+        job = works[0].job
+        context, recipe = context_of(job), recipe_of(job)
+        materials = recipe.load(context, [work.payload for work in works])
+        items = [Loaded(context, material) for material in materials]
+        for item in items:
+            try:
+                item.requests = recipe.requests(context, item.material)
+            except DomainError as error:
+                item.error = error
+        prepared = iter(
+            _prepare(
+                [
+                    (work, request)
+                    for work, item in zip(works, items, strict=True)
+                    for request in item.requests
+                ]
+            )
+        )
+        for item in items:
+            item.prepared = [next(prepared) for _ in item.requests]
+        return items
+
+    async def compute(self, work: Work, material: Loaded) -> Conversation:
+        talk = Conversation(
+            recipe_of(work.job), material.context, material.material, partial(_prepare_more, work)
+        )
+        if material.error is not None:
+            talk.error = material.error
+        else:
+            await talk.hold(material.requests, material.prepared)
+        return talk
+
+    def write_many(self, pairs: Sequence[tuple[Work, Conversation]]) -> Sequence[Decimal | Undone]:
+        job = pairs[0][0].job
+        context, recipe = context_of(job), recipe_of(job)
+        spent = _settle([talk.outcomes for _, talk in pairs])
+        answered = [
+            Answered(work.seq, talk.material, talk.result, usage_of(talk.outcomes))
+            for work, talk in pairs
+            if talk.error is None
+        ]
+        if context.is_dry:
+            return [
+                store_dry_run(context, recipe, work, talk, usage_of(talk.outcomes), cost)
+                for (work, talk), cost in zip(pairs, spent, strict=True)
+            ]
+        unwritten = write_apart(recipe, context, answered)
+        return [
+            cost if error is None else Undone(error, cost)
+            for (work, talk), cost in zip(pairs, spent, strict=True)
+            for error in [talk.error or unwritten.get(work.seq)]
+        ]
+
+    def release_many(self, pairs: Sequence[tuple[Work, Loaded]]) -> None:
+        calls.release([prepared for _, item in pairs for prepared in item.prepared])
+
+    async def close(self) -> None:
+        await calls.close()
+
+
+def write_apart(
+    recipe: Recipe[Any, Any], context: Context, answered: Sequence[Answered[Any, Any]]
+) -> dict[int, Exception]:
+    """Write what can be written; why not, by number, of the others.
+
+    Their answers are paid for and stay settled, so trying again finds them in the cache.
+    """
+    if not answered:
+        return {}
+    try:
+        with transaction.atomic():
+            recipe.write(context, answered)
+    except OperationalError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the engine decides what becomes of the item)
+        if len(answered) == 1:
+            return {answered[0].seq: error}
+        middle = len(answered) // 2
+        first = write_apart(recipe, context, answered[:middle])
+        return first | write_apart(recipe, context, answered[middle:])
+    return {}
+
+
+def _prepare(asked: Sequence[tuple[Work, Request]]) -> list[Prepared]:
+    """Look the calls up in the cache and reserve what the others may cost."""
+    if not asked:
+        return []
+    job = asked[0][0].job
+    connections = Connections(job.params.get("provider_id"))
+    try:
+        return calls.prepare(
+            [
+                Ask(
+                    connections.to(request.model),
+                    request,
+                    job_id=job.id,
+                    workspace_id=job.workspace_id,
+                    seq=work.seq,
+                    attempt=work.attempt,
+                )
+                for work, request in asked
+            ]
+        )
+    except BudgetReachedError as error:
+        raise PauseJobError(error.message) from error
+    except ProviderError as error:
+        raise steer(error) from error
+
+
+def _prepare_more(work: Work, requests: Sequence[Request]) -> list[Prepared]:
+    return _prepare([(work, request) for request in requests])
+
+
+def _settle(outcomes: Sequence[Sequence[Outcome]]) -> list[Decimal]:
+    """What each item's calls cost; one settlement for all of them."""
+    costs = iter(calls.settle([outcome for several in outcomes for outcome in several]))
+    return [sum((next(costs) for _ in several), Decimal(0)) for several in outcomes]
+
+
+def usage_of(outcomes: Sequence[Outcome]) -> Usage:
+    """Tokens and price of all calls that were answered, whether paid for now or earlier."""
+    answered = [(outcome.reply, outcome.prepared.ask.connection.price) for outcome in outcomes]
+    replies = [(reply, price) for reply, price in answered if reply is not None]
+    prices = (
+        price.usd(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
+        for reply, price in replies
+    )
+    return Usage(
+        prompt_tokens=sum(reply.prompt_tokens for reply, _ in replies),
+        completion_tokens=sum(reply.completion_tokens for reply, _ in replies),
+        usd=sum(prices, Decimal(0)),
+        from_cache=bool(outcomes) and all(outcome.is_hit for outcome in outcomes),
+    )

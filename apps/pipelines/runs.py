@@ -1,0 +1,180 @@
+"""What a run is asked to do, as its job remembers it, and the context that its recipe gets."""
+
+from collections import OrderedDict
+from datetime import datetime
+from threading import Lock
+from typing import Any, Final
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from apps.core.errors import InvalidError
+from apps.core.tenancy import current
+from apps.datasets.models import Dataset
+from apps.datasets.schema import DatasetSchema, QuestionRule, load_schema
+from apps.jobs.errors import AbandonJobError
+from apps.jobs.models import Job
+from apps.llms.connections import ProviderConnection, connect
+from apps.llms.models import Provider
+from apps.pipelines.models import PromptVersion
+from apps.pipelines.recipes import registry
+from apps.pipelines.recipes.base import Asking, Context, Params, Prompt, Recipe
+from apps.pipelines.selection import Selection
+
+REMEMBERED: Final = 64  # contexts of running jobs that a process keeps
+
+
+class RunSpec(BaseModel):
+    """A run as JSON: what the job's ``params`` hold.
+
+    ``agent`` signs what it writes. ``dry_run`` is the number of items to try, None for all. Of a
+    ``prompt`` that is a version's, only its id is kept.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    recipe: str
+    question_id: UUID | None = None
+    provider_id: UUID | None = None
+    model: str = ""
+    agent: str = ""
+    params: dict[str, Any] = Field(default_factory=dict)
+    asking: Asking = Asking()
+    prompt: Prompt = Prompt()
+    selection: Selection = Selection()
+    write_mode: str = ""
+    dry_run: int | None = None
+    estimate: dict[str, Any] | None = None
+
+
+def read_params(recipe: Recipe[Any, Any], given: dict[str, Any]) -> Params:
+    """The recipe's parameters. Raises ``InvalidError`` that names what is wrong."""
+    try:
+        return recipe.Params.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_context=False)[0]
+        place = ".".join(["params", *map(str, first["loc"])])
+        raise InvalidError(f"{place}: {first['msg']}") from error
+
+
+def recipe_of(job: Job) -> Recipe[Any, Any]:
+    """The recipe of a job's kind."""
+    return registry.load(str(job.params["recipe"]))
+
+
+def prompt_of(version: PromptVersion) -> Prompt:
+    """The version as a run takes it."""
+    return Prompt(
+        template=version.template,
+        guidelines=version.guidelines,
+        guidelines_version=version.guidelines_version,
+        asked=version.asked,
+        shots=version.shots,
+        strategy=version.strategy,
+        version_id=version.id,
+    )
+
+
+def make_context(
+    spec: RunSpec,
+    *,
+    dataset: Dataset,
+    schema: DatasetSchema,
+    job_id: UUID | None = None,
+    created_by_id: UUID | None = None,
+    began_at: datetime | None = None,
+) -> Context:
+    """The context of a run. Raises ``InvalidError`` for parameters that the recipe does not take,
+    or a question that is gone."""
+    recipe = registry.load(spec.recipe)
+    return Context(
+        organization_id=current(),
+        dataset=dataset,
+        schema=schema,
+        model=spec.model,
+        agent=spec.agent,
+        params=read_params(recipe, spec.params),
+        asking=spec.asking,
+        prompt=spec.prompt,
+        selection=spec.selection,
+        write_mode=spec.write_mode,
+        question=_question(schema, spec.question_id),
+        job_id=job_id,
+        created_by_id=created_by_id,
+        began_at=began_at,
+        is_dry=spec.dry_run is not None,
+    )
+
+
+def _question(schema: DatasetSchema, question_id: UUID | None) -> QuestionRule | None:
+    if question_id is None:
+        return None
+    rule = schema.questions_by_id.get(question_id)
+    if rule is None:
+        raise InvalidError("The question was deleted.")
+    return rule
+
+
+def context_of(job: Job) -> Context:
+    """The context of a job, the same for all its items in this process; inside the organization.
+
+    Raises ``AbandonJobError`` when its dataset is gone.
+    """
+    key = (current(), job.id)
+    with _lock:
+        known = _contexts.get(key)
+    if known is not None:
+        return known
+    datasets: Any = Dataset.objects.select_related("workspace")
+    dataset: Dataset | None = datasets.filter(id=job.dataset_id).first()
+    if dataset is None:
+        raise AbandonJobError("The dataset was deleted.")
+    made = make_context(
+        _with_words(RunSpec.model_validate(job.params)),
+        dataset=dataset,
+        schema=load_schema(dataset),
+        job_id=job.id,
+        created_by_id=job.created_by_id,
+        began_at=job.inserted_at,
+    )
+    with _lock:
+        _contexts[key] = made
+        while len(_contexts) > REMEMBERED:
+            _contexts.popitem(last=False)
+    return made
+
+
+def _with_words(spec: RunSpec) -> RunSpec:
+    """The run with its prompt version's words."""
+    if spec.prompt.version_id is None:
+        return spec
+    version = PromptVersion.objects.filter(id=spec.prompt.version_id).first()
+    if version is None:
+        raise AbandonJobError("The prompt version was deleted.")
+    return spec.model_copy(update={"prompt": prompt_of(version)})
+
+
+_contexts: OrderedDict[tuple[UUID, UUID], Context] = OrderedDict()
+_lock = Lock()
+
+
+class Connections:
+    """The connections of a run by model, read when first needed, inside the organization."""
+
+    def __init__(self, provider_id: UUID | None) -> None:
+        self.provider_id = provider_id
+        self.found: dict[str, ProviderConnection] = {}
+
+    def to(self, model: str) -> ProviderConnection:
+        """Raises ``ProviderError`` when there is no such model, or its key cannot be read."""
+        if model not in self.found:
+            self.found[model] = connect(provider=self._provider, model=model or None)
+        return self.found[model]
+
+    @property
+    def _provider(self) -> Provider:
+        found = Provider.objects.filter(id__in=[self.provider_id] if self.provider_id else [])
+        provider: Provider | None = found.first()
+        if provider is None:
+            raise AbandonJobError("The provider was deleted.")
+        return provider

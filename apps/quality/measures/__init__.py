@@ -1,0 +1,1 @@
+"""How good answers are, measured against others: numpy only, nothing from the database."""

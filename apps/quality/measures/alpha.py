@@ -1,0 +1,81 @@
+"""Krippendorff's alpha under any distance, with its bootstrap interval; MASI for sets.
+
+K. Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011; R. Passonneau, "Measuring
+Agreement on Set-valued Items (MASI) for Semantic and Pragmatic Annotation", LREC 2006.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.quality.measures.intervals import Estimate, bootstrap
+from apps.quality.measures.labels import divided
+
+Floats = NDArray[np.float64]
+
+
+def nominal(values: int) -> Floats:
+    """Different is different: (k, k)."""
+    return 1 - np.eye(values)
+
+
+def ordinal(counts: NDArray[Any]) -> Floats:
+    """Squared: the values between two in the (units, k) ``counts``, and half of each."""
+    totals = _pairable(counts).sum(axis=0)
+    middle = np.cumsum(totals) - totals / 2
+    return np.asarray((middle[:, None] - middle[None, :]) ** 2)
+
+
+def masi(sets: Sequence[frozenset[Any]]) -> Floats:
+    """1 - Jaccard × monotonicity of each two sets: (m, m)."""
+    return np.array([[_masi(one, other) for other in sets] for one in sets]).reshape(
+        len(sets), len(sets)
+    )
+
+
+def _masi(one: frozenset[Any], other: frozenset[Any]) -> float:
+    if one == other:
+        return 0.0
+    shared = len(one & other)
+    if not shared:
+        return 1.0
+    monotonicity = 2 / 3 if one < other or other < one else 1 / 3
+    return 1 - shared / len(one | other) * monotonicity
+
+
+def tally(answers: Sequence[Sequence[Any]]) -> tuple[list[Any], Floats]:
+    """The distinct values of all units' answers, and how often each unit has each: (units, m)."""
+    values = list(dict.fromkeys(value for given in answers for value in given))
+    place = {value: number for number, value in enumerate(values)}
+    counts = np.zeros((len(answers), len(values)))
+    for row, given in enumerate(answers):
+        for value in given:
+            counts[row, place[value]] += 1
+    return values, counts
+
+
+def alpha(counts: NDArray[Any], distance: Floats) -> Estimate | None:
+    """Alpha of (units, k) counts of values under a (k, k) distance.
+
+    The interval resamples units. None where it cannot be estimated: no unit with two answers, or
+    one value only.
+    """
+    table = _pairable(counts)
+    if not len(table) or np.count_nonzero(table.sum(axis=0)) < 2:
+        return None
+    sizes = table.sum(axis=1)
+    apart = ((table @ distance) * table).sum(axis=1) / (sizes - 1)
+
+    def statistic(sums: Floats) -> Floats:
+        n, totals = sums[:, 1], sums[:, 2:]
+        by_chance = ((totals @ distance) * totals).sum(axis=1) / (n * (n - 1))
+        return np.asarray(1 - divided(sums[:, 0] / n, by_chance))
+
+    return bootstrap(np.column_stack([apart, sizes, table]), statistic)
+
+
+def _pairable(counts: NDArray[Any]) -> Floats:
+    table = np.asarray(counts, dtype=np.float64)
+    return np.asarray(table[table.sum(axis=1) >= 2])

@@ -1,0 +1,1 @@
+"""Near-duplicates: what says almost the same, by words and by meaning."""

@@ -1,0 +1,315 @@
+"""Calls in batches: handed in once, paid once, whatever dies in between."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from apps.core.tenancy import enter
+from apps.llms import batching, calls, client, dialects
+from apps.llms.batching import look_after, open_batches, order
+from apps.llms.budgets import BudgetReachedError, set_budget
+from apps.llms.calls import Ask
+from apps.llms.connections import ProviderConnection, connect
+from apps.llms.errors import TransientError
+from apps.llms.models import (
+    Batch,
+    BatchCall,
+    Budget,
+    BudgetScope,
+    LedgerEntry,
+    LLMAttempt,
+    LLMResponse,
+    Provider,
+)
+from apps.llms.services import ModelInput, PriceInput, create_provider
+from apps.llms.tasks import look_after_batches
+from apps.llms.wire import Request
+from tests.factories import make_organization
+from tests.llm_server.controls import LlmServer
+
+JOB = UUID(int=7)
+SCHEMA = {"type": "object", "properties": {"label": {"enum": ["a", "b"]}}, "required": ["label"]}
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"])
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    dialects.forget()
+    yield
+    dialects.forget()
+
+
+@pytest.fixture
+def acme(llm_server: LlmServer) -> UUID:
+    """An organization with a provider; not entered, as in a worker."""
+    organization = make_organization()
+    with enter(organization.id):
+        price = PriceInput(Decimal(1_000_000), Decimal(1_000_000))
+        models = [ModelInput("tiny", prices=[price])]
+        create_provider(name="Local", base_url=llm_server.url, api_key="sk-x", models=models)
+    return organization.id
+
+
+def connected() -> ProviderConnection:
+    return connect(provider=Provider.objects.get())
+
+
+def asks(count: int, connection: ProviderConnection) -> list[Ask]:
+    return [
+        Ask(
+            connection,
+            Request("tiny", ({"role": "user", "content": f"text {n}"},), SCHEMA, max_tokens=20),
+            job_id=JOB,
+            seq=n,
+        )
+        for n in range(count)
+    ]
+
+
+def ordered(acme: UUID, count: int = 3) -> UUID:
+    """The id of a batch that waits."""
+    with enter(acme):
+        order(asks(count, connected()))
+        return Batch.objects.get().id
+
+
+def due(acme: UUID) -> None:
+    with enter(acme):
+        open_ones = Batch.objects.filter(next_look_at__isnull=False)
+        open_ones.update(next_look_at=timezone.now())
+
+
+def step(acme: UUID, batch_id: UUID) -> Batch:
+    due(acme)
+    look_after(acme, batch_id)
+    with enter(acme):
+        return Batch.objects.get(id=batch_id)
+
+
+def finish(acme: UUID, batch_id: UUID) -> Batch:
+    for _ in range(8):
+        batch = step(acme, batch_id)
+        if batch.next_look_at is None:
+            return batch
+    raise AssertionError(batch.state)
+
+
+def test_a_batch_ends_in_the_cache_and_in_the_books(acme: UUID, llm_server: LlmServer) -> None:
+    batch_id = ordered(acme)
+    with enter(acme):
+        assert open_batches(JOB) == 1
+        again = calls.prepare(asks(3, connected()))
+        assert all(one.is_busy for one in again), "they are on their way"
+    states = [step(acme, batch_id).state for _ in range(3)]
+    assert states == ["sent", "sent", "done"]
+    with enter(acme):
+        assert open_batches(JOB) == 0
+        hits = calls.prepare(asks(3, connected()))
+        assert all(one.hit is not None for one in hits)
+        entries = list(LedgerEntry.objects.all())
+        assert {entry.kind for entry in entries} == {"call"}
+        assert {entry.job_id for entry in entries} == {JOB}
+        spent = sum(entry.usd for entry in entries)
+        assert spent == sum(entry.prompt_tokens + entry.completion_tokens for entry in entries)
+        assert not LLMAttempt.objects.exists()
+        assert not BatchCall.objects.exists()
+    ledger = llm_server.ledger()
+    assert (ledger["answered"], ledger["double_paid"]) == (3, 0)
+
+
+def test_what_is_known_already_is_not_handed_in(acme: UUID, llm_server: LlmServer) -> None:
+    finish(acme, ordered(acme))
+    with enter(acme):
+        prepared = order(asks(5, connected()))
+        assert [one.hit is not None for one in prepared] == [True] * 3 + [False] * 2
+        assert BatchCall.objects.count() == 2
+
+
+def test_many_calls_are_several_batches(acme: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "MOST_CALLS", 4)
+    with enter(acme):
+        order(asks(10, connected()))
+        assert sorted(batch.calls.count() for batch in Batch.objects.all()) == [2, 4, 4]
+
+
+def test_a_worker_that_dies_after_handing_it_in_pays_once(
+    acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name was not written down: the provider is asked for our batch."""
+    batch_id = ordered(acme)
+
+    class DiedError(BaseException):
+        """The process ends here."""
+
+    def die(*values: Any) -> None:
+        raise DiedError
+
+    due(acme)
+    with monkeypatch.context() as patch:
+        patch.setattr(batching, "_note_sent", die)
+        with pytest.raises(DiedError):
+            look_after(acme, batch_id)
+    assert finish(acme, batch_id).state == "done"
+    ledger = llm_server.ledger()
+    assert (ledger["answered"], ledger["double_paid"]) == (3, 0)
+
+
+def test_a_worker_that_dies_while_settling_books_once(
+    acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "_PAGE", 2)
+    batch_id = ordered(acme, 5)
+    for _ in range(2):
+        step(acme, batch_id)
+    pages = iter([batching._settle])
+
+    def settle(*values: Any) -> None:
+        page = next(pages, None)
+        if page is None:
+            raise KeyboardInterrupt
+        page(*values)
+
+    due(acme)
+    with monkeypatch.context() as patch:
+        patch.setattr(batching, "_settle", settle)
+        with pytest.raises(KeyboardInterrupt):
+            look_after(acme, batch_id)
+    with enter(acme):
+        assert (LedgerEntry.objects.count(), BatchCall.objects.count()) == (2, 3)
+    assert finish(acme, batch_id).state == "done"
+    with enter(acme):
+        assert (LedgerEntry.objects.count(), LLMResponse.objects.count()) == (5, 5)
+    assert llm_server.ledger()["double_paid"] == 0
+
+
+def test_two_workers_do_not_look_after_one_batch(acme: UUID, llm_server: LlmServer) -> None:
+    batch_id = ordered(acme)
+    due(acme)
+    assert look_after(acme, batch_id) is True
+    assert look_after(acme, batch_id) is False
+
+
+def test_a_provider_without_batches_frees_the_calls(acme: UUID, llm_server: LlmServer) -> None:
+    llm_server.configure(offers_batches=False)
+    batch = finish(acme, ordered(acme))
+    assert (batch.state, "404" in str(batch.error)) == ("failed", True)
+    with enter(acme):
+        prepared = calls.prepare(asks(3, connected()))
+        assert not any(one.is_busy or one.hit for one in prepared)
+
+
+def test_a_bad_moment_passes(acme: UUID, llm_server: LlmServer, settings: Any) -> None:
+    batch_id = ordered(acme)
+    with enter(acme):
+        Provider.objects.update(base_url="http://127.0.0.1:9/v1")
+    settings.OUTBOUND_ALLOW = [("127.0.0.1", 9), llm_server.place]
+    batch = step(acme, batch_id)
+    assert (batch.state, batch.failures, bool(batch.error)) == ("waiting", 1, True)
+    assert batch.next_look_at is not None
+    with enter(acme):
+        Provider.objects.update(base_url=llm_server.url)
+    assert finish(acme, batch_id).state == "done"
+
+
+def test_lines_that_fail_are_booked_as_failed(acme: UUID, llm_server: LlmServer) -> None:
+    llm_server.script("text 1", status=400, error={"message": "no"})
+    assert finish(acme, ordered(acme)).state == "done"
+    with enter(acme):
+        kinds = sorted(LedgerEntry.objects.values_list("kind", "error"))
+    assert kinds == [("call", None), ("call", None), ("failed", "no")]
+
+
+def test_a_line_that_is_missing_is_booked_as_failed(
+    acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = batching._download
+
+    async def without_one(*values: Any) -> Any:
+        found = await real(*values)
+        found.popitem()
+        return found
+
+    monkeypatch.setattr(batching, "_download", without_one)
+    assert finish(acme, ordered(acme)).state == "done"
+    with enter(acme):
+        assert LedgerEntry.objects.filter(kind="failed", error__contains="without").count() == 1
+
+
+def test_the_budget_is_reserved_as_long_as_it_takes(acme: UUID, llm_server: LlmServer) -> None:
+    with enter(acme):
+        set_budget(scope=BudgetScope.JOB, subject_id=JOB, usd=Decimal(3000))
+        order(asks(3, connected()))
+        assert Budget.objects.get().reserved_usd > 0
+    with enter(acme):
+        batch_id = Batch.objects.get().id
+        calls.book_old()
+        assert LLMAttempt.objects.count() == 3
+    with pytest.raises(BudgetReachedError), enter(acme):
+        order(asks(40, connected()))
+    finish(acme, batch_id)
+    with enter(acme):
+        budget = Budget.objects.get()
+        assert budget.reserved_usd == 0
+        assert budget.spent_usd == sum(LedgerEntry.objects.values_list("usd", flat=True))
+
+
+def test_the_sweep_finds_what_is_due(acme: UUID, llm_server: LlmServer) -> None:
+    batch_id = ordered(acme)
+    for _ in range(3):
+        due(acme)
+        look_after_batches()
+    with enter(acme):
+        assert Batch.objects.get(id=batch_id).state == "done"
+
+
+def test_a_key_that_was_taken_away_ends_the_batch(acme: UUID, settings: Any) -> None:
+    batch_id = ordered(acme)
+    with enter(acme):
+        Provider.objects.update(enabled=False)
+    batch = step(acme, batch_id)
+    assert (batch.state, "disabled" in str(batch.error)) == ("failed", True)
+    with enter(acme):
+        assert not LLMAttempt.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "constraint"),
+    [
+        ({"state": "lost"}, "llm_batch_state_known"),
+        ({"state": "sent"}, "llm_batch_sent_has_name"),
+        ({"next_look_at": None}, "llm_batch_open_is_looked_after"),
+        ({"state": "done"}, "llm_batch_open_is_looked_after"),
+    ],
+)
+def test_the_database_refuses(acme: UUID, changes: dict[str, Any], constraint: str) -> None:
+    batch_id = ordered(acme)
+    with (
+        enter(acme),
+        pytest.raises(IntegrityError, match=constraint),
+        transaction.atomic(),
+    ):
+        Batch.objects.filter(id=batch_id).update(**changes)
+
+
+def test_a_provider_that_forgets_names_is_refused(
+    acme: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nameless(*values: Any, **more: Any) -> dict[str, Any]:
+        return {"data": []}
+
+    batch_id = ordered(acme)
+    monkeypatch.setattr(client, "fetch", nameless)
+    assert "no name" in str(step(acme, batch_id).error)
+
+
+def test_an_unreadable_answer_is_a_failure() -> None:
+    ask: Any = None
+    for row in ({}, {"response": None}, {"response": {"body": "x"}}):
+        reply, error = batching._read(ask, row)
+        assert (reply, type(error)) == (None, TransientError)

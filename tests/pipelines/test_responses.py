@@ -1,0 +1,110 @@
+"""Responses of several models, and pairs of a response with its improvement."""
+
+from typing import Any
+
+import pytest
+
+from apps.core.errors import InvalidError
+from apps.datasets.models import Dataset
+from apps.llms.models import Provider
+from apps.records.models import Record
+from tests.factories import make_dataset
+from tests.llm_server.controls import LlmServer
+from tests.pipelines.worlds import RESPONSES, drafts_of, finish, make_answers, make_fields, start
+
+
+@pytest.fixture
+def answers(organization: object) -> Dataset:
+    return make_answers()
+
+
+def test_each_response_is_a_record(answers: Dataset, provider: Provider) -> None:
+    params = {
+        "instruction": "text",
+        "models": ["tiny", "small"],
+        "outputs": ["answer_1"],
+        "n": 2,
+    }
+    job = finish("responses", answers, provider, params=params)
+    assert job.state == "done", job.error_sample
+    drafts = drafts_of(job)
+    assert len(drafts) == 3 * 2 * 2
+    made = {(draft.metadata["model"], draft.metadata["sample"]) for draft in drafts}
+    assert made == {("tiny", 0), ("tiny", 1), ("small", 0), ("small", 1)}
+    parents = {draft.parents[0] for draft in drafts}
+    assert parents == set(Record.objects.filter(dataset=answers).values_list("id", flat=True))
+    assert {draft.fields["text"] for draft in drafts} == {
+        record.fields["text"] for record in Record.objects.filter(dataset=answers)
+    }
+
+
+def test_responses_stand_side_by_side_in_another_dataset(
+    answers: Dataset, provider: Provider
+) -> None:
+    target = make_fields(make_dataset(answers.workspace), ["one", "two"])
+    params = {
+        "instruction": "text",
+        "models": ["tiny", "small"],
+        "outputs": ["one", "two"],
+        "target": str(target.id),
+    }
+    job = finish("responses", answers, provider, params=params)
+    assert job.state == "done", job.error_sample
+    for draft in drafts_of(job):
+        assert draft.dataset_id == target.id
+        assert set(draft.fields) == {"text", "one", "two"}
+        assert draft.metadata == {"one_model": "tiny", "two_model": "small"}
+
+
+def test_an_improvement_is_a_pair_to_prefer(
+    answers: Dataset, provider: Provider, llm_server: LlmServer
+) -> None:
+    target = make_fields(make_dataset(answers.workspace), ["chosen", "rejected"])
+    better = {"rationale": "It says how.", "revision": "Open the app, then call us."}
+    llm_server.script("Revise", answer=better)
+    params = {
+        "instruction": "text",
+        "improve": "answer_1",
+        "outputs": ["chosen", "rejected"],
+        "target": str(target.id),
+    }
+    job = finish("responses", answers, provider, params=params)
+    assert job.state == "done", job.error_sample
+    first = drafts_of(job)[0]
+    assert first.fields["chosen"] == better["revision"]
+    assert first.fields["rejected"] == "Call us at once."
+    assert first.metadata == {"model": "tiny", "rationale": "It says how."}
+
+
+def test_a_template_says_all(answers: Dataset, provider: Provider, llm_server: LlmServer) -> None:
+    template = "Answer like a pirate: {{ fields.text }}"
+    params = {"outputs": ["answer_1"]}
+    job = finish("responses", answers, provider, params=params, template=template)
+    assert job.state == "done", job.error_sample
+    for call in llm_server.calls():
+        assert call["body"]["messages"][1]["content"].startswith("Answer like a pirate: <data-")
+    assert {draft.agent for draft in drafts_of(job)} == {"stub/tiny@v1"}
+    assert all(draft.prompt_version_id for draft in drafts_of(job))
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"outputs": ["answer_1"]}, "field of the instruction"),
+        ({"outputs": ["nothing"], "instruction": "text"}, "no field"),
+        ({"outputs": list(RESPONSES), "instruction": "text"}, "1 responses do not fill 2"),
+        ({"outputs": ["answer_1"], "instruction": "text", "improve": "answer_2"}, "two outputs"),
+    ],
+)
+def test_what_cannot_be_is_said_before(
+    answers: Dataset, provider: Provider, params: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(InvalidError, match=reason):
+        start("responses", answers, provider, params=params)
+
+
+def test_drafts_stay_in_the_workspace(answers: Dataset, provider: Provider) -> None:
+    elsewhere = make_dataset()
+    params = {"instruction": "text", "outputs": ["text"], "target": str(elsewhere.id)}
+    with pytest.raises(InvalidError, match="no dataset of this workspace"):
+        start("responses", answers, provider, params=params)
