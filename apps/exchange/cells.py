@@ -66,12 +66,13 @@ def read_whole(cell: str) -> int:
 
 def read_number(cell: str) -> int | float:
     """A finite number. Raises ``InvalidError``."""
-    if not _NUMBER.fullmatch(cell.strip()) or len(cell) > 100:
+    text = cell.strip()  # of more than int() and float() pass over
+    if not _NUMBER.fullmatch(text) or len(cell) > 100:
         raise InvalidError(f"{cell[:50]!r} is not a number")
     try:
-        return int(cell)
+        return int(text)
     except ValueError:
-        number = float(cell)
+        number = float(text)
     if number in {float("inf"), float("-inf")}:
         raise InvalidError(f"{cell[:50]!r} is too large a number")
     return number

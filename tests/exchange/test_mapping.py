@@ -4,6 +4,7 @@ import pytest
 
 from apps.annotation.models import Response
 from apps.core.errors import InvalidError
+from apps.exchange.cells import read_number
 from apps.records.models import Record, RecordVector, Suggestion
 from tests.exchange.conftest import export_bytes, import_bytes, import_lines
 
@@ -144,3 +145,7 @@ def test_spans_of_such_rows_are_checked_against_the_stored_text(dataset):
     result = import_lines(dataset, *({"id": id, "entities": spans} for id in "ab"))
     assert result.counts == (2, 0, 1, 1)
     assert "beyond the field's 5 characters" in result.reasons[1]
+
+
+def test_a_number_may_have_any_space_around_it() -> None:
+    assert [read_number(cell) for cell in (" 4", "4\x1f", "\u20034.5 ")] == [4, 4, 4.5]

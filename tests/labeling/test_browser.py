@@ -98,6 +98,7 @@ def test_keys_for_draft_discard_skip_and_back(site: Site, visit: Visit) -> None:
     heading(page, 3)
     page.keyboard.press("n")
     heading(page, 4)
+    page.locator("#save-state[data-now=saved]").wait_for()
     page.keyboard.press("p")
     heading(page, 2)
     page.get_by_text("1 of 1").wait_for()
@@ -291,7 +292,7 @@ def test_a_page_that_closes_gives_its_record_back(site: Site, visit: Visit) -> N
     eventually(page, lambda: held() == 3)  # the one on the screen, and two ahead
     page.reload()
     page.wait_for_load_state("networkidle")
-    assert held() == 3
+    eventually(page, lambda: held() == 3)
     page.goto(site.url)
     eventually(page, lambda: held() == 0)
 
