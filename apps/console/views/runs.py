@@ -63,7 +63,9 @@ def run(request: LabelingRequest, dataset_id: UUID, recipe: str) -> HttpResponse
     found = _earlier(dataset, recipe, request.GET.get("from", ""))
     form = RunForm(dataset, request.member, load(recipe), _given(found) if found else None)
     form.take(request.GET)
-    return _show(request, form, trial=Trial(found) if found and found.params["dry_run"] else None)
+    return _show(
+        request, form, trial=Trial(dataset, found) if found and found.params["dry_run"] else None
+    )
 
 
 @never_cache
@@ -75,7 +77,7 @@ def trial(request: LabelingRequest, dataset_id: UUID, job_id: UUID) -> HttpRespo
     job = find_job(dataset, job_id)
     if not job.params.get("dry_run"):
         raise Http404
-    context = {"dataset": dataset, "trial": Trial(job)}
+    context = {"dataset": dataset, "trial": Trial(dataset, job)}
     return render(request, "console/_trial.html", context)
 
 
@@ -149,7 +151,9 @@ def _earlier(dataset: Dataset, recipe: str, text: str) -> Job | None:
 def _given(job: Job) -> Given:
     rows = Question.objects.filter(id=job.params.get("question_id"))
     question = rows.values_list("name", flat=True).first() or ""
-    return given_of(job.params, question, Budget.objects.filter(subject_id=job.id).first())
+    return given_of(
+        load(job.kind), job.params, question, Budget.objects.filter(subject_id=job.id).first()
+    )
 
 
 def _show(
