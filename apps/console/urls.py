@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from apps.console.studio_urls import urlpatterns as studio_patterns
 from apps.console.views import drafts, jobs, providers, runs
 
 app_name = "console"
@@ -26,4 +27,5 @@ urlpatterns = [
     path(f"{DATASET}drafts/decide/", drafts.decide, name="decide_drafts"),
     path(f"{DATASET}drafts/undo/", drafts.undo, name="undo_drafts"),
     path(f"{DATASET}drafts/compare/", drafts.compare, name="compare_drafts"),
+    *studio_patterns,
 ]
