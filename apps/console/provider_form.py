@@ -116,7 +116,7 @@ class BudgetForm(forms.Form):
     )
 
 
-def model_forms(data: Any, rows: Sequence[Mapping[str, Any]]) -> list[ModelForm]:
+def model_forms(data: Any, rows: Sequence[dict[str, Any]]) -> list[ModelForm]:
     """A form for each model, and empty ones."""
     if data is not None:
         count = min(sum(1 for name in data if name.endswith("-name") and name[:1] == "m"), 203)

@@ -178,7 +178,7 @@ class RunForm:
             if which and one.name == "filter":
                 one.values = [which]
             if one.name in {"p.over", "p.draft_job"} and one.name[2:] in query:
-                one.values = [query[one.name[2:]]]
+                one.values = [str(query[one.name[2:]])]
         self._keep_search()
 
     # --- The order --------------------------------------------------------------------------------

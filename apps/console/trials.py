@@ -29,7 +29,7 @@ def tried_items(dataset: Dataset, items: Sequence[DryRunItem]) -> list[Tried]:
     rows = Record.objects.filter(dataset=dataset, id__in=ids) if ids else Record.objects.none()
     fields = load_schema(dataset).fields if ids else {}
     found = {row.id: (row.external_id, searchable_text(row.fields, fields)) for row in rows}
-    return [Tried(item, *found.get(item.record_id, ("", ""))) for item in items]
+    return [Tried(item, *found.get(item.record_id or item.job_id, ("", ""))) for item in items]
 
 
 class Trial:

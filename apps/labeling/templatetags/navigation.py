@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from apps.datasets.models import Dataset
+from apps.organizations.models import Membership
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
 
@@ -59,17 +60,20 @@ def side(
     ``here`` names the one that is shown. No query on pages that have asked what the member may do.
     """
     member = context["request"].member
-    sections = [
-        (name, icon, text, reverse(f"console:{name}", args=[dataset.id]))
-        for name, icon, text, action in (SECTIONS if dataset else ())
-        if permissions.may(member, action, dataset.workspace_id)
-    ]
     return {
         "here": here,
         "unread": unread,
-        "sections": sections,
+        "sections": _sections(member, dataset) if dataset else [],
         "sees_providers": permissions.may(member, Action.USE_PROVIDERS),
     }
+
+
+def _sections(member: Membership, dataset: Dataset) -> list[tuple[str, str, Any, str]]:
+    return [
+        (name, icon, text, reverse(f"console:{name}", args=[dataset.id]))
+        for name, icon, text, action in SECTIONS
+        if permissions.may(member, action, dataset.workspace_id)
+    ]
 
 
 def _address(name: str, dataset: Dataset) -> str:
