@@ -184,11 +184,12 @@ def test_axe_finds_nothing(world: World, visit: Visit, size: dict[str, int], lan
             page.goto(world.site.url + path)
             if act is not None:
                 act(page)
-            found += _look(page, f"{name} {number or ''}".strip(), size["width"])
+            found += look(page, f"{name} {number or ''}".strip(), size["width"])
     assert found == []
 
 
-def _look(page: Any, name: str, width: int) -> list[str]:
+def look(page: Any, name: str, width: int) -> list[str]:
+    """What axe finds in both schemes, and whether the page is too wide; takes its pictures."""
     found: list[str] = []
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
