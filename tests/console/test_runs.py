@@ -54,7 +54,7 @@ def test_from_a_try_to_the_run(client: Client, dataset: Dataset, provider: Provi
     assert "Run on 6" in text
     assert sum(one in text for one in TEXTS) == 5  # in the prompts
     again = typed(shown)
-    assert again["max_usd"] == ["0.50000000"]
+    assert again["max_usd"] == ["0.5"]
     assert (again["p.rationale"], again["filter"]) == (["on"], ["status=pending"])
 
     changed = client.post(url(dataset, "suggest"), {**again, "do": "run", "expected": "7"})
