@@ -102,7 +102,7 @@ def _share(points: Sequence[Mapping[str, Any]], name: str, title: str, about: st
         if one.value is not None
     ]
     chart = line_chart(line, title=told, top=1, show=lambda value: f"{round(100 * value)} %")
-    return Figure(title, about, chart, [_("Since"), title, _("95 % interval")], rows)
+    return Figure(title, about, chart, [_("Since"), title, _("Interval")], rows)
 
 
 def _drift(points: Sequence[Mapping[str, Any]]) -> Figure:
