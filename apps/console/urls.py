@@ -21,6 +21,7 @@ urlpatterns = [
     path(JOB, jobs.job, name="job"),
     path(f"{JOB}<str:step>/", jobs.steer, name="job_step"),
     path(f"{DATASET}runs/", runs.new_run, name="new_run"),
+    path(f"{DATASET}runs/chosen/", runs.choose, name="choose"),
     path(f"{DATASET}runs/<str:recipe>/", runs.run, name="run"),
     path(f"{DATASET}trials/<uuid:job_id>/", runs.trial, name="trial"),
     path(f"{DATASET}drafts/", drafts.drafts, name="drafts"),

@@ -161,3 +161,20 @@ def test_who_may_not_pay_may_not_start(
     WorkspaceMembership.objects.filter(membership=member).update(role=None)
     assert client.get(url(dataset, "suggest")).status_code == 403
     assert Job.objects.count() == 0
+
+
+def test_what_is_marked_elsewhere_comes_along(
+    client: Client, dataset: Dataset, provider: Provider
+) -> None:
+    explore = client.get(reverse("labeling:explore", args=[dataset.id])).content.decode()
+    choose = reverse("console:choose", args=[dataset.id])
+    assert f'formaction="{choose}"' in explore
+    record = str(Record.objects.get(external_id="r3").id)
+    to = client.post(choose, {"record": [record], "query": "q=card"})["Location"]
+    assert f"{url(dataset, 'like_this')}?record={record}" in client.get(to).content.decode()
+    to = client.post(choose, {"query": "q=card&mode=words"})["Location"]
+    page = client.get(f"{url(dataset, 'suggest')}?{to.partition('?')[2]}")
+    assert typed(page)["filter"] == ["q=card&mode=words"]
+    sent = typed(page, do="estimate")
+    page = client.post(url(dataset, "suggest"), sent)
+    assert page.context["estimate"].items_in_all == 1

@@ -1,13 +1,13 @@
 """Ordering a run: a recipe, its form, what it would take, a try on a few records, the run."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.console.inputs import Given
 from apps.console.lookups import find_dataset, find_job
@@ -26,6 +26,8 @@ from apps.pipelines.retrieval_sets import create_retrieval_set
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
 
+MARKED: Final = 50  # records that are taken along from another page
+
 
 @never_cache
 @require_GET
@@ -43,6 +45,18 @@ def new_run(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
         "manages_providers": permissions.may(request.member, Action.MANAGE_PROVIDERS),
     }
     return render(request, "console/runs.html", context)
+
+
+@require_POST
+@for_members
+def choose(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
+    """To the recipes, with the records that are marked on the explore page, else its search."""
+    dataset = find_dataset(request, dataset_id, Action.RUN_JOBS)
+    kept = QueryDict(mutable=True)
+    kept.setlist("record", request.POST.getlist("record")[:MARKED])
+    if not request.POST.getlist("record"):
+        kept["filter"] = request.POST.get("query", "")[:2_000]
+    return redirect(f"{reverse('console:new_run', args=[dataset.id])}?{kept.urlencode()}")
 
 
 @never_cache

@@ -68,6 +68,12 @@ def side(
     }
 
 
+@register.simple_tag(takes_context=True)
+def may_run_models(context: dict[str, Any], dataset: Dataset) -> bool:
+    """Whether the member may start runs of models in the dataset."""
+    return permissions.may(context["request"].member, Action.RUN_JOBS, dataset.workspace_id)
+
+
 def _sections(member: Membership, dataset: Dataset) -> list[tuple[str, str, Any, str]]:
     return [
         (name, icon, text, reverse(f"console:{name}", args=[dataset.id]))
