@@ -46,7 +46,13 @@ def test_a_job_tells_how_far_it_is(client: Client, job: Job) -> None:
     assert "<html" not in fragment
     assert "data-poll" not in fragment  # nothing to look at any more
     assert "of 6" in fragment
-    assert "stub/tiny@v1" in client.get(url(job)).content.decode()
+    text = client.get(url(job)).content.decode()
+    assert "stub/tiny@v1" in text
+    again = f"{reverse('console:run', args=[job.dataset_id, job.kind])}?from={job.id}"
+    assert again in text
+    form = client.get(again).context["form"]
+    assert form.budget[0].text == "0.5"
+    assert form.prompt[0].text == job.params["prompt"]["version_id"]
     listed = client.get(reverse("console:jobs", args=[job.dataset_id])).content.decode()
     assert url(job) in listed
     assert "Suggest answers" in listed

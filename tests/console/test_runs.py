@@ -68,6 +68,21 @@ def test_from_a_try_to_the_run(client: Client, dataset: Dataset, provider: Provi
     assert Suggestion.objects.count() == 6
 
 
+def test_a_form_and_its_try_ask_little(
+    client: Client, dataset: Dataset, provider: Provider, django_assert_max_num_queries: Any
+) -> None:
+    client.post(
+        url(dataset, "suggest"), {**typed(client.get(url(dataset, "suggest"))), "do": "try"}
+    )
+    job = run(Job.objects.get())
+    with django_assert_max_num_queries(17):
+        client.get(url(dataset, "suggest"))
+    with django_assert_max_num_queries(23):
+        client.get(f"{url(dataset, 'suggest')}?from={job.id}")
+    with django_assert_max_num_queries(14):
+        client.get(reverse("console:trial", args=[dataset.id, job.id]))
+
+
 def test_an_estimate_stands_beside_the_button(
     client: Client, dataset: Dataset, provider: Provider, llm_server: LlmServer
 ) -> None:
