@@ -76,7 +76,7 @@ class DraftsPage:
         return int(self.summary["states"][DraftState.WAITING])
 
     @cached_property
-    def page(self) -> Page:
+    def page(self) -> "Page[Draft]":
         rows = self.matching.filter(state=self.state).in_order()
         return Paginator(rows, A_PAGE).get_page(self.query.get("page"))
 
@@ -125,7 +125,7 @@ class DraftsPage:
         """The address's query without page and state, for forms and links."""
         names = ("job", "group", "keep", "alike")
         kept = QueryDict(mutable=True)
-        kept.update({name: self.query[name] for name in names if self.query.get(name)})
+        kept.update({name: str(self.query[name]) for name in names if self.query.get(name)})
         return kept.urlencode()
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
 
-from apps.console.words import STATES, kind_words
+from apps.console.words import RECIPES, STATES, kind_words
 from apps.jobs.models import ItemState, Job, JobItem, JobReject, JobState
 from apps.llms.models import Budget, LedgerEntry
 from apps.pipelines.dry_runs import dry_run_items
@@ -144,6 +144,11 @@ class JobPage(JobCard):
     def tried(self) -> Sequence[DryRunItem]:
         """The items of a dry run so far."""
         return dry_run_items(self.job) if self.is_dry else []
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the form of its recipe can be filled from it."""
+        return self.job.kind in RECIPES and "selection" in self.job.params
 
     @property
     def makes_drafts(self) -> bool:

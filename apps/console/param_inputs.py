@@ -94,7 +94,14 @@ def param_inputs(recipe: Recipe[Any, Any], choices: Choices) -> list[Input]:
     ]
     for one in made:
         one.required = one.name.removeprefix("p.") in needed and one.widget != "check"
-    return [one for one in made if one.widget != "pairs" or one.options]
+    return [one for one in made if one.required or _has_choice(one)]
+
+
+def _has_choice(one: Input) -> bool:
+    """Whether there is anything to choose, of what is chosen from."""
+    if one.widget in {"pairs", "checks"}:
+        return bool(one.options)
+    return one.widget != "select" or list(one.options) != [NONE]
 
 
 def asking_inputs() -> list[Input]:

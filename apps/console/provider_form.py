@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from apps.llms.models import ModelKind, Provider
 from apps.llms.services import ModelInput, PriceInput
 
-SPARE: Final = 3  # empty rows for further models
+SPARE: Final = 2  # empty rows for further models
 LARGEST: Final = 2_000_000_000
 _PRINTABLE: Final = r"^[\x21-\x7e]*$"
 
@@ -41,9 +41,7 @@ class ProviderForm(forms.Form):
     tpm = forms.IntegerField(
         label=_("Tokens a minute"), min_value=1, max_value=LARGEST, required=False
     )
-    timeout = forms.IntegerField(
-        label=_("Longest wait for an answer, in seconds"), min_value=1, max_value=600
-    )
+    timeout = forms.IntegerField(label=_("Longest wait, in seconds"), min_value=1, max_value=600)
 
     def clean_base_url(self) -> str:
         url = str(self.cleaned_data["base_url"]).strip().rstrip("/")
@@ -118,7 +116,7 @@ class BudgetForm(forms.Form):
     )
 
 
-def model_forms(data: Any, rows: Sequence[Mapping[str, Any]]) -> list[ModelForm]:
+def model_forms(data: Any, rows: Sequence[dict[str, Any]]) -> list[ModelForm]:
     """A form for each model, and empty ones."""
     if data is not None:
         count = min(sum(1 for name in data if name.endswith("-name") and name[:1] == "m"), 203)

@@ -30,7 +30,7 @@ class ModelRow:
         if self.price is None:
             return found
         prices = {name: getattr(self.price, name) for name in ("input", "output", "cached_input")}
-        return found | {name: _plain(price) for name, price in prices.items() if price is not None}
+        return found | {name: plain(price) for name, price in prices.items() if price is not None}
 
     @property
     def as_input(self) -> ModelInput:
@@ -38,7 +38,7 @@ class ModelRow:
         return ModelInput(row.name, row.kind, row.rpm, row.tpm, row.concurrency)
 
 
-def _plain(price: Decimal) -> str:
+def plain(price: Decimal) -> str:
     """As it is typed: ``0.15``."""
     return f"{price:f}".rstrip("0").rstrip(".")
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from apps.console.inputs import Given, Input
 from apps.console.param_inputs import NONE, Choices, Options, asking_inputs, param_inputs
+from apps.console.providers import plain
 from apps.console.run_words import choice_words
 from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset
@@ -177,7 +178,7 @@ class RunForm:
             if which and one.name == "filter":
                 one.values = [which]
             if one.name in {"p.over", "p.draft_job"} and one.name[2:] in query:
-                one.values = [query[one.name[2:]]]
+                one.values = [str(query[one.name[2:]])]
         self._keep_search()
 
     # --- The order --------------------------------------------------------------------------------
@@ -267,12 +268,15 @@ class RunForm:
         self.problem = error.message
 
 
-def given_of(spec: dict[str, Any], question: str, budget: Budget | None) -> dict[str, list[str]]:
+def given_of(
+    recipe: Recipe[Any, Any], spec: dict[str, Any], question: str, budget: Budget | None
+) -> dict[str, list[str]]:
     """What an earlier run was ordered with, as if it had been typed."""
     given: dict[str, list[str]] = {"question": [question], "write_mode": [spec["write_mode"]]}
     if spec.get("provider_id"):
         given["model"] = [f"{spec['provider_id']}/{spec['model']}"]
-    for name, value in {**spec["asking"], **spec["params"]}.items():
+    usual = recipe.Params.model_validate(spec["params"]).model_dump(mode="json")
+    for name, value in {**spec["asking"], **usual}.items():
         given |= _typed(f"p.{name}", value)
     prompt, selection = spec["prompt"], spec["selection"]
     given |= {"version": [str(prompt.get("version_id") or "")]}
@@ -282,7 +286,7 @@ def given_of(spec: dict[str, Any], question: str, budget: Budget | None) -> dict
     sample = selection.get("sample") or {}
     given |= {"sample": [str(sample.get("n", ""))], "drawn": [sample.get("strategy", "random")]}
     if budget is not None:
-        given |= {"max_usd": [f"{budget.limit_usd:f}" if budget.limit_usd else ""]}
+        given |= {"max_usd": [plain(budget.limit_usd) if budget.limit_usd else ""]}
         given |= {"max_tokens_in_all": [str(budget.limit_tokens or "")]}
     return given
 

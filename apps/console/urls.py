@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from apps.console.studio_urls import urlpatterns as studio_patterns
 from apps.console.views import drafts, jobs, providers, runs
 
 app_name = "console"
@@ -20,10 +21,12 @@ urlpatterns = [
     path(JOB, jobs.job, name="job"),
     path(f"{JOB}<str:step>/", jobs.steer, name="job_step"),
     path(f"{DATASET}runs/", runs.new_run, name="new_run"),
+    path(f"{DATASET}runs/chosen/", runs.choose, name="choose"),
     path(f"{DATASET}runs/<str:recipe>/", runs.run, name="run"),
     path(f"{DATASET}trials/<uuid:job_id>/", runs.trial, name="trial"),
     path(f"{DATASET}drafts/", drafts.drafts, name="drafts"),
     path(f"{DATASET}drafts/decide/", drafts.decide, name="decide_drafts"),
     path(f"{DATASET}drafts/undo/", drafts.undo, name="undo_drafts"),
     path(f"{DATASET}drafts/compare/", drafts.compare, name="compare_drafts"),
+    *studio_patterns,
 ]

@@ -48,17 +48,13 @@ def evaluate(
     ``model`` are asked where the version names none. Raises ``InvalidError`` for a version of
     another question, or one that cannot be run.
     """
-    if version.question_id != gold.question_id:
-        raise InvalidError("The prompt version and the gold set are about different questions.")
-    order = RunOrder(
-        recipe="evaluate",
-        prompt_version_id=version.id,
+    order = evaluation_order(
+        version=version,
+        gold=gold,
+        with_test=with_test,
         provider_id=provider_id,
         model=model,
-        params={**version.params, "test_percent": gold.test_percent},
-        selection=Selection(record_ids=_records(gold, with_test)),
-        write_mode=EVALUATION,
-        budget=budget or Budget(),
+        budget=budget,
     )
     job = start_run(dataset=gold.dataset, order=order, created_by=created_by)
     return _begin(
@@ -68,6 +64,31 @@ def evaluate(
         agent=job.params["agent"],
         job=job,
         created_by=created_by,
+    )
+
+
+def evaluation_order(
+    *,
+    version: PromptVersion,
+    gold: GoldSet,
+    with_test: bool = False,
+    provider_id: UUID | None = None,
+    model: str | None = None,
+    budget: Budget | None = None,
+) -> RunOrder:
+    """The run that ``evaluate`` starts, for its price to be told before. Raises ``InvalidError``
+    for a version of another question."""
+    if version.question_id != gold.question_id:
+        raise InvalidError("The prompt version and the gold set are about different questions.")
+    return RunOrder(
+        recipe="evaluate",
+        prompt_version_id=version.id,
+        provider_id=provider_id,
+        model=model,
+        params={**version.params, "test_percent": gold.test_percent},
+        selection=Selection(record_ids=_records(gold, with_test)),
+        write_mode=EVALUATION,
+        budget=budget or Budget(),
     )
 
 

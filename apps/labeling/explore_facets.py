@@ -11,7 +11,7 @@ from apps.datasets.models import PropertyType
 from apps.datasets.schema import DatasetSchema, QuestionRule
 from apps.labeling.questions import hues
 from apps.organizations.models import Membership
-from apps.search.asked import CHOSEN, Asked, Bounds
+from apps.search.asked import CHOSEN, RECORD, Asked, Bounds
 from apps.search.facets import BINS, Counts
 from apps.search.query import Viewpoint
 
@@ -60,7 +60,7 @@ def show_facets(
 ) -> list[FacetCard]:
     """The filters that can tell records apart, and those that are set. One query for names."""
     facets = _Facets(schema, asked, counts, viewpoint)
-    found = [*facets.statuses(), *facets.of_questions(), *facets.of_properties()]
+    found = [*facets.named(), *facets.statuses(), *facets.of_questions(), *facets.of_properties()]
     if viewpoint.own is None:
         found.append(facets.people())
     return [card for card in found if card.options or card.bounds is not None]
@@ -100,6 +100,13 @@ class _Facets:
                 yield self._card(key, part.title, {})
             else:
                 yield FacetCard(key, part.title, bounds=self.asked.ranges.get(key, Bounds()))
+
+    def named(self) -> Iterator[FacetCard]:
+        """The records that an address names one by one."""
+        ids = self.asked.values.get(RECORD, ())
+        options = [Option(id, _("Record %s") % n, 1, True) for n, id in enumerate(ids, start=1)]
+        if options:
+            yield FacetCard(RECORD, _("Named records"), options)
 
     def people(self) -> FacetCard:
         ids = [id for id in self._found("by") if id != "nobody"]

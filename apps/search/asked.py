@@ -5,6 +5,7 @@
 - ``q`` words or a phrase, ``mode`` how it is looked for: ``words``, ``meaning`` or ``both``
 - ``like`` a record's id, ``vector`` by which vector, ``least`` for the least similar,
   ``cosine`` from where on (up to where, for the least similar)
+- ``record``, ids of records, for those that somebody has named one by one
 - ``mine``, ``status``, ``by``, ``suggested.<question>``, ``answered.<question>``,
   ``meta.<property>``: any of several values; ``score.<question>.from``, ``.to`` and
   ``meta.<property>.from``, ``.to``: a range
@@ -46,6 +47,7 @@ MAX_VALUES: Final = 250  # of one filter
 MAX_TEXT: Final = 8_000  # characters of a search as text
 CLOSE: Final = 0.3  # the cosine from which a phrase and a text mean something alike
 CHOSEN: Final = {QuestionType.LABEL, QuestionType.MULTI_LABEL, QuestionType.RATING}
+RECORD: Final = "record"
 _PLAIN: Final = {"q", "mode", "like", "vector", "least", "cosine"}
 _STATUSES: Final = {
     "mine": {"pending", *ResponseStatus.values},
@@ -126,6 +128,7 @@ def _scope(key: str, me: UUID) -> Scope:
     scopes: dict[str, Scope] = {
         "mine": ResponseScope(member=me),
         "status": RecordScope("status"),
+        "record": RecordScope("id"),
         "by": AnswererScope(),
         "suggested": SuggestionScope(name),
         "answered": ResponseScope(name),
@@ -173,7 +176,7 @@ class _Reader:
         asked = Asked(
             q=plain.get("q", ""),
             mode=self._mode(plain.get("mode", "")),
-            like=self._like(plain.get("like", "")),
+            like=self._record_id(plain.get("like", "")),
             vector=self._vector(plain.get("vector", "")),
             least="like" in plain and plain.get("least") == "1",
             cosine=self._cosine(plain.get("cosine", "")),
@@ -187,7 +190,7 @@ class _Reader:
             self.problems.append(_("There is no way to search called “%s”.") % text[:40])
         return text if text in MODES else ""
 
-    def _like(self, text: str) -> UUID | None:
+    def _record_id(self, text: str) -> UUID | None:
         if not text:
             return None
         try:
@@ -226,6 +229,8 @@ class _Reader:
 
     def _values(self, key: str, given: list[str]) -> tuple[str, ...]:
         known = _STATUSES.get(key)
+        if key == RECORD:
+            given = [str(id) for one in given if (id := self._record_id(one))]
         if known is not None and set(given) - known:
             self.problems.append(_("There is no status “%s”.") % min(set(given) - known)[:40])
         if len(given) > MAX_VALUES:
@@ -234,7 +239,7 @@ class _Reader:
 
     def _is_filter(self, key: str) -> bool:
         kind, _dot, name = key.partition(".")
-        if key in _STATUSES:
+        if key in _STATUSES or key == RECORD:
             return True
         if key == "by":
             return self.viewpoint.own is None

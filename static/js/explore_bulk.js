@@ -110,7 +110,7 @@ document.addEventListener("input", (event) => {
   if (event.target.matches("#answer textarea")) changed();
 });
 document.addEventListener("submit", (event) => {
-  if (event.target.id !== "answer") return;
+  if (event.target.id !== "answer" || event.submitter?.hasAttribute("formaction")) return;
   event.preventDefault();
   if (!sending) send((event.submitter ?? one("#answer [name=do]")).value);
 });

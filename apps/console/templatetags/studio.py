@@ -6,6 +6,8 @@ from typing import Any
 from django import template
 from django.utils.formats import number_format
 
+from apps.console.measures import METRICS
+
 register = template.Library()
 
 
@@ -59,6 +61,40 @@ def plain(value: Any) -> str:
 
 
 @register.filter
-def item(values: Any, key: Any) -> Any:
-    """The value of a key, None without one."""
-    return values.get(key) if values else None
+def at(values: Any, place: int) -> Any:
+    return values[place]
+
+
+@register.filter
+def metric(name: str) -> str:
+    """What people call a measure."""
+    return str(METRICS.get(name, name))
+
+
+@register.filter
+def primary(report: Any) -> float | None:
+    """The measure that a report is judged by."""
+    figure = report["metrics"].get(report["primary"])
+    return figure["value"] if figure else None
+
+
+@register.filter
+def per_thousand(cost: Any) -> str:
+    """What a thousand records cost."""
+    return dollars(1_000 * cost["usd_per_record"])
+
+
+@register.filter
+def dev_size(gold: Any) -> str:
+    return number_format(gold.size - gold.test_size, 0)
+
+
+@register.filter
+def typed_percent(value: float) -> str:
+    """As it stands in an address."""
+    return f"{100 * value:g}"
+
+
+@register.simple_tag
+def names_list(*names: str) -> list[str]:
+    return list(names)

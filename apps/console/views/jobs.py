@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.console.jobs import JobCard, JobPage
 from apps.console.lookups import find_dataset, find_job
+from apps.console.trials import tried_items
 from apps.core.errors import ConflictError
 from apps.jobs.models import Job
 from apps.jobs.services import cancel_job, pause_job, resume_job, retry_failed
@@ -74,7 +75,14 @@ def steer(request: LabelingRequest, dataset_id: UUID, job_id: UUID, step: str) -
 def show_job(
     request: LabelingRequest, dataset: Any, page: JobPage, *, code: int = 200, **more: Any
 ) -> HttpResponse:
-    context = {"dataset": dataset, "here": "jobs", "page": page, "job": page.job, **more}
+    context = {
+        "dataset": dataset,
+        "here": "jobs",
+        "page": page,
+        "job": page.job,
+        "tried": tried_items(dataset, page.tried),
+        **more,
+    }
     return render(request, _template(request, "job"), context, status=code)
 
 

@@ -1,13 +1,13 @@
 """Ordering a run: a recipe, its form, what it would take, a try on a few records, the run."""
 
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.console.inputs import Given
 from apps.console.lookups import find_dataset, find_job
@@ -25,6 +25,8 @@ from apps.pipelines.recipes.registry import load
 from apps.pipelines.retrieval_sets import create_retrieval_set
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
+
+MARKED: Final = 50  # records that are taken along from another page
 
 
 @never_cache
@@ -45,6 +47,18 @@ def new_run(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     return render(request, "console/runs.html", context)
 
 
+@require_POST
+@for_members
+def choose(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
+    """To the recipes, with the records that are marked on the explore page, else its search."""
+    dataset = find_dataset(request, dataset_id, Action.RUN_JOBS)
+    kept = QueryDict(mutable=True)
+    kept.setlist("record", request.POST.getlist("record")[:MARKED])
+    if not request.POST.getlist("record"):
+        kept["filter"] = request.POST.get("query", "")[:2_000]
+    return redirect(f"{reverse('console:new_run', args=[dataset.id])}?{kept.urlencode()}")
+
+
 @never_cache
 @require_http_methods(["GET", "POST"])
 @for_members
@@ -63,7 +77,9 @@ def run(request: LabelingRequest, dataset_id: UUID, recipe: str) -> HttpResponse
     found = _earlier(dataset, recipe, request.GET.get("from", ""))
     form = RunForm(dataset, request.member, load(recipe), _given(found) if found else None)
     form.take(request.GET)
-    return _show(request, form, trial=Trial(found) if found and found.params["dry_run"] else None)
+    return _show(
+        request, form, trial=Trial(dataset, found) if found and found.params["dry_run"] else None
+    )
 
 
 @never_cache
@@ -75,7 +91,7 @@ def trial(request: LabelingRequest, dataset_id: UUID, job_id: UUID) -> HttpRespo
     job = find_job(dataset, job_id)
     if not job.params.get("dry_run"):
         raise Http404
-    context = {"dataset": dataset, "trial": Trial(job)}
+    context = {"dataset": dataset, "trial": Trial(dataset, job)}
     return render(request, "console/_trial.html", context)
 
 
@@ -149,7 +165,9 @@ def _earlier(dataset: Dataset, recipe: str, text: str) -> Job | None:
 def _given(job: Job) -> Given:
     rows = Question.objects.filter(id=job.params.get("question_id"))
     question = rows.values_list("name", flat=True).first() or ""
-    return given_of(job.params, question, Budget.objects.filter(subject_id=job.id).first())
+    return given_of(
+        load(job.kind), job.params, question, Budget.objects.filter(subject_id=job.id).first()
+    )
 
 
 def _show(

@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from apps.datasets.models import Dataset
+from apps.organizations.models import Membership
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
 
@@ -18,11 +19,15 @@ TABS: tuple[tuple[str, Any, Action], ...] = (
     ("explore", _("Explore"), Action.ANSWER),
     ("team", _("Progress"), Action.VIEW_DATASET),
     ("gaps", _("Guideline gaps"), Action.REVIEW),
+    ("console:studio", _("Studio"), Action.RUN_JOBS),
     ("console:jobs", _("Models"), Action.RUN_JOBS),
 )
 
 # What one does with language models in a dataset: name of the URL, icon, text, action.
 SECTIONS: tuple[tuple[str, str, Any, Action], ...] = (
+    ("studio", "pencil", _("Prompt studio"), Action.RUN_JOBS),
+    ("evaluations", "gauge", _("Evaluations"), Action.RUN_JOBS),
+    ("monitoring", "similar", _("Monitoring"), Action.RUN_JOBS),
     ("jobs", "layers", _("Jobs"), Action.RUN_JOBS),
     ("new_run", "play", _("New run"), Action.RUN_JOBS),
     ("drafts", "table", _("Drafts"), Action.MANAGE_RECORDS),
@@ -55,17 +60,26 @@ def side(
     ``here`` names the one that is shown. No query on pages that have asked what the member may do.
     """
     member = context["request"].member
-    sections = [
-        (name, icon, text, reverse(f"console:{name}", args=[dataset.id]))
-        for name, icon, text, action in (SECTIONS if dataset else ())
-        if permissions.may(member, action, dataset.workspace_id)
-    ]
     return {
         "here": here,
         "unread": unread,
-        "sections": sections,
+        "sections": _sections(member, dataset) if dataset else [],
         "sees_providers": permissions.may(member, Action.USE_PROVIDERS),
     }
+
+
+@register.simple_tag(takes_context=True)
+def may_run_models(context: dict[str, Any], dataset: Dataset) -> bool:
+    """Whether the member may start runs of models in the dataset."""
+    return permissions.may(context["request"].member, Action.RUN_JOBS, dataset.workspace_id)
+
+
+def _sections(member: Membership, dataset: Dataset) -> list[tuple[str, str, Any, str]]:
+    return [
+        (name, icon, text, reverse(f"console:{name}", args=[dataset.id]))
+        for name, icon, text, action in SECTIONS
+        if permissions.may(member, action, dataset.workspace_id)
+    ]
 
 
 def _address(name: str, dataset: Dataset) -> str:
