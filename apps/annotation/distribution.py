@@ -328,18 +328,25 @@ def renew(*, record_id: UUID, annotator: Membership) -> datetime | None:
 
 
 @transaction.atomic
-def release(*, record_id: UUID, annotator: Membership) -> None:
-    """Give a record back unanswered; it comes first again. Without a lease nothing happens."""
+def release(*, record_id: UUID, annotator: Membership, until: datetime | None = None) -> None:
+    """Give a record back unanswered; it comes first again. Without a lease nothing happens.
+
+    With ``until`` only the lease that ends then: one that was renewed meanwhile stays.
+    """
     slots.lock_answer(record_id, annotator.id)
-    dataset_id = _give_back(record_id, annotator)
+    dataset_id = _give_back(record_id, annotator, until)
     place = Annotator.objects.filter(dataset=dataset_id, user=annotator, cursor_id__gte=record_id)
     if dataset_id:
         place.update(cursor_id=UUID(int=record_id.int - 1))
 
 
-def _give_back(record_id: UUID, annotator: Membership) -> UUID | None:
+def _give_back(
+    record_id: UUID, annotator: Membership, until: datetime | None = None
+) -> UUID | None:
     """End the lease; the record's dataset if there was one. The place is locked."""
     lease = Lease.objects.filter(record_id=record_id, user=annotator)
+    if until is not None:
+        lease = lease.filter(expires_at=until)
     dataset_id = lease.values_list("dataset_id", flat=True).first()
     if dataset_id:
         lease.delete()

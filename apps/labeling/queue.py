@@ -119,11 +119,14 @@ def last_answer(dataset: Dataset, member: Membership) -> Response | None:
     return answers.order_by("-updated_at").first()
 
 
-def give_back(dataset: Dataset, member: Membership, record_id: UUID, until: str) -> None:
+def give_back(member: Membership, record_id: UUID, until: str) -> None:
     """Release the hold that a page had; one renewed since, as by a reload, stays."""
-    held = Lease.objects.filter(dataset=dataset, record_id=record_id, user=member).first()
-    if held is not None and held.expires_at.isoformat() == until:
-        distribution.release(record_id=record_id, annotator=member)
+    try:
+        end = datetime.fromisoformat(until)
+    except ValueError:
+        return
+    if end.tzinfo is not None:
+        distribution.release(record_id=record_id, annotator=member, until=end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,8 +106,8 @@ def renew(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpRe
 @for_members
 def release(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpResponse:
     """Give the record back when the page closes."""
-    dataset = find_dataset(request, dataset_id)
-    queue.give_back(dataset, request.member, record_id, request.POST.get("until", ""))
+    find_dataset(request, dataset_id)
+    queue.give_back(request.member, record_id, request.POST.get("until", ""))
     return HttpResponse(status=204)
 
 
