@@ -4,11 +4,14 @@ A slot is handed out by lease: the claim picks the next record with open slots a
 annotator's cursor, skips rows that others are just taking, writes the lease and moves the cursor,
 all in one statement. A record is never leased to more people than answers are still needed, and
 never to someone who has it or has answered it. Cost of a claim: 3 statements, whatever the
-dataset's size.
+dataset's size. A part of the queue (``Part``) is looked for as a search is; it has no cursor, and
+leaves the one of the whole queue where it is.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -40,7 +43,7 @@ _PICK = """
     WHERE k.organization_id = %(o)s AND k.dataset_id = %(d)s AND k.open_slots > 0
 """
 _HAND_OUT = """
-WITH pick AS ({pick} LIMIT %(n)s FOR UPDATE OF k SKIP LOCKED),
+WITH pick AS ({pick} LIMIT %(n)s FOR UPDATE OF k SKIP LOCKED{also}),
 taken AS (
     UPDATE record_task k SET open_slots = k.open_slots - 1 FROM pick
     WHERE k.organization_id = %(o)s AND k.record_id = pick.record_id
@@ -48,19 +51,27 @@ taken AS (
 ), given AS (
     INSERT INTO lease (organization_id, dataset_id, record_id, user_id, expires_at)
     SELECT %(o)s, %(d)s, record_id, %(u)s, %(expires)s FROM taken
-), moved AS (
+{moved})
+SELECT {record} FROM taken k
+JOIN record r ON r.organization_id = %(o)s AND r.id = k.record_id {order}
+"""
+_MOVED = """), moved AS (
     UPDATE annotator a SET cursor_id = last.record_id, exhausted_at = NULL
     FROM (SELECT record_id FROM taken ORDER BY record_id DESC LIMIT 1) AS last
     WHERE a.organization_id = %(o)s AND a.dataset_id = %(d)s AND a.user_id = %(u)s
-)
-SELECT {record} FROM taken k
-JOIN record r ON r.organization_id = %(o)s AND r.id = k.record_id {order}
+"""
+_PICK_PART = """
+    SELECT k.record_id FROM record_task k JOIN record r
+        ON r.organization_id = k.organization_id AND r.id = k.record_id
+    WHERE k.organization_id = %(o)s AND k.dataset_id = %(d)s AND k.open_slots > 0
+        AND r.organization_id = %(o)s AND r.dataset_id = %(d)s AND ({matching})
 """
 
 
 def _claim(condition: str, order: str) -> str:
     pick = _PICK + condition + _NOT_MINE + order
-    return _HAND_OUT.format(pick=pick, order=order, record=columns(Record, "r"))
+    record = columns(Record, "r")
+    return _HAND_OUT.format(pick=pick, order=order, record=record, moved=_MOVED, also="")
 
 
 _CLAIMS = {
@@ -77,6 +88,38 @@ _CLAIMS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Some of a queue's records, in an order of its own.
+
+    ``matching`` is SQL that is true of the wanted records ``r``, ``order`` an ``ORDER BY`` over
+    ``r``; ``params`` are their placeholders. ``passed`` are records that come only when no others
+    are left.
+    """
+
+    matching: str
+    order: str
+    params: dict[str, Any] = field(default_factory=dict)
+    passed: Collection[UUID] = ()
+
+    def claims(self) -> list[str]:
+        """The statements that hand out, in turn."""
+        whole = self._claim("")
+        return (
+            [self._claim("AND k.record_id <> ALL(%(passed)s)"), whole] if self.passed else [whole]
+        )
+
+    def _claim(self, condition: str) -> str:
+        pick = _PICK_PART.format(matching=self.matching) + condition + _NOT_MINE + self.order
+        return _HAND_OUT.format(
+            pick=pick,
+            order=self.order,
+            record=columns(Record, "r"),
+            moved="",
+            also=" FOR KEY SHARE OF r SKIP LOCKED",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class QueueState:
     """Why there is nothing to hand out: ``open`` records still need somebody else's answer."""
 
@@ -87,7 +130,12 @@ class QueueState:
 
 
 def claim(
-    *, dataset: Dataset, annotator: Membership, limit: int = 1, beyond: UUID | None = None
+    *,
+    dataset: Dataset,
+    annotator: Membership,
+    limit: int = 1,
+    beyond: UUID | None = None,
+    part: Part | None = None,
 ) -> list[Lease]:
     """Up to ``limit`` leases for the annotator, each with its record, in queue order.
 
@@ -99,14 +147,16 @@ def claim(
     expires = now + lease_time()
     with transaction.atomic(savepoint=False):
         place, reopened_at = _lock_place(dataset, annotator)
-        held = _renew_held(dataset, annotator, now, expires, limit)
+        held = _renew_held(dataset, annotator, now, expires, limit, part)
         wanted = min(limit, remaining(dataset, place, now)) - len(held)
         taken: list[Record] = []
         if wanted > 0 and not _is_exhausted(dataset, place, reopened_at, now):
-            taken = _hand_out(dataset, place, wanted, expires, beyond)
+            claims = part.claims() if part else _claims(dataset, place, beyond)
+            facts = {"cursor": place.cursor_id, "beyond": beyond, **_facts_of(part)}
+            taken = _hand_out(claims, place, wanted, expires, facts)
             if not taken and return_expired(dataset.id):
-                taken = _hand_out(dataset, place, wanted, expires, beyond)
-            if not taken:
+                taken = _hand_out(claims, place, wanted, expires, facts)
+            if not taken and part is None:
                 _note_empty(place, reopened_at)
     return [
         Lease(record=record, user=annotator, dataset=dataset, expires_at=expires)
@@ -177,27 +227,40 @@ def _lock_place(dataset: Dataset, annotator: Membership) -> tuple[Annotator, dat
 
 
 # The CTE runs once. A subquery may run for each lease, and pass over what it has just renewed.
-_RENEW_HELD = """
+_RENEW = """
 WITH held AS MATERIALIZED (
     SELECT l.record_id FROM lease l WHERE l.organization_id = %(o)s AND l.dataset_id = %(d)s
-    AND l.user_id = %(u)s AND l.expires_at > %(now)s
+    AND l.user_id = %(u)s AND l.expires_at > %(now)s {of_part}
     ORDER BY l.record_id LIMIT %(n)s FOR UPDATE SKIP LOCKED
 )
 UPDATE lease l SET expires_at = %(expires)s FROM held
 WHERE l.organization_id = %(o)s AND l.user_id = %(u)s AND l.record_id = held.record_id
 RETURNING l.record_id
 """
+_RENEW_HELD = _RENEW.format(of_part="")
+_OF_PART = (
+    "AND EXISTS (SELECT FROM record r WHERE r.organization_id = %(o)s AND r.dataset_id = %(d)s"
+    " AND r.id = l.record_id AND ({matching}))"
+)
 
 
 def _renew_held(
-    dataset: Dataset, annotator: Membership, now: datetime, expires: datetime, limit: int
+    dataset: Dataset,
+    annotator: Membership,
+    now: datetime,
+    expires: datetime,
+    limit: int,
+    part: Part | None,
 ) -> list[UUID]:
     """A statement of its own: it must see what a claim did that the lock has waited for.
 
     A lease that is going with its record just now is passed over: waiting for it could be mutual.
     """
     facts = {"o": current(), "d": dataset.id, "u": annotator.id, "now": now, "n": limit}
-    rows = raw_cursor().execute(_RENEW_HELD, {**facts, "expires": expires})
+    statement = _RENEW_HELD
+    if part is not None:
+        statement = _RENEW.format(of_part=_OF_PART.format(matching=part.matching))
+    rows = raw_cursor().execute(statement, {**_facts_of(part), **facts, "expires": expires})
     return sorted(row[0] for row in rows)
 
 
@@ -213,24 +276,26 @@ def _is_exhausted(
     return not Lease.objects.filter(dataset=dataset, expires_at__lte=now).exists()
 
 
-def _hand_out(
-    dataset: Dataset, place: Annotator, wanted: int, expires: datetime, beyond: UUID | None
-) -> list[Record]:
-    facts = {
-        "o": current(),
-        "d": dataset.id,
-        "u": place.user_id,
-        "expires": expires,
-        "cursor": place.cursor_id,
-        "beyond": beyond,
-    }
+def _facts_of(part: Part | None) -> dict[str, Any]:
+    return {**part.params, "passed": list(part.passed)} if part else {}
+
+
+def _claims(dataset: Dataset, place: Annotator, beyond: UUID | None) -> list[str]:
+    """The statements that hand out of the whole queue, in turn."""
     if dataset.queue_order == QueueOrder.LEAST_CERTAIN_FIRST:
-        attempts = [*(["more_certain"] if beyond else []), "least_certain"]
+        names = [*(["more_certain"] if beyond else []), "least_certain"]
     else:
-        attempts = [*(["after_cursor"] if place.cursor_id else []), "from_start"]
+        names = [*(["after_cursor"] if place.cursor_id else []), "from_start"]
+    return [_CLAIMS[name] for name in names]
+
+
+def _hand_out(
+    claims: list[str], place: Annotator, wanted: int, expires: datetime, facts: dict[str, Any]
+) -> list[Record]:
+    who = {"o": current(), "d": place.dataset_id, "u": place.user_id, "expires": expires}
     taken: list[Record] = []
-    for name in attempts:
-        rows = raw_cursor().execute(_CLAIMS[name], {**facts, "n": wanted - len(taken)})
+    for statement in claims:
+        rows = raw_cursor().execute(statement, {**facts, **who, "n": wanted - len(taken)})
         taken += [build(Record, row) for row in rows]
         if len(taken) >= wanted:
             break
@@ -263,18 +328,25 @@ def renew(*, record_id: UUID, annotator: Membership) -> datetime | None:
 
 
 @transaction.atomic
-def release(*, record_id: UUID, annotator: Membership) -> None:
-    """Give a record back unanswered; it comes first again. Without a lease nothing happens."""
+def release(*, record_id: UUID, annotator: Membership, until: datetime | None = None) -> None:
+    """Give a record back unanswered; it comes first again. Without a lease nothing happens.
+
+    With ``until`` only the lease that ends then: one that was renewed meanwhile stays.
+    """
     slots.lock_answer(record_id, annotator.id)
-    dataset_id = _give_back(record_id, annotator)
+    dataset_id = _give_back(record_id, annotator, until)
     place = Annotator.objects.filter(dataset=dataset_id, user=annotator, cursor_id__gte=record_id)
     if dataset_id:
         place.update(cursor_id=UUID(int=record_id.int - 1))
 
 
-def _give_back(record_id: UUID, annotator: Membership) -> UUID | None:
+def _give_back(
+    record_id: UUID, annotator: Membership, until: datetime | None = None
+) -> UUID | None:
     """End the lease; the record's dataset if there was one. The place is locked."""
     lease = Lease.objects.filter(record_id=record_id, user=annotator)
+    if until is not None:
+        lease = lease.filter(expires_at=until)
     dataset_id = lease.values_list("dataset_id", flat=True).first()
     if dataset_id:
         lease.delete()
@@ -283,10 +355,12 @@ def _give_back(record_id: UUID, annotator: Membership) -> UUID | None:
 
 
 @transaction.atomic
-def skip(*, dataset: Dataset, record_id: UUID, annotator: Membership) -> None:
+def skip(
+    *, dataset: Dataset, record_id: UUID, annotator: Membership, part: Part | None = None
+) -> None:
     """Give a record back for another one, which is taken first: it would come back at once."""
     slots.lock_answer(record_id, annotator.id)
-    claim(dataset=dataset, annotator=annotator, limit=2, beyond=record_id)
+    claim(dataset=dataset, annotator=annotator, limit=2, beyond=record_id, part=part)
     _give_back(record_id, annotator)
 
 

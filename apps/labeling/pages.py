@@ -15,9 +15,11 @@ from apps.datasets.schema import DatasetSchema, load_schema
 from apps.labeling import queue
 from apps.labeling.fields import FieldCard, show_fields, show_metadata
 from apps.labeling.markup import render_guidelines
+from apps.labeling.narrowing import ALL, Narrowing, Way, read_narrowing
 from apps.labeling.questions import QuestionCard, show_questions
 from apps.organizations.models import Membership, Role
 from apps.records.models import Suggestion
+from apps.search.asked import Asked
 
 
 @dataclass
@@ -27,7 +29,7 @@ class AnnotatePage:
     ``status`` is the queue shown. ``values`` and ``errors`` are those of an answer that could not
     be saved; without them the stored answer is shown. ``told`` are the codes of what the person is
     to be told (templates/labeling/_told.html); ``overview`` may be given where several pages of
-    one dataset are shown.
+    one dataset are shown. ``pairs`` are what an address asks of the queue.
     """
 
     dataset: Dataset
@@ -37,6 +39,8 @@ class AnnotatePage:
     values: Mapping[str, Any] | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
     told: Sequence[str] = ()
+    pairs: Sequence[tuple[str, str]] = ()
+    narrowing: Narrowing | None = field(init=False)
     schema: DatasetSchema = field(init=False)
     request_key: UUID = field(init=False, default_factory=uuid4)
 
@@ -44,6 +48,7 @@ class AnnotatePage:
 
     def __post_init__(self) -> None:
         self.schema = load_schema(self.dataset)
+        self.narrowing = read_narrowing(self.schema, self.member, self.pairs)
 
     @cached_property
     def questions(self) -> list[QuestionCard]:
@@ -93,7 +98,9 @@ class AnnotatePage:
         """Where the record stands among one's own answers; None in the pending queue."""
         if self.turn is None or self.turn.response is None or self.status == queue.PENDING:
             return None
-        return queue.find_place(self.dataset, self.member, self.status, self.turn.record.id)
+        return queue.find_place(
+            self.dataset, self.member, self.status, self.turn.record.id, self.narrowing
+        )
 
     @property
     def seen(self) -> str:
@@ -108,7 +115,10 @@ class AnnotatePage:
     @property
     def count(self) -> int:
         """How many records the shown queue has."""
-        return int(getattr(self.overview.mine, self.status))
+        if self.place is not None and self.place.total is not None:
+            return self.place.total
+        mine = self.overview.mine
+        return mine.total - mine.pending if self.status == ALL else getattr(mine, self.status)
 
     @property
     def status_icon(self) -> str:
@@ -122,21 +132,79 @@ class AnnotatePage:
     def url(self) -> str:
         """The page's own address, to which a script sets the browser."""
         record = self.turn.record.id if self.turn and self.status != queue.PENDING else None
-        return annotate_url(self.dataset.id, self.status, record)
+        return self.url_of(self.status, record)
+
+    # --- A part of the queue ------------------------------------------------------------------
+    @property
+    def sorts(self) -> list[tuple[str, str, bool]]:
+        """Value, name, and whether it is chosen, of each order."""
+        narrowing = self.narrowing or Narrowing(self.schema, self.member, Asked())
+        return narrowing.sorts
+
+    @property
+    def chips(self) -> list[tuple[str, str]]:
+        """Each filter in words, and where it is dropped."""
+        return self.narrowing.drops(self.status) if self.narrowing else []
+
+    @property
+    def is_narrowed_to_nothing(self) -> bool:
+        """Nothing is shown because of what is asked, not because of a quota."""
+        if self.narrowing is None or not self.narrowing.is_filtered:
+            return False
+        return self.status != queue.PENDING or not self.queue_state.quota_reached
+
+    @property
+    def ways_out(self) -> list[Way]:
+        return self.narrowing.ways_out(self.status) if self.narrowing else []
+
+    @property
+    def query(self) -> str:
+        """What is asked of the queue, as it stands in an address."""
+        return self.narrowing.text if self.narrowing else ""
+
+    @property
+    def passed(self) -> str:
+        """The query with what was skipped under it, for forms."""
+        skipped = [("passed", str(id)) for id in self.narrowing.passed] if self.narrowing else []
+        return urlencode([*(self.narrowing.pairs if self.narrowing else []), *skipped])
+
+    @property
+    def queue_url(self) -> str:
+        """The pending records, as they are asked for."""
+        return self.url_of(queue.PENDING)
+
+    @property
+    def before_url(self) -> str:
+        place = self.place
+        return self.url_of(self.status, place.before) if place and place.before else ""
+
+    @property
+    def after_url(self) -> str:
+        """The next of own answers; after the last one the pending records."""
+        place = self.place
+        if place is None or place.after is None:
+            return self.queue_url
+        return self.url_of(self.status, place.after)
+
+    def url_of(self, status: str, record_id: UUID | None = None, **more: str) -> str:
+        """A queue or a record in it, with all that is asked of the queue."""
+        pairs = self.narrowing.pairs if self.narrowing else ()
+        return annotate_url(self.dataset.id, status, record_id, pairs, **more)
 
 
 def annotate_url(
     dataset_id: UUID,
     status: str = queue.PENDING,
     record_id: UUID | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
     **more: str,
 ) -> str:
     """Where a queue, or one record in it, is answered; ``more`` goes into the address too."""
-    query: dict[str, str] = {}
+    query: list[tuple[str, str]] = []
     if status != queue.PENDING:
-        query["status"] = status
+        query.append(("status", status))
     if record_id is not None:
-        query["record"] = str(record_id)
-    query |= {name: text for name, text in more.items() if text}
+        query.append(("record", str(record_id)))
+    query += [*pairs, *((name, text) for name, text in more.items() if text)]
     path = reverse("labeling:annotate", args=[dataset_id])
     return f"{path}?{urlencode(query)}" if query else path

@@ -32,6 +32,7 @@ GROUPS: dict[str, Any] = {
     "marks": _("and its marks"),
     "list": _("List"),
     "review": _("Review"),
+    "places": _("Go"),
     "go": _("Everywhere"),
 }
 
@@ -66,7 +67,7 @@ SHORTCUTS: tuple[Shortcut, ...] = (
         fixed=True,
         repeats=True,
     ),
-    Shortcut("option.filter", ("/",), _("filter labels"), "question"),
+    Shortcut("option.filter", ("/",), _("filter labels, or search"), "question"),
     Shortcut("suggestion.take", ("y",), _("take the suggestion"), "question"),
     Shortcut("suggestion.take-all", ("Shift+y",), _("take all suggestions"), "question"),
     Shortcut("answer.clear", ("x",), _("clear the answer"), "question"),
@@ -99,6 +100,13 @@ SHORTCUTS: tuple[Shortcut, ...] = (
     Shortcut("record.comment", ("c",), _("comment"), "record"),
     Shortcut("record.flag", ("f",), _("ask a reviewer to look"), "record"),
     Shortcut("guidelines.toggle", ("\\",), _("guidelines"), "record"),
+    Shortcut("metadata.toggle", ("m",), _("metadata"), "record"),
+    Shortcut("queue.filter", ("Shift+f",), _("filter the queue"), "record"),
+    Shortcut("go.guidelines", ("g g",), _("to the guidelines"), "places"),
+    Shortcut("go.metadata", ("g m",), _("to the metadata"), "places"),
+    Shortcut("go.progress", ("g p",), _("to the progress"), "places"),
+    Shortcut("go.review", ("g r",), _("to the review"), "places"),
+    Shortcut("go.bulk", ("g b",), _("to many records at once"), "places"),
     Shortcut("text.enter", ("Shift+Enter",), _("write or mark the text"), "text"),
     Shortcut("text.leave", ("Escape",), _("leave the text"), "text", fixed=True, typing=True),
     Shortcut(

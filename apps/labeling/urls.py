@@ -27,6 +27,7 @@ urlpatterns = [
     path("datasets/<uuid:dataset_id>/annotate/", annotate.annotate, name="annotate"),
     path("datasets/<uuid:dataset_id>/annotate/previous/", annotate.previous, name="previous"),
     path("datasets/<uuid:dataset_id>/annotate/next/", annotate.ahead, name="ahead"),
+    path("datasets/<uuid:dataset_id>/annotate/filter/", annotate.choose, name="annotate_filter"),
     path("datasets/<uuid:dataset_id>/undo/", saving.undo, name="undo"),
     path("datasets/<uuid:dataset_id>/redo/", saving.redo, name="redo"),
     path(EXPLORE, explore.explore, name="explore"),

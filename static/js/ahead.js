@@ -6,6 +6,9 @@ const READY = 2;
 
 let waiting = []; // elements #work, the next one first
 let loading = null;
+const passed = new Set(); // skipped: they come last
+
+export const pass = (record) => passed.add(record);
 
 export const nodes = () => [...waiting];
 export const take = () => waiting.shift() ?? null;
@@ -26,7 +29,8 @@ export function fill(url, have) {
 async function load(url, have) {
   const query = new URLSearchParams();
   for (const id of [...have(), ...waiting.map((node) => node.dataset.record)]) query.append("have", id);
-  const answer = await fetch(`${url}?${query}`, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
+  for (const id of [...passed].slice(-40)) query.append("passed", id);
+  const answer = await fetch(`${url}${url.includes("?") ? "&" : "?"}${query}`, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
   if (!answer.ok) return;
   const found = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const held of all("[data-held]", found)) prolong(held.dataset.held, held.dataset.until);

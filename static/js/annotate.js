@@ -5,17 +5,18 @@ import * as commands from "./commands.js";
 import * as hold from "./hold.js";
 import * as loop from "./loop.js";
 import * as notices from "./notices.js";
+import * as panes from "./panes.js";
 import * as save from "./save.js";
 import * as stage from "./stage.js";
-import { answerForm, one } from "./page.js";
+import { all, answerForm, one } from "./page.js";
 
 /** Bring a record to life: on load, and whenever the next one has taken its place. */
 function startRecord() {
   save.start();
+  panes.start();
   if (answerForm()) answers.start();
   save.restore();
-  const queue = one("#queue"); // not there while the next record is on its way
-  queue?.addEventListener("change", () => queue.form.requestSubmit());
+  for (const list of all("#queue, #sort")) list.addEventListener("change", () => list.form.requestSubmit());
   const skip = one("form:has(> [data-go=next])");
   skip?.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -34,5 +35,16 @@ for (const [name, run] of [["undo", loop.undo], ["redo", loop.redo]])
     run(event.target);
   });
 commands.start();
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.("[data-opens=filter]");
+  if (!link || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  import("./filter.js").then(({ open }) => open(link)).catch(() => location.assign(link.href));
+});
+// Empty fields need not stand in the address.
+document.addEventListener("formdata", ({ target, formData }) => {
+  if (target.method !== "get") return;
+  for (const [name, text] of [...formData]) if (!text || `${name}=${text}` === "status=pending") formData.delete(name);
+});
 hold.start();
 if (answerForm()) one(one("#errors").hidden ? "h1" : "#errors").focus({ preventScroll: true });

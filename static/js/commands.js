@@ -2,6 +2,7 @@
 
 import * as answers from "./answers.js";
 import * as keys from "./keys.js";
+import * as panes from "./panes.js";
 import * as ranking from "./ranking.js";
 import * as spans from "./spans.js";
 import { one } from "./page.js";
@@ -9,6 +10,7 @@ import { one } from "./page.js";
 const press = (selector) => (one(selector) ? one(selector).click() : false);
 const submit = () => press("#answer [name=do][value=submit]");
 const scrolls = (event) => event.target.matches?.(".pane, .qs") || keys.isControl(event.target);
+const goTo = (tab) => () => press(`[data-tab=${tab}]`);
 const inRanking = () => answers.current()?.dataset.type === "ranking";
 const by = (event, back) => (event.key === back ? -1 : 1);
 const open = (run) => (...given) => (answers.current() ? run(...given) : false);
@@ -23,15 +25,14 @@ function leave(event) {
   return question ? question.focus() : false;
 }
 
-function toggleGuidelines() {
-  const guidelines = one("#guidelines");
-  if (guidelines) guidelines.open = !guidelines.open;
+/** The labels of a question that has many, else the search. */
+function enterFilter() {
+  if (!answers.current() || answers.enterFilter() === false) one("#words")?.select();
 }
 
 const COMMANDS = {
   "option.digit": (event, digit) => answers.type(digit),
   "option.move": (event) => (scrolls(event) ? false : answers.stepOption(by(event, "ArrowLeft"))),
-  "option.filter": () => answers.enterFilter(),
   "suggestion.take": () => answers.accept(answers.current()),
   "suggestion.take-all": () => answers.acceptAll(),
   "answer.clear": () => answers.clear(answers.current()),
@@ -48,7 +49,10 @@ const COMMANDS = {
   "record.least": () => press("[data-go=least]"),
   "record.comment": () => press("[data-go=comments]"),
   "record.flag": () => press("[data-go=flag]"),
-  "guidelines.toggle": toggleGuidelines,
+  "guidelines.toggle": () => panes.toggle("guidelines"),
+  "metadata.toggle": () => panes.toggle("metadata"),
+  "go.guidelines": () => panes.enter("guidelines"),
+  "go.metadata": () => panes.enter("metadata"),
   "text.enter": () => answers.enterText(),
   "text.leave": leave,
   "ranking.move": move,
@@ -74,6 +78,8 @@ function first(event) {
 
 export function start() {
   for (const [command, run] of Object.entries(COMMANDS)) keys.register({ [command]: open(run) });
+  keys.register({ "option.filter": enterFilter, "queue.filter": () => press("[data-opens=filter]") });
+  keys.register({ "go.progress": goTo("team"), "go.review": goTo("review"), "go.bulk": goTo("explore") });
   keys.register({ "answer.undo": () => press("#undo button"), "answer.redo": () => press("#redo button") });
   keys.intercept(first);
 }

@@ -29,10 +29,13 @@ function renewAll() {
   if (!document.hidden) held().forEach(renew);
 }
 
-/** The page names the hold it had: a reload has taken a newer one by now, which must stay. */
+/**
+ * The page names the hold it had: a reload has taken a newer one by now, which must stay. The
+ * record on the screen goes last, so that whoever comes back meanwhile gets it again.
+ */
 function giveBack() {
   const stays = isAside ? answerForm() : null;
-  for (const form of held().filter((one) => one !== stays)) {
+  for (const form of held().reverse().filter((one) => one !== stays)) {
     const until = new URLSearchParams({ until: form.dataset.until });
     post(form.dataset.release, until, { keepalive: true }).catch(() => {});
   }

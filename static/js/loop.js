@@ -46,7 +46,8 @@ export function advance(form, word, { again = false } = {}) {
   notices.forget();
   outbox.push(entry);
   kept.put(entry.record, null);
-  if (word !== "skip") steps[again ? "pushAgain" : "push"]({ id: entry.id, entry, node });
+  if (word === "skip") ahead.pass(entry.record);
+  else steps[again ? "pushAgain" : "push"]({ id: entry.id, entry, node });
   showNext(said);
   stage.afterPaint(() => outbox.flush());
 }
@@ -194,7 +195,7 @@ async function ask(form) {
     while (outbox.sending) await new Promise((go) => { setTimeout(go, 20); });
     if (!outbox.isDrained) return null; // no connection, as the page says already
     const url = form.getAttribute("action");
-    return await deliver({ url, body: "" }, { "X-Receipt": "1" });
+    return await deliver({ url, body: new URLSearchParams({ query: form.elements.query.value }) }, { "X-Receipt": "1" });
   } catch {
     return null;
   } finally {
@@ -210,6 +211,7 @@ function leave() {
 
 export function start({ onChange }) {
   const owner = document.body.dataset.member;
+  url = stage.work().dataset.ahead ?? "";
   sweep(sessionStorage, owner);
   kept.start(sessionStorage, owner);
   onState = onChange;

@@ -26,7 +26,7 @@ let tried = ""; // the answer that could not be saved
 
 function content(form) {
   const data = new FormData(form);
-  for (const name of ["csrfmiddlewaretoken", "request_key", "status", "seen"]) data.delete(name);
+  for (const name of ["csrfmiddlewaretoken", "request_key", "status", "seen", "query"]) data.delete(name);
   return new URLSearchParams(data).toString();
 }
 

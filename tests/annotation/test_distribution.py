@@ -218,6 +218,18 @@ def test_giving_back_opens_the_slot_once(ann: Membership) -> None:
     distribution.release(record_id=uuid4(), annotator=ann)
 
 
+def test_a_hold_that_was_renewed_is_not_given_back_by_its_old_end(ann: Membership) -> None:
+    dataset = make_dataset()
+    (record,) = make_records(dataset, 1)
+    claim(dataset, ann)
+    old = Lease.objects.get().expires_at
+    new = distribution.renew(record_id=record.id, annotator=ann)
+    distribution.release(record_id=record.id, annotator=ann, until=old)
+    assert Lease.objects.get().expires_at == new
+    distribution.release(record_id=record.id, annotator=ann, until=new)
+    assert not Lease.objects.exists()
+
+
 def test_skipping_gives_another_one(ann: Membership) -> None:
     dataset = make_dataset()
     first, second = ids(make_records(dataset, 2))

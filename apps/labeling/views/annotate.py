@@ -1,5 +1,6 @@
 """The annotate page: which record it shows, and its hold on it."""
 
+from urllib.parse import parse_qsl
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -11,7 +12,9 @@ from apps.annotation import distribution, history
 from apps.datasets.models import Dataset
 from apps.labeling import queue
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
-from apps.labeling.pages import AnnotatePage, annotate_url
+from apps.labeling.narrowing import ALL, Narrowing, read_id
+from apps.labeling.pages import AnnotatePage
+from apps.search.asked import MAX_TEXT, Asked
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
 
@@ -22,24 +25,38 @@ from apps.workspaces.permissions import Action
 def annotate(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """The next record of the queue, one's own answers by ``status``, or one ``record``.
 
+    Words, filters and a sort in the address choose among them (``narrowing.py``).
+
     ``undone`` names an act that was taken back: the form begins with what it had answered.
     """
     dataset = find_dataset(request, dataset_id)
-    status = request.GET.get("status", queue.PENDING)
-    if status not in queue.QUEUES:
-        status = queue.PENDING
+    status = _status(request)
     told = [code for code in request.GET.getlist("told") if code in AnnotatePage.told_codes]
-    record_id, undone = (
-        read_id(request.GET.get("record", "")),
-        read_id(request.GET.get("undone", "")),
-    )
+    record_id = read_id(request.GET.get("record", ""))
+    undone = read_id(request.GET.get("undone", ""))
+    page = AnnotatePage(dataset, request.member, status, told=told, pairs=asked_pairs(request))
     if record_id is None:
-        return show(request, AnnotatePage(dataset, request.member, status, told=told), fill=True)
+        return show(request, page, fill=True)
     turn = queue.open_record(dataset, request.member, record_id)
     if undone is not None:
-        return show_undone(request, AnnotatePage(dataset, request.member, told=told), turn, undone)
-    status = turn.response.status if turn.response else status
-    return show(request, AnnotatePage(dataset, request.member, status, turn, told=told))
+        return show_undone(request, page, turn, undone)
+    if turn.response and page.status != ALL:
+        page.status = turn.response.status
+    page.turn = turn
+    return show(request, page)
+
+
+@never_cache
+@require_GET
+@for_members
+def choose(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
+    """What a queue can be filtered by, with counts; a script gets it without the frame."""
+    dataset = find_dataset(request, dataset_id)
+    page = AnnotatePage(dataset, request.member, _status(request), pairs=asked_pairs(request))
+    narrowing = page.narrowing or Narrowing(page.schema, request.member, Asked())
+    name = "_annotate_filter" if is_fragment(request) else "annotate_filter"
+    context = {"page": page, "dataset": dataset, "narrowing": narrowing}
+    return render(request, f"labeling/{name}.html", context)
 
 
 @never_cache
@@ -52,10 +69,11 @@ def ahead(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """
     dataset = find_dataset(request, dataset_id)
     at_hand = {id for id in map(read_id, request.GET.getlist("have")[:100]) if id}
-    coming, held = queue.claim_ahead(dataset, request.member, at_hand)
+    asked = AnnotatePage(dataset, request.member, pairs=asked_pairs(request))
+    coming, held = queue.claim_ahead(dataset, request.member, at_hand, asked.narrowing)
     pages = [AnnotatePage(dataset, request.member, turn=turn) for turn in coming]
-    for page in pages[1:]:
-        page.overview = pages[0].overview
+    for page in pages:
+        page.overview, page.narrowing = asked.overview, asked.narrowing
     context = {"pages": pages, "held": held, "dataset": dataset}
     return render(request, "labeling/_ahead.html", context)
 
@@ -67,9 +85,10 @@ def previous(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """To the answer given last."""
     dataset = find_dataset(request, dataset_id)
     response = queue.last_answer(dataset, request.member)
+    page = AnnotatePage(dataset, request.member, pairs=asked_pairs(request))
     if response is None:
-        return redirect(annotate_url(dataset.id))
-    return redirect(annotate_url(dataset.id, response.status, response.record_id))
+        return redirect(page.queue_url)
+    return redirect(page.url_of(response.status, response.record_id))
 
 
 @require_POST
@@ -87,8 +106,8 @@ def renew(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpRe
 @for_members
 def release(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpResponse:
     """Give the record back when the page closes."""
-    dataset = find_dataset(request, dataset_id)
-    queue.give_back(dataset, request.member, record_id, request.POST.get("until", ""))
+    find_dataset(request, dataset_id)
+    queue.give_back(request.member, record_id, request.POST.get("until", ""))
     return HttpResponse(status=204)
 
 
@@ -106,9 +125,9 @@ def show(
     """The page, or its fragment for a script; ``fill`` puts the queue's first record on it."""
     if fill:
         page.turn = (
-            queue.next_pending(page.dataset, page.member)
+            queue.next_pending(page.dataset, page.member, page.narrowing)
             if page.status == queue.PENDING
-            else queue.open_answer(page.dataset, page.member, page.status)
+            else queue.open_answer(page.dataset, page.member, page.status, page.narrowing)
         )
     template = "labeling/_work.html" if is_fragment(request) else "labeling/annotate.html"
     return render(request, template, {"page": page, "dataset": page.dataset}, status=code)
@@ -133,16 +152,20 @@ def go_on(request: LabelingRequest, page: AnnotatePage, after: UUID | None = Non
     page.status = page.status if after or page.status == "draft" else queue.PENDING
     if not is_fragment(request):
         told = page.told[0] if page.told else ""
-        return redirect(annotate_url(page.dataset.id, page.status, after, told=told))
+        return redirect(page.url_of(page.status, after, told=told))
     if after is None:
         return show(request, page, fill=True)
     page.turn = queue.open_record(page.dataset, request.member, after)
     return show(request, page)
 
 
-def read_id(text: str) -> UUID | None:
-    """The id in a query or form; None for anything else."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+def asked_pairs(request: LabelingRequest) -> list[tuple[str, str]]:
+    """What is asked of the queue: in the address, or in the form of a page that shows it."""
+    if request.method == "POST":
+        return parse_qsl(request.POST.get("query", "")[:MAX_TEXT])
+    return [(name, text) for name, given in request.GET.lists() for text in given]
+
+
+def _status(request: LabelingRequest) -> str:
+    status = request.GET.get("status", queue.PENDING)
+    return status if status in queue.QUEUES else queue.PENDING

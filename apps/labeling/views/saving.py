@@ -20,8 +20,15 @@ from apps.labeling.http import (
     read_given,
     wants_receipt,
 )
+from apps.labeling.narrowing import read_id
 from apps.labeling.pages import AnnotatePage, annotate_url
-from apps.labeling.views.annotate import find_dataset, go_on, read_id, show, show_undone
+from apps.labeling.views.annotate import (
+    asked_pairs,
+    find_dataset,
+    go_on,
+    show,
+    show_undone,
+)
 from apps.records.models import Record
 
 
@@ -34,7 +41,8 @@ def save(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpRes
     """
     dataset = find_dataset(request, dataset_id)
     status = request.POST.get("status", queue.PENDING)
-    page = AnnotatePage(dataset, request.member, status if status in queue.QUEUES else "pending")
+    status = status if status in queue.QUEUES else queue.PENDING
+    page = AnnotatePage(dataset, request.member, status, pairs=asked_pairs(request))
     record = Record.objects.filter(dataset=dataset, pk=record_id).first()
     if record is None:
         return _show_gone(request, page)
@@ -66,9 +74,16 @@ def _save(request: LabelingRequest, page: AnnotatePage, record: Record) -> HttpR
 @for_members
 def skip(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpResponse:
     """Leave the record to others and go on."""
-    page = AnnotatePage(find_dataset(request, dataset_id), request.member)
-    queue.skip(page.dataset, request.member, record_id)
-    return _receipt(request, page) if wants_receipt(request) else go_on(request, page)
+    dataset = find_dataset(request, dataset_id)
+    page = AnnotatePage(dataset, request.member, pairs=asked_pairs(request))
+    queue.skip(dataset, request.member, record_id, page.narrowing)
+    if wants_receipt(request):
+        return _receipt(request, page)
+    if page.narrowing is not None:
+        page.narrowing.passed = [*page.narrowing.passed, record_id]
+        if not is_fragment(request):
+            return redirect(f"{annotate_url(dataset.id)}?{page.passed}")
+    return go_on(request, page)
 
 
 @require_POST
@@ -78,8 +93,9 @@ def return_to_pending(request: LabelingRequest, dataset_id: UUID, record_id: UUI
     dataset = find_dataset(request, dataset_id)
     own = Response.objects.filter(dataset=dataset, user=request.member)
     response = get_object_or_404(own, record_id=record_id)
-    page = AnnotatePage(dataset, request.member, response.status)
-    after = queue.following(dataset, request.member, response.status, record_id)
+    status = queue.ALL if request.POST.get("status") == queue.ALL else response.status
+    page = AnnotatePage(dataset, request.member, status, pairs=asked_pairs(request))
+    after = queue.following(dataset, request.member, status, record_id, page.narrowing)
     delete_response(response=response, request_key=page.request_key)
     return go_on(request, page, after)
 
@@ -89,7 +105,7 @@ def return_to_pending(request: LabelingRequest, dataset_id: UUID, record_id: UUI
 def undo(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """Take back the act that ``act`` names, else the last one, and show its record again."""
     dataset = find_dataset(request, dataset_id)
-    page = AnnotatePage(dataset, request.member)
+    page = AnnotatePage(dataset, request.member, pairs=asked_pairs(request))
     key = read_id(request.POST.get("act", "")) or (page.last_act and page.last_act.request_key)
     undone = key and history.undo(
         dataset=dataset, annotator=request.member, request_key=key, hold=True
@@ -99,7 +115,7 @@ def undo(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     record_id = undone.record_ids[0]
     if not is_fragment(request):
         more = {"undone": str(key), "told": "undone"}
-        return redirect(annotate_url(dataset.id, record_id=record_id, **more))
+        return redirect(page.url_of(queue.PENDING, record_id, **more))
     page.told = ["undone"]
     return show_undone(request, page, queue.open_record(dataset, request.member, record_id), key)
 
@@ -109,7 +125,7 @@ def undo(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
 def redo(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """Do again what was taken back last, or what ``act`` names, and go on."""
     dataset = find_dataset(request, dataset_id)
-    page = AnnotatePage(dataset, request.member)
+    page = AnnotatePage(dataset, request.member, pairs=asked_pairs(request))
     key = read_id(request.POST.get("act", "")) or (
         page.last_undone and page.last_undone.request_key
     )
@@ -127,7 +143,7 @@ def redo(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
 def _nothing_to_do(request: LabelingRequest, page: AnnotatePage) -> HttpResponse:
     if is_fragment(request):
         return HttpResponse(status=204)
-    return redirect(annotate_url(page.dataset.id, told="nothing"))
+    return redirect(page.url_of(queue.PENDING, told="nothing"))
 
 
 def _tell(request: LabelingRequest, page: AnnotatePage, saved: SavedResponse) -> list[str]:
@@ -151,7 +167,7 @@ def _receipt(request: LabelingRequest, page: AnnotatePage) -> HttpResponse:
 def _find_following(page: AnnotatePage, record: Record) -> UUID | None:
     if page.status == queue.PENDING:
         return None
-    return queue.following(page.dataset, page.member, page.status, record.id)
+    return queue.following(page.dataset, page.member, page.status, record.id, page.narrowing)
 
 
 def _show_gone(request: LabelingRequest, page: AnnotatePage) -> HttpResponse:
