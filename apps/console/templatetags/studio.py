@@ -6,7 +6,7 @@ from typing import Any
 from django import template
 from django.utils.formats import number_format
 
-from apps.console.measures import METRICS
+from apps.console.measures import METRICS, in_order
 
 register = template.Library()
 
@@ -22,8 +22,8 @@ def percent(value: float | None) -> str:
     """A share in percent, with a place after the point where it matters."""
     if value is None:
         return "–"
-    shown = 100 * value
-    return number_format(shown, 0 if 10 <= shown <= 90 or shown in {0, 100} else 1) + " %"
+    shown = round(100 * value, 1)
+    return number_format(shown, 0 if 10 <= shown <= 90 or shown == int(shown) else 1) + " %"
 
 
 @register.filter
@@ -57,12 +57,20 @@ def plain(value: Any) -> str:
     """As an input of the browser wants it, in any language."""
     if value is None:
         return ""
+    if isinstance(value, float):
+        return f"{value:g}"
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 @register.filter
 def at(values: Any, place: int) -> Any:
     return values[place]
+
+
+@register.filter
+def figures(report: Any) -> list[tuple[str, Any]]:
+    """The measures of a report in their order."""
+    return [(name, report["metrics"][name]) for name in in_order(report)]
 
 
 @register.filter
