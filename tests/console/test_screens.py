@@ -155,7 +155,7 @@ def _refuse(page: Any) -> None:
     """A run that lacks something."""
     page.fill("#f-max_usd", "a lot")
     page.click("button[value=estimate]")
-    page.wait_for_selector("#errors")
+    page.wait_for_selector("#errors:focus")
 
 
 def _estimate(page: Any) -> None:
