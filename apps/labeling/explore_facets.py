@@ -77,7 +77,10 @@ class _Facets:
     def statuses(self) -> Iterator[FacetCard]:
         mine = {"pending": _("Pending")} | {s.value: str(s.label) for s in ResponseStatus}
         yield self._card("mine", _("My answer"), mine, always=True)
-        record = {RecordStatus.PENDING: _("Pending"), RecordStatus.COMPLETED: _("Completed")}
+        record = {
+            RecordStatus.PENDING.value: _("Pending"),
+            RecordStatus.COMPLETED.value: _("Completed"),
+        }
         yield self._card("status", _("Record"), record, always=True)
 
     def of_questions(self) -> Iterator[FacetCard]:
