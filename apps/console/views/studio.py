@@ -113,7 +113,8 @@ def studio_try(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
 
 def _kept(given: QueryDict) -> dict[str, str]:
     """What a dry run does not remember of the form, as far as an address can carry it."""
-    return {name: given[name] for name in KEPT if len(given.get(name, "x" * MOST_KEPT)) < MOST_KEPT}
+    typed = {name: str(given[name]) for name in KEPT if name in given}
+    return {name: text for name, text in typed.items() if len(text) < MOST_KEPT}
 
 
 @require_POST
