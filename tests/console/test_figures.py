@@ -41,7 +41,7 @@ def test_percent_has_a_place_where_it_matters(value: float, text: str) -> None:
 
 
 def test_differences_have_a_sign() -> None:
-    assert [points(value) for value in (0.05, -0.123, 0, None)] == ["+5.0", "−12.4", "±0.0", "–"]
+    assert [points(value) for value in (0.05, -0.1236, 0, None)] == ["+5.0", "−12.4", "±0.0", "–"]
     assert [p_value(value) for value in (0.0001, 0.02, None)] == ["p < 0.001", "p = 0.020", "–"]
 
 
