@@ -116,7 +116,7 @@ class Evaluations:
         """Those whose suggestions stand beside records."""
         rows = Suggestion.objects.filter(question=self.rule.id).exclude(agent=None)
         found = rows.order_by("agent").values_list("agent", flat=True).distinct()
-        return list(found[:MOST])
+        return [agent for agent in found[:MOST] if agent]
 
     def choose(self, version: PromptVersion, *, with_test: bool) -> None:
         """Say what it would take to measure the version."""

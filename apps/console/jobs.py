@@ -41,6 +41,10 @@ class JobCard:
         return STATES[self.job.state][1]
 
     @property
+    def icon(self) -> str:
+        return f"st-{self.shape}"
+
+    @property
     def agent(self) -> str:
         return str(self.job.params.get("agent") or "")
 

@@ -49,8 +49,15 @@ class Column:
 
 def columns_of(reports: Sequence[Mapping[str, Any]]) -> list[Column]:
     """The measures that any of the reports has, the primary one first."""
-    names = dict.fromkeys(name for report in reports for name in report["metrics"])
+    names = dict.fromkeys(name for report in reports for name in in_order(report))
     return [Column(name, str(METRICS.get(name, name))) for name in names]
+
+
+def in_order(report: Mapping[str, Any]) -> list[str]:
+    """The names of a report's measures: first the one it is judged by."""
+    known = {name: place for place, name in enumerate(METRICS)}
+    names = sorted(report["metrics"], key=lambda name: known.get(name, len(known)))
+    return sorted(names, key=lambda name: name != report["primary"])
 
 
 @dataclass(frozen=True, slots=True)

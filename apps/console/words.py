@@ -6,6 +6,7 @@ from typing import Any, Final
 from django.utils.translation import gettext_lazy as _
 
 from apps.jobs.models import JobState
+from apps.labeling.work import JOB_NAMES
 
 # Word, and the shape and colour of a status.
 STATES: Final[dict[str, tuple[Any, str]]] = {
@@ -16,21 +17,6 @@ STATES: Final[dict[str, tuple[Any, str]]] = {
     JobState.CANCELLED: (_("Stopped"), "discarded"),
     JobState.DONE: (_("Done"), "completed"),
     JobState.FAILED: (_("Failed"), "danger"),
-}
-
-OTHER_KINDS: Final[dict[str, Any]] = {
-    "recompute_dataset": _("Count the dataset anew"),
-    "suggest_few_shot": _("Suggestions learned from answers"),
-    "pick_records": _("Choose the records that teach most"),
-    "refresh_review": _("Refresh the review"),
-    "accept_suggestions": _("Accept suggestions"),
-    "find_near_duplicates": _("Find near-duplicates"),
-    "evaluate": _("Evaluate a prompt"),
-    "bulk_answer": _("Answer many records"),
-    "bulk_undo": _("Take answers back"),
-    "hub_import": _("Import from the Hub"),
-    "hub_export": _("Export to the Hub"),
-    "compare_drafts": _("Compare drafts with records"),
 }
 
 
@@ -65,55 +51,58 @@ GROUPS: Final[tuple[tuple[Any, tuple[str, ...]], ...]] = (
 
 RECIPES: Final[dict[str, RecipeWords]] = {
     "suggest": RecipeWords(
-        _("Suggest answers"), _("A model answers a question for each record; people decide.")
+        JOB_NAMES["suggest"], _("A model answers a question for each record; people decide.")
     ),
     "feedback": RecipeWords(
-        _("Rate responses"), _("A model rates the responses in a record by aspects or a rubric.")
+        JOB_NAMES["feedback"], _("A model rates the responses in a record by aspects or a rubric.")
     ),
     "preference": RecipeWords(
-        _("Rank responses"),
+        JOB_NAMES["preference"],
         _("A model compares responses in pairs, both ways round."),
     ),
     "like_this": RecipeWords(
-        _("Like this, but …"), _("New records in the manner of some, with what you want changed.")
+        JOB_NAMES["like_this"], _("New records in the manner of some, with what you want changed.")
     ),
     "classification": RecipeWords(
-        _("Texts for labels"), _("Texts that deserve a label, until each label has its number.")
+        JOB_NAMES["classification"],
+        _("Texts that deserve a label, until each label has its number."),
     ),
     "self_instruct": RecipeWords(
-        _("New instructions"), _("Instructions in the manner of those you have, on your topics.")
+        JOB_NAMES["self_instruct"],
+        _("Instructions in the manner of those you have, on your topics."),
     ),
     "evolve": RecipeWords(
-        _("Harder instructions"), _("Each instruction is made harder or rarer, step by step.")
+        JOB_NAMES["evolve"], _("Each instruction is made harder or rarer, step by step.")
     ),
     "genstruct": RecipeWords(
-        _("Questions and answers from documents"),
+        JOB_NAMES["genstruct"],
         _("A question that each document answers, with the answer."),
     ),
     "responses": RecipeWords(
-        _("Responses"), _("One or more models respond to each record, side by side if you like.")
+        JOB_NAMES["responses"],
+        _("One or more models respond to each record, side by side if you like."),
     ),
     "retrieval": RecipeWords(
-        _("Retrieval set"),
+        JOB_NAMES["retrieval"],
         _("Queries for each document, and texts that only look right."),
     ),
     "quality": RecipeWords(
-        _("Quality score"), _("A model rates texts from 1 to 5 and advises against the weak ones.")
+        JOB_NAMES["quality"],
+        _("A model rates texts from 1 to 5 and advises against the weak ones."),
     ),
     "self_check": RecipeWords(
-        _("Check against a context"), _("Each claim of a text is looked up in another field.")
+        JOB_NAMES["self_check"], _("Each claim of a text is looked up in another field.")
     ),
     "rules": RecipeWords(
-        _("Rules"), _("Length, language and patterns; no model is asked, nothing is paid.")
+        JOB_NAMES["rules"], _("Length, language and patterns; no model is asked, nothing is paid.")
     ),
     "embed": RecipeWords(
-        _("Vectors of texts"), _("For search by likeness; no model is asked, nothing is paid.")
+        JOB_NAMES["embed"], _("For search by likeness; no model is asked, nothing is paid.")
     ),
 }
 
 
 def kind_words(kind: str) -> str:
     """What people call the kind of a job."""
-    if kind in RECIPES:
-        return str(RECIPES[kind].title)
-    return str(OTHER_KINDS.get(kind, kind.replace("_", " ")))
+    name = str(JOB_NAMES.get(kind, kind.replace("_", " ")))
+    return name[:1].upper() + name[1:]

@@ -90,6 +90,8 @@ def test_the_table_has_all_versions_with_people_beside_them(
     page = client.get(url("evaluations", measured.dataset))
     text = html(page)
     assert [row.name for row in page.context["page"].rows] == list(reversed(AGENTS))
+    columns = [column.name for column in page.context["page"].columns]
+    assert columns == ["accuracy", "macro_f1", "kappa", "alpha_with_model"]
     assert "People among themselves" in text
     assert "look 1" in text
     assert page.context["page"].ceiling["agreement"]["value"] == 1

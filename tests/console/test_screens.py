@@ -145,6 +145,7 @@ def paths(world: World) -> dict[str, str]:
         "run feedback": f"{base}runs/feedback/",
         "run retrieval": f"{base}runs/retrieval/",
         "run rules": f"{base}runs/rules/",
+        "explore": f"{base}explore/",
         "drafts": f"{base}drafts/",
         "drafts none": f"{base}drafts/?state=discarded&keep=no",
         "drafts empty": f"/datasets/{world.blank.id}/drafts/",
@@ -155,7 +156,13 @@ def _refuse(page: Any) -> None:
     """A run that lacks something."""
     page.fill("#f-max_usd", "a lot")
     page.click("button[value=estimate]")
-    page.wait_for_selector("#errors")
+    page.wait_for_selector("#errors:focus")
+
+
+def _leave_out(page: Any) -> None:
+    """A run without what it needs."""
+    page.click("button[value=estimate]")
+    page.wait_for_selector("#errors:focus")
 
 
 def _estimate(page: Any) -> None:
@@ -168,7 +175,12 @@ def _test(page: Any) -> None:
     page.wait_for_selector("#probe")
 
 
-ACTS = {"run": (_refuse, _estimate), "provider": (_test,)}
+ACTS = {
+    "run": (_refuse, _estimate),
+    "run classification": (_leave_out,),
+    "run feedback": (_leave_out,),
+    "provider": (_test,),
+}
 
 
 @pytest.mark.parametrize(

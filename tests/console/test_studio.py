@@ -75,14 +75,13 @@ def test_a_preview_asks_about_five_records_and_keeps_the_words(
 ) -> None:
     record = Record.objects.filter(dataset=dataset).in_order()[0]
     llm_server.script(".*", answer={"label": "positive", "confidence": 0.8, "rationale": "So."})
-    sent = form(provider, pick="answered")
-    for _ in range(1):
-        save_response(
-            record=record,
-            annotator=factories.make_member(workspace=dataset.workspace),
-            status="submitted",
-            values={"sentiment": {"value": "positive"}},
-        )
+    sent = form(provider, pick="answered", filter="", note="for later", max_usd="7")
+    save_response(
+        record=record,
+        annotator=factories.make_member(workspace=dataset.workspace),
+        status="submitted",
+        values={"sentiment": {"value": "positive"}},
+    )
     answer = client.post(url("studio_try", dataset), sent)
     assert answer.status_code == 302, html(answer)
     job = Job.objects.get()
@@ -95,6 +94,8 @@ def test_a_preview_asks_about_five_records_and_keeps_the_words(
     assert [card.state for card in page.preview.cards] == ["same"]
     assert page.form["template"].value() == "Is it good?\n{{ text }}\n{{ options }}"
     assert page.form["pick"].value() == "answered"
+    typed = [page.form[name].value() for name in ("filter", "note", "max_usd")]
+    assert typed == ["", "for later", "7"]
     assert "data-poll" not in html(shown)
     assert "Same as people" in html(shown)
     part = client.get(url("preview_cards", dataset, job.id))

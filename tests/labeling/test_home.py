@@ -147,7 +147,7 @@ def test_a_manager_is_told_what_stands_still_failed_or_waits(
 
 
 def test_every_kind_of_job_has_a_name() -> None:
-    offered = {name for name, path in kinds._paths.items() if path.startswith("apps.")}
+    offered = {name for name, (path, _queue) in kinds._paths.items() if path.startswith("apps.")}
     assert offered - set(work.JOB_NAMES) == set()
 
 

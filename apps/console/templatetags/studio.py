@@ -6,15 +6,20 @@ from typing import Any
 from django import template
 from django.utils.formats import number_format
 
-from apps.console.measures import METRICS
+from apps.console.measures import METRICS, in_order
 
 register = template.Library()
+
+
+def _rounded(value: float, places: int) -> str:
+    """``number_format`` alone cuts digits off."""
+    return str(number_format(round(value, places), places))
 
 
 @register.filter
 def share(value: float | None) -> str:
     """Two places after the point; a dash for nothing."""
-    return "–" if value is None else number_format(round(value, 2), 2)
+    return "–" if value is None else _rounded(value, 2)
 
 
 @register.filter
@@ -22,8 +27,8 @@ def percent(value: float | None) -> str:
     """A share in percent, with a place after the point where it matters."""
     if value is None:
         return "–"
-    shown = 100 * value
-    return number_format(shown, 0 if 10 <= shown <= 90 or shown in {0, 100} else 1) + " %"
+    shown = round(100 * value, 1)
+    return _rounded(shown, 0 if 10 <= shown <= 90 or shown == int(shown) else 1) + " %"
 
 
 @register.filter
@@ -32,7 +37,7 @@ def points(value: float | None) -> str:
     if value is None:
         return "–"
     sign = "+" if value > 0 else "−" if value < 0 else "±"
-    return sign + number_format(abs(100 * value), 1)
+    return sign + _rounded(abs(100 * value), 1)
 
 
 @register.filter
@@ -42,14 +47,14 @@ def dollars(value: Decimal | float | None) -> str:
     places = 2
     while 0 < amount < 10 ** (1 - places) and places < 6:
         places += 1
-    return "$" + number_format(amount, places)
+    return "$" + _rounded(amount, places)
 
 
 @register.filter
 def p_value(value: float | None) -> str:
     if value is None:
         return "–"
-    return "p < " + number_format(0.001, 3) if value < 0.001 else "p = " + number_format(value, 3)
+    return "p < " + number_format(0.001, 3) if value < 0.001 else "p = " + _rounded(value, 3)
 
 
 @register.filter
@@ -57,12 +62,20 @@ def plain(value: Any) -> str:
     """As an input of the browser wants it, in any language."""
     if value is None:
         return ""
+    if isinstance(value, float):
+        return f"{value:g}"
     return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 @register.filter
 def at(values: Any, place: int) -> Any:
     return values[place]
+
+
+@register.filter
+def figures(report: Any) -> list[tuple[str, Any]]:
+    """The measures of a report in their order."""
+    return [(name, report["metrics"][name]) for name in in_order(report)]
 
 
 @register.filter

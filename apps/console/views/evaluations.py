@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.console.evaluations_page import Evaluations
 from apps.console.lookups import find_dataset
-from apps.console.measures import heat_map, name_of, tell
+from apps.console.measures import heat_map, in_order, name_of, tell
 from apps.console.places import (
     find_evaluation,
     find_gold,
@@ -174,7 +174,7 @@ def comparison(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
         "found": found,
         "metrics": [
             (name, reports["a"]["metrics"].get(name), reports["b"]["metrics"].get(name))
-            for name in reports["b"]["metrics"]
+            for name in in_order(reports["b"])
         ],
         "heats": [
             (one, name_of(one), heat_map(rule, reports[side]["confusion"]))

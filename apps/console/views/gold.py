@@ -58,7 +58,7 @@ def freeze(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
             form.add_error(None, error.message)
             code = 409 if isinstance(error, ConflictError) else 422
     page = Evaluations(request.member, dataset, schema, rule)
-    page.refused = " ".join(text for texts in form.errors.values() for text in texts)
+    page.refused = " ".join(str(text) for texts in form.errors.values() for text in texts)
     context = {"page": page, "dataset": dataset, "here": "evaluations"}
     return render(request, "console/evaluations.html", context, status=code)
 

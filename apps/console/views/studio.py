@@ -4,10 +4,11 @@ The address carries the draft: ``version`` fills the form with a saved version, 
 the words of a dry run, whose cards stand beside them.
 """
 
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -37,6 +38,9 @@ from apps.pipelines.versions import (
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
 
+KEPT: Final = ("filter", "max_usd", "note")
+MOST_KEPT: Final = 1_000  # characters of one of them
+
 
 @never_cache
 @require_GET
@@ -57,6 +61,7 @@ def studio(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
         job = find_preview(dataset, request.GET["preview"])
         page.preview = preview_of(job, schema)
         begun |= of_preview(job)
+    begun |= _kept(request.GET)
     page.form = StudioForm(begun, rule=rule, models=page.models)
     return _show(request, page)
 
@@ -102,7 +107,14 @@ def studio_try(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     except InvalidError as error:
         return _refuse(request, page, error)
     more = {"preview": str(job.id), "version": request.POST.get("parent", "")}
-    return redirect(place("studio", page.dataset, question=page.rule.name, **more))
+    address = place("studio", page.dataset, question=page.rule.name, **more)
+    return redirect(f"{address}&{urlencode(_kept(request.POST))}")
+
+
+def _kept(given: QueryDict) -> dict[str, str]:
+    """What a dry run does not remember of the form, as far as an address can carry it."""
+    typed = {name: str(given[name]) for name in KEPT if name in given}
+    return {name: text for name, text in typed.items() if len(text) < MOST_KEPT}
 
 
 @require_POST
