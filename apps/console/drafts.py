@@ -11,6 +11,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from apps.console.words import kind_words
+from apps.core.ids import read_id
 from apps.datasets.models import Dataset
 from apps.datasets.schema import load_schema
 from apps.drafts.asked import Asked, summary
@@ -56,7 +57,7 @@ class DraftsPage:
     def asked(self) -> Asked:
         """All that is asked for, but the state."""
         return Asked(
-            job=_uuid(self.query.get("job", "")),
+            job=read_id(self.query.get("job", "")),
             group=self.query.get("group") or None,
             keep={"no": False, "yes": True}.get(self.query.get("keep", "")),
             alike={"no": False, "yes": True}.get(self.query.get("alike", "")),
@@ -132,10 +133,3 @@ class DraftsPage:
 def _short(fields: Mapping[str, Any]) -> str:
     text = next((value for value in fields.values() if isinstance(value, str)), "")
     return text if len(text) <= 160 else f"{text[:159]}…"
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -1,18 +1,24 @@
 """Where things of a dataset's models are found and shown; a stranger's id is a 404."""
 
+from typing import TypeVar
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.db.models import Model, QuerySet
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidError
+from apps.core.ids import read_id
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, QuestionRule
 from apps.evaluation.models import Evaluation, GoldSet
 from apps.pipelines.models import PromptVersion
 from apps.pipelines.orders import Budget
+
+_M = TypeVar("_M", bound=Model)
 
 
 def find_rule(schema: DatasetSchema, name: str) -> QuestionRule | None:
@@ -32,35 +38,26 @@ def rule_of(schema: DatasetSchema, question_id: UUID) -> QuestionRule:
 
 def find_version(dataset: Dataset, text: str) -> PromptVersion:
     rows = PromptVersion.objects.of(dataset.id).select_related("question")
-    found: PromptVersion | None = rows.filter(id=read_id(text)).first()
-    if found is None:
-        raise Http404
-    return found
+    return _find(rows, text)
 
 
 def find_gold(dataset: Dataset, text: str) -> GoldSet:
     rows = GoldSet.objects.filter(dataset=dataset).select_related("question", "dataset__workspace")
-    found: GoldSet | None = rows.filter(id=read_id(text)).first()
-    if found is None:
-        raise Http404
-    return found
+    return _find(rows, text)
 
 
 def find_evaluation(dataset: Dataset, text: str) -> Evaluation:
     rows = Evaluation.objects.of_dataset(dataset).select_related(
         "gold_set__question", "gold_set__dataset__workspace", "job", "prompt_version"
     )
-    found: Evaluation | None = rows.filter(id=read_id(text)).first()
-    if found is None:
+    return _find(rows, text)
+
+
+def _find(rows: QuerySet[_M], text: str) -> _M:
+    id = read_id(text)
+    if id is None:
         raise Http404
-    return found
-
-
-def read_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise Http404 from error
+    return get_object_or_404(rows, pk=id)
 
 
 def place(name: str, dataset: Dataset, **query: str) -> str:

@@ -14,6 +14,7 @@ from apps.console.param_inputs import NONE, Choices, Options, asking_inputs, par
 from apps.console.providers import plain
 from apps.console.run_words import choice_words
 from apps.core.errors import InvalidError
+from apps.core.ids import read_id
 from apps.datasets.models import Dataset
 from apps.llms.models import Budget, ModelKind, ProviderModel
 from apps.organizations.models import Membership
@@ -233,7 +234,7 @@ class RunForm:
         """Of records by their ids, ours or those that they came with."""
         rows = Record.objects.filter(dataset=self.dataset)
         known = dict(rows.filter(external_id__in=names).values_list("external_id", "id"))
-        found = [known.get(name) or _uuid(name) for name in names]
+        found = [known.get(name) or read_id(name) for name in names]
         strange = [name for name, id in zip(names, found, strict=True) if id is None]
         if strange:
             raise InvalidError(_("There is no record %s.") % strange[0])
@@ -305,10 +306,3 @@ def _typed(name: str, value: Any) -> dict[str, list[str]]:
 
 def _decimal(value: float | None) -> Decimal | None:
     return Decimal(str(value)) if value else None
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

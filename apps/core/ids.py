@@ -1,4 +1,4 @@
-"""Time-ordered identifiers (UUID version 7, RFC 9562)."""
+"""Identifiers: time-ordered ones (UUID version 7, RFC 9562), and those that texts name."""
 
 import os
 import threading
@@ -26,6 +26,14 @@ def uuid7s(count: int) -> list[UUID]:
         _last_tick = first + count - 1
     noise = os.urandom(8 * count)
     return [_compose(first + n, noise[8 * n : 8 * n + 8]) for n in range(count)]
+
+
+def read_id(text: str) -> UUID | None:
+    """The id in an address or a form; None for anything else."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def _compose(tick: int, noise: bytes) -> UUID:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.annotation.models import Response
 from apps.core.errors import InvalidError
-from apps.core.ids import uuid7
+from apps.core.ids import read_id, uuid7
 from apps.core.prepared import fetch
 from apps.datasets.models import Dataset, FieldType
 from apps.datasets.schema import DatasetSchema, load_schema
@@ -172,7 +172,7 @@ class ExplorePage:
         """One more than is shown, which tells whether there are more."""
         offset, after = self._offset, FIRST
         if self.at and not self.matcher.is_ranked:
-            after = _as_id(self.at) or FIRST
+            after = read_id(self.at) or FIRST
         return self.matcher.page(offset=offset, after=after, limit=PAGE + 1)
 
     @property
@@ -372,10 +372,3 @@ def excerpt(pieces: list[Piece]) -> list[Piece]:
 def job_of(dataset: Dataset, member: Membership, job_id: UUID) -> Job | None:
     """A bulk answer of the member's own."""
     return Job.objects.of_dataset(dataset.id).filter(id=job_id, created_by=member).first()
-
-
-def _as_id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from apps.annotation.bulk import BulkAnswer
 from apps.core.errors import InvalidError
+from apps.core.ids import read_id
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import DatasetSchema, QuestionRule
 from apps.labeling.answers import STATUSES, read_answer
@@ -105,7 +106,7 @@ def read_bulk_form(schema: DatasetSchema, post: QueryDict) -> BulkForm:
         answer=answer,
         picked=picked,
         query=post.get("query", ""),
-        upto=_as_id(post.get("upto", "")),
+        upto=read_id(post.get("upto", "")),
         expected=_as_count(post.get("expected", "")),
         problems=problems,
     )
@@ -113,7 +114,7 @@ def read_bulk_form(schema: DatasetSchema, post: QueryDict) -> BulkForm:
 
 def _picked(post: QueryDict, problems: list[str]) -> list[UUID]:
     given = list(dict.fromkeys(post.getlist("record")))
-    ids = [id for text in given if (id := _as_id(text)) is not None]
+    ids = [id for text in given if (id := read_id(text)) is not None]
     if len(ids) < len(given):
         problems.append(_("One of the selected records is none."))
     if len(ids) > MAX_PICKED:
@@ -132,10 +133,3 @@ def _word(schema: DatasetSchema, answer: BulkAnswer, error: InvalidError) -> str
 
 def _as_count(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
-
-
-def _as_id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

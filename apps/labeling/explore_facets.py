@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from django.utils.translation import gettext as _
 
 from apps.annotation.models import ResponseStatus
+from apps.core.ids import read_id
 from apps.datasets.models import PropertyType
 from apps.datasets.schema import DatasetSchema, QuestionRule
 from apps.labeling.questions import hues
@@ -110,7 +111,7 @@ class _Facets:
 
     def people(self) -> FacetCard:
         ids = [id for id in self._found("by") if id != "nobody"]
-        members = Membership.objects.filter(id__in=_uuids(ids))
+        members = Membership.objects.filter(id__in=filter(None, map(read_id, ids)))
         names = {str(member.id): member.display_name for member in members}
         return self._card("by", _("Answered by"), {**names, "nobody": _("nobody yet")})
 
@@ -150,8 +151,3 @@ class _Facets:
 
 def _texts(rule: QuestionRule) -> dict[str, str]:
     return {value: text for value, (text, _hue) in hues(rule.question).items()}
-
-
-def _uuids(texts: list[str]) -> list[Any]:
-    """What is an id; the others name nobody."""
-    return [text for text in texts if len(text) == 36 and text.count("-") == 4]

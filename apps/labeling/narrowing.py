@@ -15,6 +15,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from apps.annotation.distribution import Part
+from apps.annotation.models import ResponseStatus
+from apps.core.ids import read_id
 from apps.datasets.models import PropertyType, QueueOrder
 from apps.datasets.schema import DatasetSchema
 from apps.labeling.explore_facets import FacetCard, show_facets
@@ -267,17 +269,9 @@ def read_narrowing(
     return Narrowing(schema, member, asked, sort, ids[-MOST_PASSED:], problems)
 
 
-def read_id(text: str) -> UUID | None:
-    """The id in a query or form; None for anything else."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
 def statuses_of(status: str) -> list[str]:
     """The statuses of the answers in a list."""
-    return ["draft", "submitted", "discarded"] if status == ALL else [status]
+    return ResponseStatus.values if status == ALL else [status]
 
 
 def _usual_order(schema: DatasetSchema) -> str:

@@ -143,11 +143,11 @@ class Gate:
 
     async def run(self) -> None:
         """Exchange with Redis as long as there is anybody here."""
-        while self.waiting or self.done or self.held:
+        while (self.waiting or self.done or self.held) and not self.room.is_closing:
             await asyncio.sleep(0)  # calls that end together have ended now
             self.nudge.clear()
             wait = await self.exchange()
-            if not self.nudge.is_set():
+            if not (self.nudge.is_set() or self.room.is_closing):
                 timer = asyncio.get_running_loop().call_later(wait, self.nudge.set)
                 await self.nudge.wait()
                 timer.cancel()
@@ -204,6 +204,7 @@ class _Room:
     def __init__(self) -> None:
         self.gates: dict[tuple[Any, ...], Gate] = {}
         self.away_until = 0.0
+        self.is_closing = False
         self.redis = redis.asyncio.Redis.from_url(
             settings.REDIS_URL,
             socket_timeout=TIMEOUT,
@@ -229,10 +230,11 @@ class _Room:
         return answer
 
     async def close(self) -> None:
+        self.is_closing = True
         for gate in self.gates.values():
-            if gate.task is not None:
-                gate.task.cancel()
-                await asyncio.wait([gate.task])
+            if gate.task is not None:  # not cancelled: a Redis call may swallow that
+                gate.nudge.set()
+                await gate.task
             if gate.told_at:
                 await self.ask(gate, [], gate.done)
         await self.redis.aclose()

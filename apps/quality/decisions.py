@@ -14,6 +14,7 @@ from apps.annotation import slots
 from apps.annotation.models import Response, ResponseStatus
 from apps.annotation.services import save_response
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.ids import read_id
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
@@ -155,17 +156,9 @@ def _check_seen(record: Record, responses: Sequence[Response], seen: Seen | None
 
 def _authors(record: Record, response_ids: Iterable[str]) -> list[Membership]:
     """Whose answers these are; those of a deleted answer cannot be told any more."""
-    ids = [UUID(id) for id in response_ids if _is_uuid(id)]
+    ids = [id for text in response_ids if (id := read_id(text))]
     rows = Response.objects.filter(record=record, id__in=ids).select_related("user")
     return [row.user for row in rows.order_by("id")]
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _tell(

@@ -22,6 +22,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from apps.annotation.models import ResponseStatus
+from apps.core.ids import read_id
 from apps.datasets.models import PropertyType, QuestionType
 from apps.datasets.schema import DatasetSchema
 from apps.records.models import RecordStatus
@@ -191,13 +192,10 @@ class _Reader:
         return text if text in MODES else ""
 
     def _record_id(self, text: str) -> UUID | None:
-        if not text:
-            return None
-        try:
-            return UUID(text)
-        except ValueError:
+        id = read_id(text)
+        if text and id is None:
             self.problems.append(_("“%s” is not the id of a record.") % text[:40])
-            return None
+        return id
 
     def _vector(self, name: str) -> str:
         if name and name not in self.schema.vectors:

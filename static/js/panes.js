@@ -10,7 +10,7 @@ export function start() {
     const pane = one(`#${name}`);
     if (!pane) continue;
     pane.open = !isClosed;
-    pane.addEventListener("toggle", () => { closed[name] = !pane.open; });
+    pane.addEventListener("toggle", () => remember(name, pane));
   }
   for (const button of all("[data-copy]")) button.addEventListener("click", () => copy(button));
 }
@@ -25,7 +25,13 @@ export const enter = (name) => set(name, (pane) => {
 
 function set(name, run) {
   const pane = one(`#${name}`);
-  return pane ? run(pane) : false;
+  if (!pane) return false;
+  run(pane);
+  remember(name, pane); // at once: the event comes later, perhaps after the next record
+}
+
+function remember(name, pane) {
+  closed[name] = !pane.open;
 }
 
 async function copy(button) {

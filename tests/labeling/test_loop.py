@@ -32,6 +32,19 @@ def state(page: Any, name: str) -> None:
     page.locator(f"#save-state[data-now={name}]").wait_for()
 
 
+def sign_in_elsewhere(site: Site, page: Any) -> None:
+    """In another tab; what waits is sent when this one is looked at again, or by itself."""
+    with page.expect_popup() as popup:
+        page.get_by_role("link", name="Sign in in another tab").click()
+    other = popup.value
+    other.fill("[name=login]", site.email)
+    other.fill("[name=password]", factories.PASSWORD)
+    other.keyboard.press("Enter")
+    other.get_by_role("heading", name="Hello, Mara Vidal").wait_for()
+    other.close()
+    page.bring_to_front()
+
+
 def ready(page: Any) -> None:
     """Wait until the next records are there."""
     page.wait_for_load_state("networkidle")
@@ -211,15 +224,7 @@ def test_signing_in_again_sends_what_was_answered(site: Site, visit: Visit) -> N
     page.get_by_text("You are signed out.").wait_for()
     answer(page, "second")
     heading(page, 3)
-    with page.expect_popup() as popup:
-        page.get_by_role("link", name="Sign in in another tab").click()
-    other = popup.value
-    other.fill("[name=login]", site.email)
-    other.fill("[name=password]", factories.PASSWORD)
-    other.keyboard.press("Enter")
-    other.get_by_role("heading", name="Hello, Mara Vidal").wait_for()
-    other.close()
-    page.bring_to_front()  # what waits is sent when the tab is looked at again, or by itself
+    sign_in_elsewhere(site, page)
     state(page, "saved")
     assert words(site) == ["first", "second"]
 

@@ -15,7 +15,16 @@ from apps.workspaces.models import WorkspaceMembership
 from tests import factories
 from tests.labeling.conftest import Site, eventually
 from tests.labeling.test_accessibility import violations
-from tests.labeling.test_loop import answer, break_line, heading, mend_line, ready, state, words
+from tests.labeling.test_loop import (
+    answer,
+    break_line,
+    heading,
+    mend_line,
+    ready,
+    sign_in_elsewhere,
+    state,
+    words,
+)
 
 pytestmark = pytest.mark.browser
 
@@ -30,18 +39,6 @@ def colleague(site: Site) -> Membership:
 def look_again(page: Any) -> None:
     """What the browser says of a tab that is looked at again."""
     page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
-
-
-def sign_in_elsewhere(site: Site, page: Any) -> None:
-    with page.expect_popup() as popup:
-        page.get_by_role("link", name="Sign in in another tab").click()
-    other = popup.value
-    other.fill("[name=login]", site.email)
-    other.fill("[name=password]", factories.PASSWORD)
-    other.keyboard.press("Enter")
-    other.get_by_role("heading", name="Hello, Mara Vidal").wait_for()
-    other.close()
-    page.bring_to_front()
 
 
 def test_a_hold_that_is_lost_is_told_and_the_answer_counts(site: Site, visit: Visit) -> None:
@@ -204,6 +201,8 @@ def test_what_was_begun_is_back_when_the_page_is(site: Site, visit: Visit, way: 
         page.reload()
     else:
         page.goto(site.url)
+        held = site.asking(Lease.objects.count)
+        eventually(page, lambda: held() == 0)  # all given back: the first comes first again
         page.goto(site.annotate)
     page.get_by_text("What you had begun here is back.").wait_for()
     heading(page, 1)

@@ -387,6 +387,7 @@ def test_a_text_shows_what_it_changes_in_the_suggestion(site: Site, visit: Visit
     assert page.input_value("textarea") == "A warm note."
     assert page.locator(".diff ins, .diff del").count() == 0
     page.fill("textarea", "A very warm letter.")
+    page.locator(".diff ins").first.wait_for()  # its module comes when it is needed
     assert page.locator(".diff ins").all_inner_texts() == ["very ", "letter"]
     assert page.locator(".diff del").all_inner_texts() == ["note"]
     page.get_by_role("button", name="Start over").click()

@@ -243,8 +243,8 @@ class PromptPreview(ApiView):
 class RecordHistory(ApiView):
     def get(self, request: ApiRequest, record_id: UUID) -> ApiResponse:
         """What each agent has suggested to a question of the record, the newest first."""
-        query = self.read_query(HistoryQuery)
         record = find_record(self.member, record_id, Action.RUN_JOBS)
+        query = self.read_query(HistoryQuery)
         question = _question(record.dataset, query.question)
         rows = suggestion_history(record_id=record.id, question_id=question.id)
         return ApiResponse({"items": [_history_json(row) for row in rows]})

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 from apps.console.drafts import DraftsPage
 from apps.console.lookups import find_dataset
 from apps.core.errors import ConflictError, LimitReachedError
+from apps.core.ids import read_id
 from apps.datasets.models import Dataset
 from apps.drafts.asked import Asked
 from apps.drafts.comparing import compare_drafts
@@ -30,7 +31,7 @@ _DECISIONS = {"accept": accept_drafts, "discard": discard_drafts}
 def drafts(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """Drafts as the address asks; ``?decided=`` is the decision that was just taken."""
     dataset = find_dataset(request, dataset_id, Action.MANAGE_RECORDS)
-    decision = _uuid(request.GET.get("decided", ""))
+    decision = read_id(request.GET.get("decided", ""))
     just = Asked(decision=decision).of(dataset) if decision else None
     return _show(request, dataset, request.GET, just=just)
 
@@ -71,7 +72,7 @@ def undo(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """Take a decision back; records that people have worked on stay."""
     dataset = find_dataset(request, dataset_id, Action.MANAGE_RECORDS)
     query = QueryDict(request.POST.get("query", "")[:2000])
-    decision = _uuid(request.POST.get("decision", ""))
+    decision = read_id(request.POST.get("decision", ""))
     if decision is None:
         raise Http404
     chosen = Asked(decision=decision).of(dataset)
@@ -93,7 +94,7 @@ def compare(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
 
 
 def _named(dataset: Dataset, texts: list[str]) -> DraftQuerySet:
-    ids = [id for text in texts[:1000] if (id := _uuid(text)) is not None]
+    ids = [id for text in texts[:1000] if (id := read_id(text)) is not None]
     return Asked(ids=ids).of(dataset)
 
 
@@ -126,10 +127,3 @@ def _show(
         **more,
     }
     return render(request, "console/drafts.html", context, status=code)
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None

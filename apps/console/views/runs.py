@@ -15,6 +15,7 @@ from apps.console.run_form import FEW, RunForm, given_of
 from apps.console.trials import Trial
 from apps.console.words import GROUPS, RECIPES, kind_words
 from apps.core.errors import DomainError, InvalidError, NotAllowedError
+from apps.core.ids import read_id
 from apps.datasets.models import Dataset, Question
 from apps.jobs.models import Job
 from apps.labeling.http import LabelingRequest, for_members
@@ -152,10 +153,9 @@ def _earlier(dataset: Dataset, recipe: str, text: str) -> Job | None:
     """A run of the recipe in the dataset."""
     if not text:
         return None
-    try:
-        id = UUID(text)
-    except ValueError as error:
-        raise Http404 from error
+    id = read_id(text)
+    if id is None:
+        raise Http404
     job = find_job(dataset, id)
     if job.kind != recipe or "selection" not in job.params:
         raise Http404

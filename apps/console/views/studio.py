@@ -20,6 +20,7 @@ from apps.console.places import find_rule, find_version, place
 from apps.console.studio_form import SEEDS, StudioForm, blank, of_preview, of_version
 from apps.console.studio_page import Studio
 from apps.core.errors import ConflictError, InvalidError
+from apps.core.ids import read_id
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, QuestionRule, load_schema
 from apps.jobs.models import Job
@@ -69,10 +70,7 @@ def studio(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
 def find_preview(dataset: Dataset, text: str) -> Job:
     """The dry run that an address names."""
     rows = Job.objects.of_dataset(dataset.id).filter(params__dry_run__isnull=False)
-    try:
-        return get_object_or_404(rows, pk=UUID(text))
-    except ValueError:
-        return get_object_or_404(rows.none())
+    return get_object_or_404(rows, pk=read_id(text))
 
 
 @never_cache

@@ -9,10 +9,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.annotation import distribution, history
+from apps.core.ids import read_id
 from apps.datasets.models import Dataset
 from apps.labeling import queue
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
-from apps.labeling.narrowing import ALL, Narrowing, read_id
+from apps.labeling.narrowing import ALL, Narrowing
 from apps.labeling.pages import AnnotatePage
 from apps.search.asked import MAX_TEXT, Asked
 from apps.workspaces import permissions

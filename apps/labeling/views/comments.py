@@ -10,12 +10,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.core.errors import ConflictError, InvalidError
+from apps.core.ids import read_id
 from apps.datasets.models import Dataset, Question
 from apps.labeling import queue
 from apps.labeling.fields import show_fields
 from apps.labeling.http import LabelingRequest, for_members
 from apps.labeling.review_page import ReviewPage
-from apps.labeling.views.review import find_reviewed, read_id
+from apps.labeling.views.review import find_reviewed
 from apps.quality import review, talk
 from apps.quality.models import Flag, GuidelineGap, Mention
 from apps.records.models import Record

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.annotation.models import Response
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.ids import read_id
 from apps.datasets.models import Dataset
 from apps.labeling.answers import read_answer
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
@@ -136,13 +137,6 @@ def read_filters(given: QueryDict) -> service.Filters:
         question_id=read_id(given.get("question", "")),
         person_id=read_id(given.get("person", "")),
     )
-
-
-def read_id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
 
 
 def _number(text: str) -> float:

@@ -11,6 +11,7 @@ from apps.annotation import history
 from apps.annotation.models import Response
 from apps.annotation.services import SavedResponse, delete_response, save_response
 from apps.core.errors import NotFoundError
+from apps.core.ids import read_id
 from apps.labeling import queue
 from apps.labeling.answers import Answer, read_answer, read_strays
 from apps.labeling.http import (
@@ -20,7 +21,6 @@ from apps.labeling.http import (
     read_given,
     wants_receipt,
 )
-from apps.labeling.narrowing import read_id
 from apps.labeling.pages import AnnotatePage, annotate_url
 from apps.labeling.views.annotate import (
     asked_pairs,

@@ -9,16 +9,17 @@ from decimal import Decimal
 from apps.core.isolation import Isolate
 from django.db import migrations, models
 
-# Only the cascade from a deleted organization, itself a trigger, may take entries away.
+# Only the cascade from a deleted organization, itself a trigger, may take entries away. The
+# triggers after a cascade wait for its end and cannot tell; those before run inside it.
 FINAL = """
 CREATE FUNCTION llm_ledger_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF tg_op = 'DELETE' AND pg_trigger_depth() > 1 THEN
-        RETURN NULL;
+        RETURN OLD;
     END IF;
     RAISE EXCEPTION 'The ledger is append-only.' USING ERRCODE = 'restrict_violation';
 END $$;
-CREATE TRIGGER llm_ledger_is_final AFTER UPDATE OR DELETE ON llm_ledger
+CREATE TRIGGER llm_ledger_is_final BEFORE UPDATE OR DELETE ON llm_ledger
     FOR EACH ROW EXECUTE FUNCTION llm_ledger_is_final();
 """
 
