@@ -33,6 +33,11 @@ SECTIONS: tuple[tuple[str, str, Any, Action], ...] = (
     ("drafts", "table", _("Drafts"), Action.MANAGE_RECORDS),
 )
 
+# The organization's own pages: name of the URL, which ``here`` is too, icon, text, action.
+ORGANIZATION: tuple[tuple[str, str, Any, Action], ...] = (
+    ("providers", "cloud", _("Model providers"), Action.USE_PROVIDERS),
+)
+
 
 @register.inclusion_tag("labeling/_tabs.html", takes_context=True)
 def dataset_tabs(context: dict[str, Any], dataset: Dataset, here: str) -> dict[str, Any]:
@@ -64,7 +69,11 @@ def side(
         "here": here,
         "unread": unread,
         "sections": _sections(member, dataset) if dataset else [],
-        "sees_providers": permissions.may(member, Action.USE_PROVIDERS),
+        "organization": [
+            (name, icon, text, reverse(f"console:{name}"))
+            for name, icon, text, action in ORGANIZATION
+            if permissions.may(member, action)
+        ],
     }
 
 
