@@ -1,5 +1,6 @@
 """A real browser for the tests of pages."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
@@ -32,3 +33,15 @@ def chromium() -> Iterator[Any]:
         yield browser
         browser.close()
     os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE")
+
+
+@pytest.fixture(autouse=True)
+def _own_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Playwright leaves its loop running in this thread: tests without it may run their own."""
+    loop = asyncio._get_running_loop()
+    if loop is None or "chromium" in request.fixturenames:
+        yield
+        return
+    asyncio._set_running_loop(None)
+    yield
+    asyncio._set_running_loop(loop)

@@ -13,10 +13,10 @@ from apps.organizations.models import Membership, Organization
 from apps.organizations.services import create_api_key
 from apps.workspaces.models import Workspace
 from tests import factories
-from tests.browser import chromium
+from tests.browser import _own_loop, chromium
 from tests.llm_server.fixtures import llm_process, llm_server
 
-__all__ = ["chromium", "llm_process", "llm_server"]
+__all__ = ["_own_loop", "chromium", "llm_process", "llm_server"]
 
 ALL_DATABASES = ["default", "owner", "operator"]
 

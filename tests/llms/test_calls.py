@@ -29,7 +29,6 @@ from apps.organizations.models import Membership, Organization
 from tests.factories import make_member, make_organization, make_workspace
 from tests.llm_server.controls import LlmServer
 from tests.llms.asking import request_of
-from tests.loops import finish
 
 pytestmark = pytest.mark.usefixtures("organization")
 
@@ -51,7 +50,7 @@ def send(prepared: Sequence[Prepared]) -> list[Outcome]:
         await calls.close()
         return list(outcomes)
 
-    return finish(all_of_them())
+    return asyncio.run(all_of_them())
 
 
 def call(*asks: Ask) -> list[Decimal]:

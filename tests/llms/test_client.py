@@ -23,7 +23,6 @@ from apps.llms.errors import (
 )
 from apps.llms.wire import Reply, Request
 from tests.llm_server.controls import LlmServer
-from tests.loops import finish
 
 SCHEMA = {
     "type": "object",
@@ -53,7 +52,7 @@ def run(*calls: Callable[[], Any], together: bool = False) -> list[Any]:
                 return await asyncio.gather(*(call() for call in calls), return_exceptions=True)
             return [(await asyncio.gather(call(), return_exceptions=True))[0] for call in calls]
 
-    return finish(main())
+    return asyncio.run(main())
 
 
 def ask(connection: ProviderConnection, *asked: Request, together: bool = False) -> list[Any]:

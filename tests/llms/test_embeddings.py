@@ -1,5 +1,6 @@
 """Vectors of texts from the scripted server: in order, in batches, all or none."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,6 @@ from apps.llms.connections import ProviderConnection
 from apps.llms.embeddings import embed
 from apps.llms.errors import CredentialError, RefusedError, TransientError
 from tests.llm_server.controls import LlmServer
-from tests.loops import finish
 
 
 def run(connection: ProviderConnection, texts: Sequence[str]) -> Any:
@@ -18,7 +18,7 @@ def run(connection: ProviderConnection, texts: Sequence[str]) -> Any:
         async with client.closing():
             return await embed(connection, "embedder", texts)
 
-    return finish(main())
+    return asyncio.run(main())
 
 
 def likeness(a: Sequence[float], b: Sequence[float]) -> float:

@@ -17,7 +17,6 @@ from apps.llms import limits
 from apps.llms.connections import ProviderConnection
 from apps.llms.errors import RateLimitedError, TransientError
 from apps.llms.limits import slot
-from tests.loops import finish
 
 ORGANIZATION, OTHER = UUID(int=1), UUID(int=2)
 
@@ -64,7 +63,7 @@ def run(main: Callable[[], Awaitable[Any]]) -> Any:
         finally:
             await limits.close()
 
-    return finish(whole())
+    return asyncio.run(whole())
 
 
 def clock(store: redis.Redis) -> int:

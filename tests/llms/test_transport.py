@@ -14,7 +14,6 @@ from apps.llms.errors import RefusedError, SetupError, TransientError
 from apps.llms.wire import Reply, Request
 from tests.core.test_outbound import certificate
 from tests.llm_server.controls import LlmServer
-from tests.loops import finish
 
 REQUEST = Request("tiny", ({"role": "user", "content": "Hello"},))
 
@@ -30,7 +29,7 @@ def call(connection: ProviderConnection, base_url: str) -> Any:
             asked = client.complete(replace(connection, base_url=base_url), REQUEST)
             return (await asyncio.gather(asked, return_exceptions=True))[0]
 
-    return finish(main())
+    return asyncio.run(main())
 
 
 @pytest.mark.parametrize(
@@ -178,7 +177,7 @@ def call_once(
             asked = client.complete(replace(connection, base_url=url), REQUEST)
             return (await asyncio.gather(asked, return_exceptions=True))[0]
 
-    return finish(main())
+    return asyncio.run(main())
 
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\n%s\r\n"
@@ -265,4 +264,4 @@ def test_a_line_that_the_server_hung_up_is_not_used_again(
                 await asyncio.sleep(0.05)
         return replies
 
-    assert [reply.text for reply in finish(main())] == ["Yes"] * 3
+    assert [reply.text for reply in asyncio.run(main())] == ["Yes"] * 3

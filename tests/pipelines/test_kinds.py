@@ -1,5 +1,6 @@
 """What a page of a run costs the database, whatever its size."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -18,7 +19,6 @@ from apps.pipelines.kinds import Loaded, RecipeKind
 from apps.pipelines.models import SuggestionVersion
 from apps.records.models import Record, Suggestion
 from tests.llm_server.controls import LlmServer
-from tests.loops import finish
 from tests.pipelines.conftest import answer, run
 from tests.pipelines.recipes import BUSY, offer_all
 
@@ -59,7 +59,7 @@ def test_a_page_of_suggestions(size: int, order: Callable[..., Job], records: li
     with statements() as read:
         loaded = kind.read_many(page)
 
-    talks = finish(compute(kind, page, loaded))
+    talks = asyncio.run(compute(kind, page, loaded))
     with statements() as written:
         costs = kind.write_many(list(zip(page, talks, strict=True)))
     assert (len(read), len(written)) == (7, 10)
@@ -83,7 +83,7 @@ def test_a_page_written_twice_leaves_one_result(
     page = works(job, records)
     loaded = kind.read_many(page)
 
-    talks = finish(compute(kind, page, loaded))
+    talks = asyncio.run(compute(kind, page, loaded))
     first = kind.write_many(list(zip(page, talks, strict=True)))
     rows = list(Suggestion.objects.order_by("id").values_list("id", "value", "updated_at"))
     again = kind.write_many(list(zip(page, talks, strict=True)))
