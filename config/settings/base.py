@@ -202,7 +202,17 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "apps.labeling.views.errors.csrf_failure"
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+# --- E-mail: without a server it is printed ---------------------------------------------------
+EMAIL_HOST = env.text("EMAIL_HOST")
+EMAIL_PORT = env.number("EMAIL_PORT", 587)
+EMAIL_HOST_USER = env.text("EMAIL_USER")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_PASSWORD")
+EMAIL_USE_SSL = env.flag("EMAIL_SSL")  # from the first byte, mostly on port 465
+EMAIL_USE_TLS = env.flag("EMAIL_STARTTLS", default=not EMAIL_USE_SSL)
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "Stoneware <noreply@localhost>")
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
 
 # --- Language and time ------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
