@@ -1,9 +1,10 @@
-"""Organizations, memberships, API keys, record volume."""
+"""Organizations, memberships, invitations, API keys, record volume."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -59,17 +60,36 @@ class Organization(models.Model):
 
 
 class RecordVolume(models.Model):
-    """How many records the organization holds, and how many its plan allows."""
+    """How many records the organization holds, and how many its plan allows.
+
+    A limit of None is none. After a change to a plan below what is held, ``former_limit`` is the
+    one that counts until ``former_until``. From ``closes_at`` on, when an invoice stays unpaid, no
+    record is added at all. What is there is never deleted.
+    """
 
     organization = TenantKey(Organization, related_name="+", default=current)
     records = models.BigIntegerField(default=0)
     record_limit = models.BigIntegerField(null=True, blank=True)
+    former_limit = models.BigIntegerField(null=True, blank=True)
+    former_until = models.DateTimeField(null=True, blank=True)
+    closes_at = models.DateTimeField(null=True, blank=True)
 
     objects = TenantManager()
 
     class Meta:
         db_table = "record_volume"
         base_manager_name = "objects"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(records__gte=0)
+                & (Q(record_limit__isnull=True) | Q(record_limit__gte=0)),
+                name="record_volume_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(former_limit__isnull=True) | Q(former_until__isnull=False),
+                name="record_volume_former_limit_ends",
+            ),
+        ]
 
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
@@ -78,7 +98,10 @@ class MembershipQuerySet(models.QuerySet["Membership"]):
 
 
 class Membership(TenantModel):
-    """A person in an organization: what the API calls a user."""
+    """A person in an organization: what the API calls a user.
+
+    ``last_seen_at`` is exact to a minute on the pages and to five in the API.
+    """
 
     user = models.ForeignKey(
         "users.User", models.PROTECT, null=True, blank=True, related_name="memberships"
@@ -88,6 +111,7 @@ class Membership(TenantModel):
     last_name = models.CharField(max_length=200, null=True, blank=True)
     role = models.CharField(max_length=20, choices=Role, default=Role.ANNOTATOR)
     is_active = models.BooleanField(default=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
 
     objects = TenantManager.from_queryset(MembershipQuerySet)()
 
@@ -129,6 +153,12 @@ def every_scope() -> list[str]:
     return list(Scope.values)
 
 
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def standing(self) -> "ApiKeyQuerySet":
+        """Those that were not revoked; they may have expired."""
+        return self.filter(revoked_at=None)
+
+
 class ApiKey(TenantModel):
     """A member's key; only its digest is kept, and its first characters to recognise it by."""
 
@@ -139,9 +169,10 @@ class ApiKey(TenantModel):
     scopes = ArrayField(models.CharField(max_length=20), default=every_scope)
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    last_used_address = models.GenericIPAddressField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
 
-    objects = TenantManager()
+    objects = TenantManager.from_queryset(ApiKeyQuerySet)()
 
     class Meta:
         db_table = "api_key"
@@ -159,6 +190,65 @@ class ApiKey(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.prefix}…"
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def waiting(self) -> "InvitationQuerySet":
+        """Neither accepted nor revoked; they may have expired."""
+        return self.filter(accepted_at=None, revoked_at=None)
+
+
+class Invitation(TenantModel):
+    """A place that is kept for whoever has the e-mail, until ``expires_at``.
+
+    Only the digest of its token is kept; a token is good for one acceptance. ``membership`` is the
+    place: one that somebody left and is asked back to, else the one that was made.
+    """
+
+    email = models.EmailField()
+    role = models.CharField(max_length=20, choices=Role, default=Role.ANNOTATOR)
+    digest = models.CharField(max_length=64)
+    invited_by = TenantLink(Membership, related_name="+")
+    membership = TenantLink(Membership, related_name="+", null=True, blank=True)
+    sent_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantManager.from_queryset(InvitationQuerySet)()
+
+    class Meta:
+        db_table = "invitation"
+        base_manager_name = "objects"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "digest"], name="invitation_digest_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["organization", "email"],
+                condition=Q(accepted_at=None, revoked_at=None),
+                name="invitation_waiting_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(accepted_at=None) | Q(revoked_at=None), name="invitation_ends_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(accepted_at=None) | Q(membership__isnull=False),
+                name="invitation_accepted_gives_a_place",
+            ),
+            models.CheckConstraint(
+                condition=Q(email=Lower("email")), name="invitation_email_lower_case"
+            ),
+            one_of("role", Role, name="invitation_role_known"),
+        ]
+        indexes = [models.Index(fields=["digest"], name="invitation_digest")]
+
+    def __str__(self) -> str:
+        return self.email
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at <= timezone.now()
 
 
 class IdempotentRequest(TenantRow):

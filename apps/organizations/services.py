@@ -9,11 +9,12 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from apps.core.errors import ConflictError, InvalidError, LimitReachedError, NotFoundError
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.ids import uuid7
+from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current, enter
 from apps.events.log import emit
 from apps.organizations import directory
@@ -27,16 +28,10 @@ from apps.organizations.models import (
     Role,
     Scope,
 )
+from apps.organizations.volume import RECORD_LIMITS
 from apps.users.models import User
 
 KEY_PREFIX = "sw_"
-RECORD_LIMITS: Mapping[str, int | None] = {
-    Plan.SELF_HOSTED: None,
-    Plan.STARTER: 1_000_000,
-    Plan.BASE: 3_000_000,
-    Plan.MEDIUM: 4_000_000,
-    Plan.LARGE: 6_000_000,
-}
 RESERVED_SLUGS = {"www", "api", "app", "admin", "operator", "static", "mail", "status", "help"}
 
 
@@ -136,9 +131,10 @@ def update_member(*, member: Membership, changes: Mapping[str, Any]) -> Membersh
         raise InvalidError(f"User with username `{username}` is not unique")
     if changes.get("role", member.role) != Role.OWNER:
         _keep_an_owner(member)
-    before = {"username": member.username, "role": member.role}
+    changed = {}
     for name in ("username", "first_name", "last_name", "role"):
-        if name in changes:
+        if name in changes and changes[name] != getattr(member, name):
+            changed[name] = [getattr(member, name), changes[name]]
             setattr(member, name, changes[name])
     try:
         with transaction.atomic():
@@ -147,11 +143,8 @@ def update_member(*, member: Membership, changes: Mapping[str, Any]) -> Membersh
         raise InvalidError(f"User with username `{username}` is not unique") from error
     if changes.get("password"):
         set_password(member=member, password=changes["password"])
-    emit(
-        "member.updated",
-        object_id=member.id,
-        payload={"before": before, "after": {"username": member.username, "role": member.role}},
-    )
+        changed["password"] = ["***", "***"]
+    emit("member.updated", object_id=member.id, payload={"changes": changed})
     return member
 
 
@@ -177,9 +170,11 @@ def set_password(*, member: Membership, password: str) -> None:
 def remove_member(*, member: Membership) -> None:
     """Deactivate a member and forget who they were; their answers stay under a pseudonym.
 
-    Keys stop working and the account's link is cut. Raises ``InvalidError`` for the last owner.
+    Keys stop working and the account's link is cut: its sessions end here with the next request.
+    Raises ``InvalidError`` for the last owner.
     """
     _keep_an_owner(member)
+    changed = {"role": [member.role, Role.ANNOTATOR], "is_active": [member.is_active, False]}
     ApiKey.objects.filter(membership=member, revoked_at=None).update(revoked_at=timezone.now())
     Membership.objects.filter(pk=member.pk).update(
         username=f"former-{member.id}",
@@ -190,14 +185,23 @@ def remove_member(*, member: Membership) -> None:
         user=None,
         updated_at=timezone.now(),
     )
-    emit("member.removed", object_id=member.id)
+    emit("member.removed", object_id=member.id, payload={"changes": changed})
 
 
 def _keep_an_owner(member: Membership) -> None:
-    """The lock makes two owners who leave at once take turns."""
-    owners = Membership.objects.active().filter(role=Role.OWNER).select_for_update(of=("self",))
-    if member.role == Role.OWNER and not any(owner.pk != member.pk for owner in owners):
+    """The lock makes two owners who leave at once take turns; what it reads is what counts."""
+    owners = Membership.objects.active().filter(role=Role.OWNER)
+    held = owners.select_for_update(of=("self",), no_key=True).order_by("id")
+    if [owner.pk for owner in held] == [member.pk]:
         raise InvalidError("An organization keeps at least one owner.")
+
+
+def note_visit(member: Membership) -> None:
+    """Remember that a member is here: one write a minute."""
+    now = timezone.now()
+    if member.last_seen_at is None or member.last_seen_at < now - timedelta(minutes=1):
+        Membership.objects.filter(pk=member.pk).update(last_seen_at=now)
+        member.last_seen_at = now
 
 
 @transaction.atomic
@@ -232,6 +236,34 @@ def create_api_key(
 
 
 @transaction.atomic
+def rotate_api_key(*, key_id: UUID, overlap: timedelta) -> tuple[ApiKey, str]:
+    """Issue a key like this one, which goes on working for ``overlap`` at most.
+
+    Raises ``NotFoundError`` when there is no such key, ``ConflictError`` when it no longer works.
+    """
+    keys = ApiKey.objects.select_for_update(of=("self",), no_key=True)
+    old = keys.filter(id=key_id).select_related("membership").first()
+    if old is None:
+        raise NotFoundError(f"ApiKey with id `{key_id}` not found")
+    now = timezone.now()
+    if old.revoked_at or (old.expires_at and old.expires_at <= now):
+        raise ConflictError("A key that no longer works cannot be rotated: make a new one.")
+    end = min(filter(None, (old.expires_at, now + overlap)))
+    row, key = create_api_key(
+        member=old.membership, name=old.name, scopes=old.scopes, expires_at=old.expires_at
+    )
+    ApiKey.objects.filter(id=old.id).update(expires_at=end, updated_at=now)
+    times = [_written(old.expires_at), _written(end)]
+    payload = {"replaced_by": str(row.id), "changes": {"expires_at": times}}
+    emit("api_key.rotated", object_id=old.id, payload=payload)
+    return row, key
+
+
+def _written(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
+@transaction.atomic
 def revoke_api_key(*, key_id: UUID) -> None:
     """Stop a key at once; a second call does nothing. Raises ``NotFoundError``."""
     if not ApiKey.objects.filter(id=key_id).exists():
@@ -240,27 +272,24 @@ def revoke_api_key(*, key_id: UUID) -> None:
         emit("api_key.revoked", object_id=key_id)
 
 
-def note_key_use(holder: directory.KeyHolder) -> None:
-    """Remember that a key was used, to five minutes' precision: one write per key and span."""
+_NOTE_USE = """
+WITH used AS (
+    UPDATE api_key SET last_used_at = %(now)s, last_used_address = %(address)s::inet
+    WHERE organization_id = %(o)s AND id = %(key)s RETURNING membership_id
+)
+UPDATE membership m SET last_seen_at = greatest(m.last_seen_at, %(now)s)
+FROM used WHERE m.organization_id = %(o)s AND m.id = used.membership_id
+"""
+
+
+def note_key_use(holder: directory.KeyHolder, address: str | None = None) -> None:
+    """Remember that a key was used and from where, to five minutes' precision.
+
+    One write per key and span; with it that the member was seen.
+    """
     if holder.key_id is None:
         return
     now = timezone.now()
     if holder.last_used_at is None or holder.last_used_at < now - timedelta(minutes=5):
-        ApiKey.objects.filter(id=holder.key_id).update(last_used_at=now)
-
-
-def count_records(change: int) -> None:
-    """Add ``change`` (may be negative) to the organization's records, as the plan allows.
-
-    One conditional UPDATE; the last statement of its transaction, since it serialises the
-    organization's writers. Raises ``LimitReachedError`` and changes nothing over the limit.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE record_volume SET records = greatest(records + %(n)s, 0)"
-            " WHERE organization_id = %(o)s"
-            " AND (%(n)s <= 0 OR record_limit IS NULL OR records + %(n)s <= record_limit)",
-            {"n": change, "o": current()},
-        )
-        if cursor.rowcount == 0:
-            raise LimitReachedError("The plan's record limit is reached.")
+        facts = {"o": current(), "now": now, "key": holder.key_id, "address": address}
+        raw_cursor().execute(_NOTE_USE, facts)

@@ -23,7 +23,7 @@ from apps.datasets import content, values
 from apps.datasets.models import Dataset, DatasetStatus
 from apps.datasets.schema import DatasetSchema, load_schema
 from apps.events.log import emit
-from apps.organizations.services import count_records
+from apps.organizations.volume import count_records
 from apps.records import staging
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import RecordStatus

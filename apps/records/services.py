@@ -14,7 +14,7 @@ from apps.datasets import content
 from apps.datasets.models import Dataset, MetadataProperty
 from apps.datasets.schema import load_schema
 from apps.events.log import emit
-from apps.organizations.services import count_records
+from apps.organizations.volume import count_records
 from apps.records.bulk import clean_record, clean_suggestion
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import (

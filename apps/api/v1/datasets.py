@@ -20,7 +20,7 @@ from apps.datasets.services import (
     publish_dataset,
     update_dataset,
 )
-from apps.organizations.services import count_records
+from apps.organizations.volume import count_records
 from apps.records.models import DatasetCounter
 from apps.records.services import prepare_dataset
 from apps.workspaces.models import Workspace

@@ -112,7 +112,7 @@ def delete_dataset(*, dataset: Dataset) -> None:
     """Delete a dataset with all that belongs to it; the database cascades.
 
     The caller gives the records back to the plan's volume: ``lock_dataset`` against records,
-    count, delete, and ``organizations.services.count_records`` as the transaction's last statement.
+    count, delete, and ``organizations.volume.count_records`` as the transaction's last statement.
     """
     dataset = lock_dataset(dataset)
     described = describe(WebhookEvent.DATASET_DELETED, [dataset.id])

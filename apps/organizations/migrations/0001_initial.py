@@ -5,6 +5,7 @@ import apps.organizations.models
 import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.text
 import django.utils.timezone
 from django.conf import settings
 from apps.core.isolation import Isolate
@@ -56,22 +57,32 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
     FROM membership m JOIN organization o ON o.id = m.organization_id
     WHERE m.user_id = account AND m.is_active ORDER BY o.slug
 $$;
+CREATE FUNCTION find_invitation(token_digest text)
+RETURNS TABLE (organization_id uuid, invitation_id uuid)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT i.organization_id, i.id FROM invitation i
+    WHERE i.digest = token_digest AND i.accepted_at IS NULL AND i.revoked_at IS NULL
+      AND i.expires_at > now()
+$$;
 ALTER FUNCTION find_api_key(text) OWNER TO stoneware_operator;
 ALTER FUNCTION find_member(uuid, uuid) OWNER TO stoneware_operator;
 ALTER FUNCTION find_organization(text) OWNER TO stoneware_operator;
 ALTER FUNCTION find_only_organization() OWNER TO stoneware_operator;
 ALTER FUNCTION find_memberships(uuid) OWNER TO stoneware_operator;
+ALTER FUNCTION find_invitation(text) OWNER TO stoneware_operator;
 SET LOCAL ROLE stoneware_operator;
 REVOKE ALL ON FUNCTION find_api_key(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_member(uuid, uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_organization(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_only_organization() FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_memberships(uuid) FROM PUBLIC;
+REVOKE ALL ON FUNCTION find_invitation(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION find_api_key(text) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_member(uuid, uuid) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_organization(text) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_only_organization() TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_memberships(uuid) TO stoneware_app;
+GRANT EXECUTE ON FUNCTION find_invitation(text) TO stoneware_app;
 RESET ROLE;
 """
 DROP_LOOKUPS = """
@@ -80,6 +91,7 @@ DROP FUNCTION find_member(uuid, uuid);
 DROP FUNCTION find_organization(text);
 DROP FUNCTION find_only_organization();
 DROP FUNCTION find_memberships(uuid);
+DROP FUNCTION find_invitation(text);
 """
 
 
@@ -118,6 +130,7 @@ class Migration(migrations.Migration):
                 ('last_name', models.CharField(blank=True, max_length=200, null=True)),
                 ('role', models.CharField(choices=[('owner', 'Owner'), ('admin', 'Admin'), ('reviewer', 'Reviewer'), ('annotator', 'Annotator')], default='annotator', max_length=20)),
                 ('is_active', models.BooleanField(default=True)),
+                ('last_seen_at', models.DateTimeField(blank=True, null=True)),
                 ('user', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='memberships', to=settings.AUTH_USER_MODEL)),
             ],
             options={
@@ -138,12 +151,37 @@ class Migration(migrations.Migration):
                 ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=20), default=apps.organizations.models.every_scope, size=None)),
                 ('expires_at', models.DateTimeField(blank=True, null=True)),
                 ('last_used_at', models.DateTimeField(blank=True, null=True)),
+                ('last_used_address', models.GenericIPAddressField(blank=True, null=True)),
                 ('revoked_at', models.DateTimeField(blank=True, null=True)),
                 ('membership', apps.core.fields.TenantLink(related_name='api_keys', to='organizations.membership')),
             ],
             options={
                 'db_table': 'api_key',
                 'base_manager_name': 'objects',
+            },
+        ),
+        migrations.CreateModel(
+            name='Invitation',
+            fields=[
+                ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('email', models.EmailField(max_length=254)),
+                ('role', models.CharField(choices=[('owner', 'Owner'), ('admin', 'Admin'), ('reviewer', 'Reviewer'), ('annotator', 'Annotator')], default='annotator', max_length=20)),
+                ('digest', models.CharField(max_length=64)),
+                ('sent_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('expires_at', models.DateTimeField()),
+                ('accepted_at', models.DateTimeField(blank=True, null=True)),
+                ('revoked_at', models.DateTimeField(blank=True, null=True)),
+                ('invited_by', apps.core.fields.TenantLink(related_name='+', to='organizations.membership')),
+                ('membership', apps.core.fields.TenantLink(blank=True, null=True, related_name='+', to='organizations.membership')),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+            ],
+            options={
+                'db_table': 'invitation',
+                'base_manager_name': 'objects',
+                'indexes': [models.Index(fields=['digest'], name='invitation_digest')],
+                'constraints': [models.UniqueConstraint(fields=('organization', 'digest'), name='invitation_digest_unique'), models.UniqueConstraint(condition=models.Q(('accepted_at', None), ('revoked_at', None)), fields=('organization', 'email'), name='invitation_waiting_once'), models.CheckConstraint(condition=models.Q(('accepted_at', None), ('revoked_at', None), _connector='OR'), name='invitation_ends_once'), models.CheckConstraint(condition=models.Q(('accepted_at', None), ('membership__isnull', False), _connector='OR'), name='invitation_accepted_gives_a_place'), models.CheckConstraint(condition=models.Q(('email', django.db.models.functions.text.Lower('email'))), name='invitation_email_lower_case'), models.CheckConstraint(condition=models.Q(('role__in', ['owner', 'admin', 'reviewer', 'annotator'])), name='invitation_role_known')],
             },
         ),
         migrations.CreateModel(
@@ -170,10 +208,14 @@ class Migration(migrations.Migration):
                 ('organization', apps.core.fields.TenantKey(default=apps.core.tenancy.current, related_name='+', serialize=False, to='organizations.organization')),
                 ('records', models.BigIntegerField(default=0)),
                 ('record_limit', models.BigIntegerField(blank=True, null=True)),
+                ('former_limit', models.BigIntegerField(blank=True, null=True)),
+                ('former_until', models.DateTimeField(blank=True, null=True)),
+                ('closes_at', models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 'db_table': 'record_volume',
                 'base_manager_name': 'objects',
+                'constraints': [models.CheckConstraint(condition=models.Q(('records__gte', 0), models.Q(('record_limit__isnull', True), ('record_limit__gte', 0), _connector='OR')), name='record_volume_not_negative'), models.CheckConstraint(condition=models.Q(('former_limit__isnull', True), ('former_until__isnull', False), _connector='OR'), name='record_volume_former_limit_ends')],
             },
         ),
         migrations.AddConstraint(
@@ -220,6 +262,7 @@ class Migration(migrations.Migration):
         Isolate("RecordVolume", top=True),
         Isolate("Membership", top=True),
         Isolate("ApiKey"),
+        Isolate("Invitation"),
         Isolate("IdempotentRequest"),
         migrations.RunSQL(LOOKUPS, reverse_sql=DROP_LOOKUPS),
     ]
