@@ -57,6 +57,7 @@ SEEN_THROUGH_ANOTHER = {
     "suggestion_version": "its record; read by those who run jobs there",
     "dry_run_item": "its job",
     "workspace_membership": "its workspace, through the permission table",
+    "invited_place": "its invitation; read by those who manage people, and by who was invited",
 }
 PLATFORM = {"core", "events", "users", "organizations"}
 

@@ -134,3 +134,15 @@ def find_memberships(user_id: UUID) -> list[Place]:
         cursor.execute("SELECT * FROM find_memberships(%s)", [user_id])
         rows = cursor.fetchall()
     return [Place(*row) for row in rows]
+
+
+def find_invitation(token: str) -> tuple[UUID, UUID] | None:
+    """Organization and id of the invitation that the token is for: neither used, revoked, expired.
+
+    One query.
+    """
+    statement = "SELECT organization_id, invitation_id FROM find_invitation(%s)"
+    row: tuple[UUID, UUID] | None = (
+        raw_cursor().execute(statement, [digest(token)]).fetchone()
+    )
+    return row

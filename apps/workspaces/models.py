@@ -4,8 +4,8 @@ from django.db import models
 from django.db.models import Q
 
 from apps.core.fields import TenantLink
-from apps.core.models import TenantManager, TenantModel
-from apps.organizations.models import Membership, Role
+from apps.core.models import TenantManager, TenantModel, TenantRow
+from apps.organizations.models import Invitation, Membership, Role
 
 NAME_PATTERN = r"^[a-zA-Z0-9_-]+$"
 
@@ -69,5 +69,26 @@ class WorkspaceMembership(TenantModel):
             models.CheckConstraint(
                 condition=Q(role__isnull=True) | Q(role__in=["admin", "reviewer", "annotator"]),
                 name="workspace_membership_role_known",
+            ),
+        ]
+
+
+class InvitedPlace(TenantRow):
+    """A workspace that an invitation lets into; ``role`` overrides the invitation's."""
+
+    pk = models.CompositePrimaryKey("organization_id", "invitation_id", "workspace_id")
+    invitation = TenantLink(Invitation, related_name="places")
+    workspace = TenantLink(Workspace, related_name="+")
+    role = models.CharField(max_length=20, choices=Role, null=True, blank=True)
+
+    objects = TenantManager()
+
+    class Meta:
+        db_table = "invited_place"
+        base_manager_name = "objects"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(role__isnull=True) | Q(role__in=["admin", "reviewer", "annotator"]),
+                name="invited_place_role_known",
             ),
         ]

@@ -45,6 +45,21 @@ class Migration(migrations.Migration):
                 'base_manager_name': 'objects',
             },
         ),
+        migrations.CreateModel(
+            name='InvitedPlace',
+            fields=[
+                ('pk', models.CompositePrimaryKey('organization_id', 'invitation_id', 'workspace_id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('role', models.CharField(blank=True, choices=[('owner', 'Owner'), ('admin', 'Admin'), ('reviewer', 'Reviewer'), ('annotator', 'Annotator')], max_length=20, null=True)),
+                ('invitation', apps.core.fields.TenantLink(related_name='places', to='organizations.invitation')),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+                ('workspace', apps.core.fields.TenantLink(related_name='+', to='workspaces.workspace')),
+            ],
+            options={
+                'db_table': 'invited_place',
+                'base_manager_name': 'objects',
+                'constraints': [models.CheckConstraint(condition=models.Q(('role__isnull', True), ('role__in', ['admin', 'reviewer', 'annotator']), _connector='OR'), name='invited_place_role_known')],
+            },
+        ),
         migrations.AddConstraint(
             model_name='workspace',
             constraint=models.UniqueConstraint(fields=('organization', 'name'), name='workspace_name_unique'),
@@ -63,4 +78,5 @@ class Migration(migrations.Migration):
         ),
         Isolate("Workspace", top=True),
         Isolate("WorkspaceMembership"),
+        Isolate("InvitedPlace"),
     ]
