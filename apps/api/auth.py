@@ -13,9 +13,11 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from apps.core.addresses import client_address
+from apps.core.addresses import client_address
 from apps.core.errors import NotAllowedError
 from apps.core.tenancy import enter_found
-from apps.events.log import act_as
+from apps.events.log import Origin, acting_as
 from apps.organizations import directory, tokens
 from apps.organizations.models import Membership, Scope
 from apps.organizations.services import note_key_use
@@ -35,10 +37,12 @@ class InvalidBearerError(AuthenticationFailed):
 
 
 @contextmanager
-def acting(key: str | None, token: str | None = None) -> Iterator[directory.KeyHolder]:
+def acting(
+    key: str | None, token: str | None = None, address: str | None = None
+) -> Iterator[directory.KeyHolder]:
     """One transaction inside the caller's organization, in which the member acts.
 
-    The token is asked only when the key is not valid. Raises ``AuthenticationFailed``.
+    ``address`` is where the request comes from. The token is asked only when the key is not valid. Raises ``AuthenticationFailed``.
     """
     with enter_found(lambda: _find(key, token)) as holder:
         if holder is None:
@@ -49,7 +53,7 @@ def acting(key: str | None, token: str | None = None) -> Iterator[directory.KeyH
         finally:
             act_as(None)
         # Last, so that requests with one key do not wait for one another.
-        note_key_use(holder)
+        note_key_use(holder, address)
 
 
 def _find(key: str | None, token: str | None) -> directory.KeyHolder | None:
@@ -81,7 +85,8 @@ class ApiKeyAuthentication(BaseAuthentication):
         token = bearer_token(request)
         if not key and not token:
             return None
-        holder = request.scope.enter_context(acting(key, token))
+        address = client_address(request.META)
+        holder = request.scope.enter_context(acting(key, token, address))
         return holder.member, holder
 
     def authenticate_header(self, request: Request) -> str:

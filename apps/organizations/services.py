@@ -4,6 +4,7 @@ import re
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Any
 from uuid import UUID
 
@@ -282,6 +283,14 @@ FROM used WHERE m.organization_id = %(o)s AND m.id = used.membership_id
 """
 
 
+def _inet(address: str | None) -> str | None:
+    """What PostgreSQL takes for an address; a proxy may have written anything."""
+    try:
+        return str(ip_address((address or "").partition("%")[0]))
+    except ValueError:
+        return None
+
+
 def note_key_use(holder: directory.KeyHolder, address: str | None = None) -> None:
     """Remember that a key was used and from where, to five minutes' precision.
 
@@ -291,5 +300,5 @@ def note_key_use(holder: directory.KeyHolder, address: str | None = None) -> Non
         return
     now = timezone.now()
     if holder.last_used_at is None or holder.last_used_at < now - timedelta(minutes=5):
-        facts = {"o": current(), "now": now, "key": holder.key_id, "address": address}
+        facts = {"o": current(), "now": now, "key": holder.key_id, "address": _inet(address)}
         raw_cursor().execute(_NOTE_USE, facts)

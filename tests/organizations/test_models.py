@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
-from apps.organizations.models import ApiKey, Membership, Organization
+from apps.organizations.models import ApiKey, Invitation, Membership, Organization
 from apps.users.models import User
 from tests.factories import make_member
 
@@ -78,3 +79,24 @@ def test_names() -> None:
     assert str(Organization(name="Acme")) == "Acme"
     assert str(ApiKey(prefix="sw_abc")) == "sw_abc…"
     assert str(User(email="a@example.org")) == "a@example.org"
+
+
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        ({"digest": "other"}, "invitation_digest_unique"),
+        ({"email": "b@example.com"}, "invitation_waiting_once"),
+        ({"email": "A@example.com"}, "invitation_email_lower_case"),
+        ({"role": "king"}, "invitation_role_known"),
+        (
+            {"accepted_at": timezone.now(), "revoked_at": timezone.now()},
+            "invitation_ends_once|invitation_accepted_gives_a_place",
+        ),
+        ({"accepted_at": timezone.now()}, "invitation_accepted_gives_a_place"),
+    ],
+)
+def test_an_invitation(owner: Membership, change: dict[str, Any], constraint: str) -> None:
+    values = {"invited_by": owner, "expires_at": timezone.now()}
+    one = Invitation.objects.create(email="a@example.com", digest="one", **values)
+    Invitation.objects.create(email="b@example.com", digest="other", **values)
+    refuses(constraint, Invitation.objects.filter(pk=one.pk).update, **change)
