@@ -12,6 +12,8 @@ from uuid import UUID
 
 from django.db import connections, transaction
 
+from apps.core.tracing import note_organization
+
 _current: ContextVar[UUID | None] = ContextVar("organization", default=None)
 _aliases: ContextVar[frozenset[str]] = ContextVar("aliases", default=frozenset())
 
@@ -87,6 +89,7 @@ def _refuse_other(organization_id: UUID) -> None:
 @contextmanager
 def _inside(organization_id: UUID, using: str) -> Iterator[None]:
     token, entered_on = _current.set(organization_id), _aliases.set(_aliases.get() | {using})
+    note_organization(organization_id)
     try:
         yield
     finally:

@@ -14,8 +14,9 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from apps.core.errors import DomainError
+from apps.core.metrics import JOB_SLICES
 from apps.core.tenancy import enter
-from apps.events.log import act_as
+from apps.events.log import Origin, act_as
 from apps.jobs import fates, kinds, leases, runs, stream
 from apps.jobs.errors import (
     AbandonJobError,
@@ -57,7 +58,8 @@ def _run_slice(organization_id: UUID, job_id: UUID, deadline: float) -> bool:
     if claimed is None:
         return False
     run, job = claimed
-    act_as(job.created_by_id)
+    JOB_SLICES.labels(job.kind).inc()
+    act_as(Origin(job.created_by_id))
     with runs.Heartbeat(run):
         try:
             if job.state == JobState.RUNNING:

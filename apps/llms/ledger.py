@@ -14,6 +14,7 @@ from uuid import UUID
 import orjson
 from django.db import connections
 
+from apps.core.metrics import LLM_CALLS
 from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.llms.budgets import Amount, Payer
@@ -184,6 +185,8 @@ def enter_ledger(entries: Sequence[Entry]) -> None:
         "errors": [entry.error and entry.error[:500].replace("\0", "") for entry in entries],
     }
     raw_cursor().execute(_ENTER, values)
+    for entry in entries:
+        LLM_CALLS.labels(entry.kind.value).inc()
 
 
 _TAKE_STALE = """
