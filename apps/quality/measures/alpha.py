@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.quality.measures.intervals import Estimate, bootstrap
-from apps.quality.measures.labels import divided
+from apps.quality.measures.labels import divided, many_hot
 
 Floats = NDArray[np.float64]
 
@@ -30,19 +30,13 @@ def ordinal(counts: NDArray[Any]) -> Floats:
 
 def masi(sets: Sequence[frozenset[Any]]) -> Floats:
     """1 - Jaccard × monotonicity of each two sets: (m, m)."""
-    return np.array([[_masi(one, other) for other in sets] for one in sets]).reshape(
-        len(sets), len(sets)
-    )
-
-
-def _masi(one: frozenset[Any], other: frozenset[Any]) -> float:
-    if one == other:
-        return 0.0
-    shared = len(one & other)
-    if not shared:
-        return 1.0
-    monotonicity = 2 / 3 if one < other or other < one else 1 / 3
-    return 1 - shared / len(one | other) * monotonicity
+    members = list(dict.fromkeys(member for one in sets for member in one))
+    hot = many_hot(members, [list(one) for one in sets])
+    shared, sizes = hot @ hot.T, hot.sum(axis=1)
+    union = sizes[:, None] + sizes[None, :] - shared
+    least, most = (pick(sizes[:, None], sizes[None, :]) for pick in (np.minimum, np.maximum))
+    monotonicity = np.where(shared == most, 1.0, np.where(shared == least, 2 / 3, 1 / 3))
+    return np.asarray(np.where(union == 0, 0.0, 1 - monotonicity * shared / np.maximum(union, 1)))
 
 
 def tally(answers: Sequence[Sequence[Any]]) -> tuple[list[Any], Floats]:

@@ -1,0 +1,181 @@
+"""All answers to one question, as numbers: what agreement, confusion and people's figures need.
+
+One statement reads a question's answers in the window with the decision on the record and the
+model's suggestion beside each; about 2 s for a million, and 50 bytes an answer. Types that are
+not classes are read as values, of at most ``MOST_UNITS`` records, which the ids' hashes draw.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.core.prepared import raw_cursor
+from apps.core.tenancy import current
+from apps.datasets.schema import QuestionRule
+from apps.quality.causes import CLASSED
+from apps.quality.dawid_skene import Votes
+from apps.quality.measures.labels import NONE
+from apps.quality.measures.long_form import others_answer, pairable, plurality
+
+Integers = NDArray[np.int64]
+
+MOST_ANSWERS: Final = 1_000_000  # of one question, the newest
+MOST_UNITS: Final = 10_000  # records of types that are not classes
+
+_SUBMITTED: Final = """
+x.organization_id = %(o)s AND x.dataset_id = %(d)s AND x.status = 'submitted'
+AND (%(since)s::timestamptz IS NULL OR x.inserted_at >= %(since)s)
+"""
+_PEOPLE: Final = f"""
+SELECT x.user_id, count(*) FROM response x WHERE {_SUBMITTED} AND x.values ? %(name)s
+GROUP BY 1 ORDER BY 2 DESC, 1
+"""
+_VALUE: Final = "array_position(%(values)s::text[], {} #>> '{{}}') - 1"
+_CLASSES: Final = f"""
+SELECT dense_rank() OVER (ORDER BY record_id) - 1, person, said, decided, suggested FROM (
+    SELECT x.record_id, array_position(%(people)s::uuid[], x.user_id) - 1 AS person,
+        {_VALUE.format("(x.values -> %(name)s -> 'value')")} AS said,
+        {_VALUE.format("(a.values -> %(name)s -> 'value')")} AS decided,
+        {_VALUE.format("s.value")} AS suggested
+    FROM response x
+    LEFT JOIN adjudication a ON a.organization_id = x.organization_id
+        AND a.dataset_id = x.dataset_id AND a.record_id = x.record_id AND a.accepted = '{{}}'
+    LEFT JOIN suggestion s ON s.organization_id = x.organization_id
+        AND s.dataset_id = x.dataset_id AND s.record_id = x.record_id
+        AND s.question_id = %(q)s AND s.agent IS NOT DISTINCT FROM %(agent)s
+    WHERE {_SUBMITTED} AND x.values ? %(name)s ORDER BY x.id DESC LIMIT %(most)s
+) AS given WHERE said IS NOT NULL AND person IS NOT NULL
+"""
+_AGENTS: Final = """
+SELECT agent FROM suggestion WHERE organization_id = %(o)s AND dataset_id = %(d)s
+    AND question_id = %(q)s AND type IS DISTINCT FROM 'human'
+GROUP BY agent ORDER BY count(*) DESC, agent LIMIT 1
+"""
+_VALUES: Final = f"""
+SELECT x.record_id, array_position(%(people)s::uuid[], x.user_id) - 1,
+    x.values -> %(name)s -> 'value',
+    (SELECT a.values -> %(name)s -> 'value' FROM adjudication a
+        WHERE a.organization_id = x.organization_id AND a.record_id = x.record_id
+        AND a.accepted = '{{}}'),
+    (SELECT s.value FROM suggestion s
+        WHERE s.organization_id = x.organization_id AND s.dataset_id = x.dataset_id
+        AND s.record_id = x.record_id AND s.question_id = %(q)s
+        AND s.agent IS NOT DISTINCT FROM %(agent)s)
+FROM response x JOIN (
+    SELECT x.record_id AS id FROM response x WHERE {_SUBMITTED} AND x.values ? %(name)s
+    GROUP BY 1 ORDER BY hashtextextended(x.record_id::text, 0) LIMIT %(most)s
+) AS drawn ON drawn.id = x.record_id
+WHERE {_SUBMITTED} AND x.values ? %(name)s ORDER BY x.record_id, x.id
+"""
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Answers that are classes; ``decided`` and ``suggested`` stand beside each answer, (n,).
+
+    ``values`` are the question's options in their order, ``people`` memberships with the most
+    answers first; ``NONE`` where nobody decided, or nothing was suggested.
+    """
+
+    rule: QuestionRule
+    values: list[Any]
+    people: list[UUID]
+    votes: Votes
+    decided: Integers
+    suggested: Integers
+    agent: str | None
+
+    @cached_property
+    def others(self) -> Integers:
+        """What the other people's answers come to, beside each answer: (n,)."""
+        return others_answer(self.votes)
+
+    @cached_property
+    def outcomes(self) -> tuple[Integers, Integers]:
+        """By record with one: what is decided, or else what most people say; what is suggested."""
+        firsts = np.flatnonzero(np.diff(self.votes.items, prepend=-1))
+        agreed = np.full(len(firsts), NONE, dtype=np.int64)
+        k = self.votes.classes
+        step = max(4_000_000 // k, 1)
+        for begin in range(0, len(firsts), step):
+            rows = slice(*np.searchsorted(self.votes.items, [begin, begin + step]))
+            cells = (self.votes.items[rows] - begin) * k + self.votes.labels[rows]
+            n = min(step, len(firsts) - begin)
+            table = np.bincount(cells, minlength=n * k).reshape(n, k)
+            agreed[begin : begin + n] = plurality(table)
+        decided = self.decided[firsts]
+        return np.where(decided == NONE, agreed, decided), self.suggested[firsts]
+
+    @cached_property
+    def pairable(self) -> Votes:
+        return pairable(self.votes)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One answer of another type, as stored; None where nobody decided or suggested anything."""
+
+    person: int
+    value: Any
+    decided: Any
+    suggested: Any
+
+
+@dataclass(frozen=True)
+class ValueTable:
+    """Answers of the other types, by record; ``of`` is how many records there are to draw from."""
+
+    rule: QuestionRule
+    people: list[UUID]
+    units: Mapping[UUID, Sequence[Given]]
+    agent: str | None
+
+
+def is_class(rule: QuestionRule) -> bool:
+    """Whether the question's answers are classes."""
+    return rule.type in CLASSED
+
+
+def load_classes(rule: QuestionRule, *, since: datetime | None = None) -> ClassTable:
+    """The answers given since then to a question of classes. Three queries."""
+    values = [option["value"] for option in rule.question.options]
+    facts, people = _facts(rule, since)
+    given = {**facts, "values": [str(value) for value in values], "most": MOST_ANSWERS}
+    rows = raw_cursor().execute(_CLASSES, given).fetchall()
+    table = np.array(
+        [[NONE if cell is None else cell for cell in row] for row in rows], dtype=np.int64
+    ).reshape(-1, 5)
+    items, who, said, decided, suggested = table[np.argsort(table[:, 0], kind="stable")].T
+    votes = Votes(items, who, said, classes=max(len(values), 1))
+    return ClassTable(rule, values, people, votes, decided, suggested, facts["agent"])
+
+
+def load_values(rule: QuestionRule, *, since: datetime | None = None) -> ValueTable:
+    """The answers given since then to a question of another type. Three queries."""
+    facts, people = _facts(rule, since)
+    units: dict[UUID, list[Given]] = {}
+    for record, person, *texts in raw_cursor().execute(_VALUES, {**facts, "most": MOST_UNITS}):
+        if texts[0] is not None and person is not None:
+            read = (None if text is None else json.loads(text) for text in texts)
+            units.setdefault(record, []).append(Given(person, *read))
+    return ValueTable(rule, people, units, facts["agent"])
+
+
+def _facts(rule: QuestionRule, since: datetime | None) -> tuple[dict[str, Any], list[UUID]]:
+    facts = {
+        "o": current(),
+        "d": rule.question.dataset_id,
+        "q": rule.id,
+        "name": rule.name,
+        "since": since,
+    }
+    people = [row[0] for row in raw_cursor().execute(_PEOPLE, facts)]
+    agent = raw_cursor().execute(_AGENTS, facts).fetchone()
+    return {**facts, "people": people, "agent": agent[0] if agent else None}, people

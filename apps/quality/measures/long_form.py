@@ -1,0 +1,206 @@
+"""Agreement of classes in long form, one row an answer: no matrix of units by people anywhere.
+
+A million answers take about a second. Alpha is Krippendorff's, kappa Cohen's; what one person
+knows about the others' answer is the mutual information of the two, with the correction of
+G. Miller ("Note on the Bias of Information Estimates", 1955), as a share of what there is to know.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from apps.quality.dawid_skene import Votes
+from apps.quality.measures.alpha import nominal
+from apps.quality.measures.intervals import SEED, Estimate, bootstrap
+from apps.quality.measures.labels import NONE, divided
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+POOLS: Final = 2_000  # of units, drawn by chance; resampling those costs the same for any number
+ROWS: Final = 20_000  # answers or units looked at together
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """``n`` units have two answers or more; None where agreement is not estimable."""
+
+    n: int
+    estimate: Estimate | None
+
+
+def alpha(votes: Votes, *, ordinal: bool = False, distance: Floats | None = None) -> Reliability:
+    """Krippendorff's, nominal unless ``ordinal`` or under a (k, k) ``distance``.
+
+    The interval resamples units, in ``POOLS`` pools where there are more.
+    """
+    kept = pairable(votes)
+    n = int(kept.items.max()) + 1 if len(kept.items) else 0
+    totals = np.bincount(kept.labels, minlength=kept.classes).astype(np.float64)
+    if np.count_nonzero(totals) < 2:
+        return Reliability(n, None)
+    if distance is None:
+        distance = _between(totals) if ordinal else nominal(kept.classes)
+    is_nominal = np.array_equal(distance, nominal(kept.classes))
+    apart = _apart_nominal(kept, n) if is_nominal else _apart(kept, n, distance)
+    pools, pool = min(n, POOLS), pools_of(n)
+    of_answer = pool[kept.items]
+    cells = np.bincount(of_answer * kept.classes + kept.labels, minlength=pools * kept.classes)
+    sums = [
+        np.bincount(pool, weights=apart, minlength=pools),
+        np.bincount(of_answer, minlength=pools),
+        cells.reshape(pools, kept.classes),
+    ]
+    return Reliability(n, bootstrap(np.column_stack(sums), _Statistic(distance)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Statistic:
+    distance: Floats
+
+    def __call__(self, sums: Floats) -> Floats:
+        n, totals = sums[:, 1], sums[:, 2:]
+        by_chance = ((totals @ self.distance) * totals).sum(axis=1) / (n * (n - 1))
+        return np.asarray(1 - divided(sums[:, 0] / n, by_chance))
+
+
+def pools_of(n: int) -> Integers:
+    """The pool of each of ``n`` units: their own, or one of ``POOLS`` by chance, equally many."""
+    if n <= POOLS:
+        return np.arange(n)
+    return np.asarray(np.random.default_rng(SEED).permutation(n) % POOLS)
+
+
+def pairable(votes: Votes) -> Votes:
+    """The answers to units that have another one; units count from 0 again, in order."""
+    kept = np.bincount(votes.items)[votes.items] >= 2 if len(votes.items) else votes.items == -1
+    _, items = np.unique(votes.items[kept], return_inverse=True)
+    order = np.argsort(items, kind="stable")
+    columns = (column[kept][order] for column in (votes.people, votes.labels))
+    return Votes(np.asarray(items[order], np.int64), *columns, classes=votes.classes)
+
+
+def _between(totals: Floats) -> Floats:
+    middle = np.cumsum(totals) - totals / 2
+    return np.asarray((middle[:, None] - middle[None, :]) ** 2)
+
+
+def _apart_nominal(votes: Votes, n: int) -> Floats:
+    """Of each unit: pairs that differ, over the answers less one."""
+    cells, counts = np.unique(votes.items * votes.classes + votes.labels, return_counts=True)
+    alike = np.bincount(cells // votes.classes, weights=counts.astype(float) ** 2, minlength=n)
+    sizes = np.bincount(votes.items, minlength=n).astype(np.float64)
+    return np.asarray((sizes**2 - alike) / (sizes - 1))
+
+
+def _apart(votes: Votes, n: int, distance: Floats) -> Floats:
+    """The same under any distance; a table of at most 4 million cells at a time."""
+    apart, k = np.zeros(n), votes.classes
+    step = max(min(ROWS, 4_000_000 // k), 1)
+    for begin in range(0, n, step):
+        end = min(begin + step, n)
+        rows = slice(*np.searchsorted(votes.items, [begin, end]))
+        cells = (votes.items[rows] - begin) * k + votes.labels[rows]
+        table = np.bincount(cells, minlength=(end - begin) * k).reshape(-1, k).astype(np.float64)
+        apart[begin:end] = ((table @ distance) * table).sum(axis=1) / (table.sum(axis=1) - 1)
+    return apart
+
+
+# --- Two at a time -------------------------------------------------------------------------------
+def pairs(items: Integers) -> Iterator[tuple[Integers, Integers]]:
+    """Places of each two answers to the same unit, once; ``items`` are sorted."""
+    for step in range(1, len(items)):
+        first = np.flatnonzero(items[:-step] == items[step:])
+        if not len(first):
+            return
+        yield first, first + step
+
+
+def pair_tables(votes: Votes, people: int) -> Integers:
+    """How often i said a where j said b, for i < j: (people, people, k, k), sparse in k.
+
+    For the pairs of few people and classes: people² × k² cells are held.
+    """
+    kept, k = pairable(votes), votes.classes
+    tables = np.zeros(people * people * k * k, dtype=np.int64)
+    for one, other in pairs(kept.items):
+        swap = kept.people[one] > kept.people[other]
+        low, high = np.where(swap, other, one), np.where(swap, one, other)
+        who = kept.people[low] * people + kept.people[high]
+        cells = (who * k + kept.labels[low]) * k + kept.labels[high]
+        places, counts = np.unique(cells, return_counts=True)
+        tables[places] += counts
+    return tables.reshape(people, people, k, k)
+
+
+def kappa_of(table: NDArray[np.int64], *, weighted: bool = False) -> float | None:
+    """Cohen's, of (k, k) counts; with squared distances of places if ``weighted``.
+
+    None where it is not estimable: nothing to compare, or one class only.
+    """
+    counts = np.asarray(table, np.float64)
+    n, at = counts.sum(), np.arange(len(counts))
+    if not n:
+        return None
+    off = (at[:, None] - at[None, :]) ** 2.0 if weighted else nominal(len(counts))
+    by_chance = (np.outer(counts.sum(axis=1), counts.sum(axis=0)) * off).sum() / n
+    return None if not by_chance else float(1 - (counts * off).sum() / by_chance)
+
+
+# --- One against the others ----------------------------------------------------------------------
+def others_answer(votes: Votes) -> Integers:
+    """By answer, (n,): what more of the others said than anything else; ``NONE`` when split.
+
+    ``votes`` are sorted by unit. The person's own answer has no part in it.
+    """
+    found = np.full(len(votes.items), NONE, dtype=np.int64)
+    k = votes.classes
+    step = max(min(ROWS, 4_000_000 // k), 1)
+    begin = 0
+    while begin < len(votes.items):
+        last = votes.items[min(begin + step, len(votes.items)) - 1]
+        end = int(np.searchsorted(votes.items, last, side="right"))
+        found[begin:end] = _of_others(votes, slice(begin, end))
+        begin = end
+    return found
+
+
+def _of_others(votes: Votes, rows: slice) -> Integers:
+    items, labels, k = votes.items[rows], votes.labels[rows], votes.classes
+    _, units = np.unique(items, return_inverse=True)
+    table = np.bincount(units * k + labels, minlength=(units[-1] + 1) * k).reshape(-1, k)
+    others = table[units]
+    others[np.arange(len(labels)), labels] -= 1
+    return plurality(others)
+
+
+def plurality(counts: NDArray[np.int64]) -> Integers:
+    """The class of most votes in each row of (n, k); ``NONE`` for none, or a tie."""
+    most = counts.max(axis=1)
+    is_one = (counts == most[:, None]).sum(axis=1) == 1
+    return np.asarray(np.where(is_one & (most > 0), counts.argmax(axis=1), NONE))
+
+
+def information(table: NDArray[np.int64]) -> float | None:
+    """How much of the truth the answers tell: 0 nothing, 1 all; of (said, true) counts.
+
+    None where there is nothing to tell: fewer than two true classes. Corrected for chance, so
+    that somebody who answers blindly comes to about 0.
+    """
+    counts = np.asarray(table, dtype=np.float64)
+    n = counts.sum()
+    if not n or np.count_nonzero(counts.sum(axis=0)) < 2:
+        return None
+    said, true = counts.sum(axis=1) / n, counts.sum(axis=0) / n
+    shared = _entropy(said) + _entropy(true) - _entropy(counts.ravel() / n)
+    cells, rows, columns = (np.count_nonzero(part) for part in (counts, said, true))
+    bias = (cells - rows - columns + 1) / (2 * n)
+    return float(min(max((shared - bias) / _entropy(true), 0.0), 1.0))
+
+
+def _entropy(shares: Floats) -> float:
+    known = shares[shares > 0]
+    return float(-(known * np.log(known)).sum())
