@@ -42,6 +42,7 @@ class KeyHolder:
     scopes: frozenset[str]
     expires_at: datetime | None
     member: Membership
+    is_suspended: bool = False  # the organization
 
     @property
     def membership_id(self) -> UUID:
@@ -83,7 +84,15 @@ def _holder(statement: str, key: str) -> KeyHolder | None:
         return None
     organization_id, key_id, last_used_at, scopes, expires_at = row[:5]
     member = _member(organization_id, row[5:])
-    return KeyHolder(organization_id, key_id, last_used_at, frozenset(scopes), expires_at, member)
+    return KeyHolder(
+        organization_id,
+        key_id,
+        last_used_at,
+        frozenset(scopes),
+        expires_at,
+        member,
+        is_suspended=row[5 + len(_MEMBER)],
+    )
 
 
 def find_member_and_enter(organization_id: UUID, member_id: UUID) -> tuple[KeyHolder, str] | None:
@@ -102,7 +111,8 @@ def find_member_and_enter(organization_id: UUID, member_id: UUID) -> tuple[KeyHo
     )
     if row is None:
         return None
-    holder = KeyHolder(row[0], None, None, _EVERY_SCOPE, None, _member(row[0], row[2:]))
+    member, is_suspended = _member(row[0], row[2:]), row[2 + len(_MEMBER)]
+    holder = KeyHolder(row[0], None, None, _EVERY_SCOPE, None, member, is_suspended=is_suspended)
     return holder, row[1]
 
 
@@ -142,7 +152,5 @@ def find_invitation(token: str) -> tuple[UUID, UUID] | None:
     One query.
     """
     statement = "SELECT organization_id, invitation_id FROM find_invitation(%s)"
-    row: tuple[UUID, UUID] | None = (
-        raw_cursor().execute(statement, [digest(token)]).fetchone()
-    )
+    row: tuple[UUID, UUID] | None = raw_cursor().execute(statement, [digest(token)]).fetchone()
     return row

@@ -3,7 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -37,7 +37,10 @@ class Plan(models.TextChoices):
 
 
 class Organization(models.Model):
-    """A tenant. Its own row is behind the same wall as everything it owns."""
+    """A tenant. Its own row is behind the same wall as everything it owns.
+
+    While it is suspended nobody gets in, by page or by key; what is there stays as it is.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     slug = models.CharField(max_length=63, unique=True, validators=[RegexValidator(SLUG_PATTERN)])
@@ -45,6 +48,8 @@ class Organization(models.Model):
     plan = models.CharField(max_length=20, choices=Plan, default=Plan.SELF_HOSTED)
     inserted_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+    suspended_at = models.DateTimeField(null=True, blank=True)
+    suspended_reason = models.CharField(max_length=500, blank=True, default="")
 
     class Meta:
         db_table = "organization"
@@ -241,7 +246,10 @@ class Invitation(TenantModel):
             ),
             one_of("role", Role, name="invitation_role_known"),
         ]
-        indexes = [models.Index(fields=["digest"], name="invitation_digest")]
+        indexes = [
+            models.Index(fields=["digest"], name="invitation_digest"),
+            models.Index(fields=["email"], name="invitation_email"),
+        ]
 
     def __str__(self) -> str:
         return self.email
@@ -272,3 +280,65 @@ class IdempotentRequest(TenantRow):
         db_table = "idempotent_request"
         base_manager_name = "objects"
         indexes = [models.Index(fields=["expires_at"], name="idempotent_request_expiry")]
+
+
+class SupportAccess(TenantModel):
+    """The operator of the host looks at the organization as one of its members, for a while.
+
+    Nothing can be changed meanwhile. ``operator`` is the e-mail of the operator's account. It ends
+    at ``ends_at``, or at ``ended_at`` if that was earlier.
+    """
+
+    membership = TenantLink(Membership, related_name="+")
+    operator_id = models.UUIDField()
+    operator = models.CharField(max_length=254)
+    reason = models.CharField(max_length=500)
+    ends_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TenantManager()
+
+    class Meta:
+        db_table = "support_access"
+        base_manager_name = "objects"
+        constraints = [
+            models.CheckConstraint(condition=~Q(reason=""), name="support_access_reason_given"),
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("inserted_at")), name="support_access_ends"
+            ),
+        ]
+
+
+class Level(models.TextChoices):
+    NOTE = "note", _("Note")
+    WARN = "warn", _("Warning")
+    BAD = "bad", _("Outage")
+
+
+class Announcement(models.Model):
+    """What the operator tells everybody, or one organization, on every page, for some time.
+
+    It belongs to the host, not to the organization whose id is ``audience_id``; None is everybody.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    inserted_at = models.DateTimeField(default=timezone.now, editable=False)
+    audience_id = models.UUIDField(null=True, blank=True)
+    level = models.CharField(max_length=10, choices=Level, default=Level.NOTE)
+    text = models.CharField(max_length=500)
+    starts_at = models.DateTimeField(default=timezone.now)
+    ends_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "announcement"
+        constraints = [
+            models.CheckConstraint(condition=~Q(text=""), name="announcement_text_given"),
+            models.CheckConstraint(
+                condition=Q(ends_at__gt=F("starts_at")), name="announcement_ends"
+            ),
+            one_of("level", Level, name="announcement_level_known"),
+        ]
+        indexes = [models.Index(fields=["ends_at"], name="announcement_end")]
+
+    def __str__(self) -> str:
+        return self.text

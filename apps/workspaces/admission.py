@@ -70,7 +70,7 @@ def _welcome(identity: Identity, slug: str) -> Membership:
         raise NotAllowedError("An account with this e-mail exists: log in with its password")
     with enter(organization_id):
         member = create_member(
-            username=_free_username(identity),
+            username=free_username(identity.username or (identity.email or "").partition("@")[0]),
             role=Role.ANNOTATOR,
             first_name=identity.first_name[:200],
             last_name=(identity.last_name or "")[:200] or None,
@@ -98,10 +98,9 @@ def _open_organization(identity: Identity, slug: str) -> UUID:
     return organization_id
 
 
-def _free_username(identity: Identity) -> str:
-    """What the provider calls them, with a number if somebody here is called so already."""
-    name = identity.username or (identity.email or "").partition("@")[0]
-    name = re.sub(r"[^\w.@+-]+", "-", name).strip("-")[:150] or "user"
+def free_username(wanted: str) -> str:
+    """The name, with a number if somebody here is called so already."""
+    name = re.sub(r"[^\w.@+-]+", "-", wanted).strip("-")[:150] or "user"
     taken = set(
         Membership.objects.filter(username__startswith=name).values_list("username", flat=True)
     )

@@ -19,10 +19,13 @@ class Action(models.TextChoices):
     """What can be done; organization-wide first, then within a workspace."""
 
     MANAGE_MEMBERS = "manage_members"
+    MANAGE_PEOPLE = "manage_people"  # up to one's own role, as on the pages
     MANAGE_WORKSPACES = "manage_workspaces"
     MANAGE_WEBHOOKS = "manage_webhooks"
     MANAGE_PROVIDERS = "manage_providers"
     USE_PROVIDERS = "use_providers"
+    MANAGE_PLAN = "manage_plan"
+    VIEW_USAGE = "view_usage"
     ADD_WORKSPACE_MEMBERS = "add_workspace_members"
     REMOVE_WORKSPACE_MEMBERS = "remove_workspace_members"
     VIEW_WORKSPACE_MEMBERS = "view_workspace_members"
@@ -40,12 +43,14 @@ class Action(models.TextChoices):
 _ANNOTATOR: Final = {Action.VIEW_DATASET, Action.ANSWER}
 _REVIEWER: Final = _ANNOTATOR | {Action.VIEW_ALL_RESPONSES, Action.REVIEW, Action.LIST_RECORDS}
 _ADMIN: Final = _REVIEWER | {
+    Action.MANAGE_PEOPLE,
     Action.VIEW_WORKSPACE_MEMBERS,
     Action.REMOVE_WORKSPACE_MEMBERS,
     Action.MANAGE_DATASET,
     Action.MANAGE_RECORDS,
     Action.RUN_JOBS,
     Action.USE_PROVIDERS,
+    Action.VIEW_USAGE,
     Action.EXPORT_RECORDS,
 }
 _OWNER: Final = set(Action)

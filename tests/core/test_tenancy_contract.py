@@ -29,6 +29,7 @@ GLOBAL_UNIQUES = {"organization_pkey", "organization_slug_key"}
 # Other indexes that do not begin with the organization, each with who reads across them.
 CROSSING_INDEXES = {
     "invitation_digest": "find_invitation, before the tenant is known",
+    "invitation_email": "is_invited, before the tenant is known",
     "api_key_digest": "find_api_key, before the tenant is known",
     "membership_user": "find_memberships, before the tenant is known",
     "idempotent_request_expiry": "the operator's sweep over expired answers",

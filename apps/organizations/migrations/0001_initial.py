@@ -20,24 +20,31 @@ LOOKUPS = """
 CREATE FUNCTION find_api_key(key_digest text)
 RETURNS TABLE (organization_id uuid, key_id uuid, last_used_at timestamptz, scopes text[],
     expires_at timestamptz, id uuid, inserted_at timestamptz, updated_at timestamptz, user_id uuid,
-    username text, first_name text, last_name text, role text, is_active boolean)
+    username text, first_name text, last_name text, role text, is_active boolean,
+    is_suspended boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT k.organization_id, k.id, k.last_used_at, k.scopes::text[], k.expires_at,
         m.id, m.inserted_at, m.updated_at, m.user_id,
-        m.username::text, m.first_name::text, m.last_name::text, m.role::text, m.is_active
+        m.username::text, m.first_name::text, m.last_name::text, m.role::text, m.is_active,
+        o.suspended_at IS NOT NULL
     FROM api_key k
     JOIN membership m ON m.organization_id = k.organization_id AND m.id = k.membership_id
+    JOIN organization o ON o.id = k.organization_id
+    LEFT JOIN user_account u ON u.id = m.user_id
     WHERE k.digest = key_digest AND k.revoked_at IS NULL AND m.is_active
+      AND coalesce(u.is_active, true)
       AND (k.expires_at IS NULL OR k.expires_at > now())
 $$;
 CREATE FUNCTION find_member(wanted_organization uuid, wanted_member uuid)
 RETURNS TABLE (organization_id uuid, password text, id uuid,
     inserted_at timestamptz, updated_at timestamptz, user_id uuid, username text,
-    first_name text, last_name text, role text, is_active boolean)
+    first_name text, last_name text, role text, is_active boolean, is_suspended boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT m.organization_id, u.password::text, m.id, m.inserted_at, m.updated_at, m.user_id,
-        m.username::text, m.first_name::text, m.last_name::text, m.role::text, m.is_active
+        m.username::text, m.first_name::text, m.last_name::text, m.role::text, m.is_active,
+        o.suspended_at IS NOT NULL
     FROM membership m JOIN user_account u ON u.id = m.user_id AND u.is_active
+    JOIN organization o ON o.id = m.organization_id
     WHERE m.organization_id = wanted_organization AND m.id = wanted_member AND m.is_active
 $$;
 CREATE FUNCTION find_organization(wanted_slug text)
@@ -69,7 +76,13 @@ ALTER FUNCTION find_member(uuid, uuid) OWNER TO stoneware_operator;
 ALTER FUNCTION find_organization(text) OWNER TO stoneware_operator;
 ALTER FUNCTION find_only_organization() OWNER TO stoneware_operator;
 ALTER FUNCTION find_memberships(uuid) OWNER TO stoneware_operator;
+CREATE FUNCTION is_invited(wanted_email text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM invitation i WHERE i.email = wanted_email
+        AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > now())
+$$;
 ALTER FUNCTION find_invitation(text) OWNER TO stoneware_operator;
+ALTER FUNCTION is_invited(text) OWNER TO stoneware_operator;
 SET LOCAL ROLE stoneware_operator;
 REVOKE ALL ON FUNCTION find_api_key(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_member(uuid, uuid) FROM PUBLIC;
@@ -77,12 +90,14 @@ REVOKE ALL ON FUNCTION find_organization(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_only_organization() FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_memberships(uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_invitation(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION is_invited(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION find_api_key(text) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_member(uuid, uuid) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_organization(text) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_only_organization() TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_memberships(uuid) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_invitation(text) TO stoneware_app;
+GRANT EXECUTE ON FUNCTION is_invited(text) TO stoneware_app;
 RESET ROLE;
 """
 DROP_LOOKUPS = """
@@ -92,6 +107,7 @@ DROP FUNCTION find_organization(text);
 DROP FUNCTION find_only_organization();
 DROP FUNCTION find_memberships(uuid);
 DROP FUNCTION find_invitation(text);
+DROP FUNCTION is_invited(text);
 """
 
 
@@ -113,6 +129,8 @@ class Migration(migrations.Migration):
                 ('plan', models.CharField(choices=[('self_hosted', 'Self Hosted'), ('starter', 'Starter'), ('base', 'Base'), ('medium', 'Medium'), ('large', 'Large')], default='self_hosted', max_length=20)),
                 ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
+                ('suspended_at', models.DateTimeField(blank=True, null=True)),
+                ('suspended_reason', models.CharField(blank=True, default='', max_length=500)),
             ],
             options={
                 'db_table': 'organization',
@@ -180,7 +198,7 @@ class Migration(migrations.Migration):
             options={
                 'db_table': 'invitation',
                 'base_manager_name': 'objects',
-                'indexes': [models.Index(fields=['digest'], name='invitation_digest')],
+                'indexes': [models.Index(fields=['digest'], name='invitation_digest'), models.Index(fields=['email'], name='invitation_email')],
                 'constraints': [models.UniqueConstraint(fields=('organization', 'digest'), name='invitation_digest_unique'), models.UniqueConstraint(condition=models.Q(('accepted_at', None), ('revoked_at', None)), fields=('organization', 'email'), name='invitation_waiting_once'), models.CheckConstraint(condition=models.Q(('accepted_at', None), ('revoked_at', None), _connector='OR'), name='invitation_ends_once'), models.CheckConstraint(condition=models.Q(('accepted_at', None), ('membership__isnull', False), _connector='OR'), name='invitation_accepted_gives_a_place'), models.CheckConstraint(condition=models.Q(('email', django.db.models.functions.text.Lower('email'))), name='invitation_email_lower_case'), models.CheckConstraint(condition=models.Q(('role__in', ['owner', 'admin', 'reviewer', 'annotator'])), name='invitation_role_known')],
             },
         ),
@@ -258,11 +276,49 @@ class Migration(migrations.Migration):
             model_name='apikey',
             constraint=models.CheckConstraint(condition=models.Q(('scopes', []), _negated=True), name='api_key_scopes_given'),
         ),
+        migrations.CreateModel(
+            name='SupportAccess',
+            fields=[
+                ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
+                ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('updated_at', models.DateTimeField(auto_now=True)),
+                ('operator_id', models.UUIDField()),
+                ('operator', models.CharField(max_length=254)),
+                ('reason', models.CharField(max_length=500)),
+                ('ends_at', models.DateTimeField()),
+                ('ended_at', models.DateTimeField(blank=True, null=True)),
+                ('membership', apps.core.fields.TenantLink(related_name='+', to='organizations.membership')),
+            ],
+            options={
+                'db_table': 'support_access',
+                'base_manager_name': 'objects',
+                'constraints': [models.CheckConstraint(condition=models.Q(('reason', ''), _negated=True), name='support_access_reason_given'), models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('inserted_at'))), name='support_access_ends')],
+            },
+        ),
+        migrations.CreateModel(
+            name='Announcement',
+            fields=[
+                ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('audience_id', models.UUIDField(blank=True, null=True)),
+                ('level', models.CharField(choices=[('note', 'Note'), ('warn', 'Warning'), ('bad', 'Outage')], default='note', max_length=10)),
+                ('text', models.CharField(max_length=500)),
+                ('starts_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('ends_at', models.DateTimeField()),
+            ],
+            options={
+                'db_table': 'announcement',
+                'constraints': [models.CheckConstraint(condition=models.Q(('text', ''), _negated=True), name='announcement_text_given'), models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='announcement_ends'), models.CheckConstraint(condition=models.Q(('level__in', ['note', 'warn', 'bad'])), name='announcement_level_known')],
+                'indexes': [models.Index(fields=['ends_at'], name='announcement_end')],
+            },
+        ),
         Isolate("Organization", tenant_column="id"),
         Isolate("RecordVolume", top=True),
         Isolate("Membership", top=True),
         Isolate("ApiKey"),
         Isolate("Invitation"),
         Isolate("IdempotentRequest"),
+        Isolate("SupportAccess"),
         migrations.RunSQL(LOOKUPS, reverse_sql=DROP_LOOKUPS),
     ]
