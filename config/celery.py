@@ -26,6 +26,14 @@ def refuse_unsafe_role(**_: Any) -> None:
     checks.refuse_unsafe_role()
 
 
+@worker_init.connect
+def serve_metrics(**_: Any) -> None:
+    """The figures of the instance, should no other process answer for them."""
+    from apps.core import metrics
+
+    metrics.serve_when_free()
+
+
 @beat_embedded_init.connect
 def end_with_worker(**_: Any) -> None:
     """The beat inside a worker is a process of its own: it ends when the worker is killed."""

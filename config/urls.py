@@ -7,6 +7,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("apps.api.urls")),
     path("api", RedirectView.as_view(url="/api/v1/docs")),
     path("docs", RedirectView.as_view(url="/api/v1/docs")),
+    path("operator/", include("apps.operator.urls")),
     path("", include("apps.labeling.urls")),
     path("", include("apps.console.urls")),
     path("accounts/", include("apps.labeling.account_urls")),

@@ -16,7 +16,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Model, Q
 
 ROOT = Path(__file__).parents[1]
-INTERFACES = ("api", "labeling", "console")
+INTERFACES = ("api", "labeling", "console", "operator")
 MAX_MODULE, MAX_FUNCTION = 400, 40
 
 # Rows without a page or a wire id of their own, each with what decides who sees it.

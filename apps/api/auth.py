@@ -14,8 +14,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from apps.core.addresses import client_address
-from apps.core.addresses import client_address
-from apps.core.errors import NotAllowedError
+from apps.core.errors import NotAllowedError, SuspendedError
 from apps.core.tenancy import enter_found
 from apps.events.log import Origin, acting_as
 from apps.organizations import directory, tokens
@@ -42,16 +41,16 @@ def acting(
 ) -> Iterator[directory.KeyHolder]:
     """One transaction inside the caller's organization, in which the member acts.
 
-    ``address`` is where the request comes from. The token is asked only when the key is not valid. Raises ``AuthenticationFailed``.
+    ``address`` is where the request comes from. The token is asked only when the key is not valid.
+    Raises ``AuthenticationFailed``.
     """
     with enter_found(lambda: _find(key, token)) as holder:
         if holder is None:
             raise AuthenticationFailed
-        act_as(holder.member.id)
-        try:
+        if holder.is_suspended:
+            raise SuspendedError
+        with acting_as(Origin(holder.member.id, holder.key_id, address)):
             yield holder
-        finally:
-            act_as(None)
         # Last, so that requests with one key do not wait for one another.
         note_key_use(holder, address)
 

@@ -24,6 +24,15 @@ class NotAllowedError(DomainError):
         super().__init__(message)
 
 
+class SuspendedError(NotAllowedError):
+    """Nobody gets into the organization at the moment (403); nothing is lost."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The organization is suspended. Nothing is lost; ask the operator of this host."
+        )
+
+
 class ConflictError(DomainError):
     """Something with this name or id exists already, or the state forbids it (409)."""
 

@@ -9,7 +9,9 @@ from uuid import UUID
 
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError
+from django.db import IntegrityError, InternalError
+from django.db.models import JSONField
+from django.db.models.expressions import RawSQL
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -17,16 +19,28 @@ from django.urls import reverse
 from django_htmx.middleware import HtmxDetails
 from psycopg.errors import ForeignKeyViolation
 
+from apps.core.addresses import client_address
 from apps.core.errors import NotAllowedError, NotFoundError
 from apps.core.tenancy import enter
-from apps.events.log import act_as
+from apps.events.log import Origin, acting_as
+from apps.labeling import support
 from apps.organizations import directory
-from apps.organizations.models import Membership
+from apps.organizations.models import Membership, SupportAccess
 from apps.users.models import User
 
 logger = logging.getLogger(__name__)
 
 ORGANIZATION_KEY = "organization_id"  # in the session
+
+# What the operator tells the organization at the moment, worst first: read with the member.
+ANNOUNCEMENTS = RawSQL(
+    "(SELECT jsonb_agg(jsonb_build_object('level', a.level, 'text', a.text)"
+    " ORDER BY array_position(ARRAY['bad', 'warn', 'note'], a.level::text), a.id)"
+    " FROM announcement a WHERE now() BETWEEN a.starts_at AND a.ends_at"
+    " AND (a.audience_id IS NULL OR a.audience_id = membership.organization_id))",
+    [],
+    output_field=JSONField(),
+)
 
 P = ParamSpec("P")
 
@@ -37,6 +51,8 @@ class LabelingRequest(HttpRequest):
     user: User
     member: Membership
     htmx: HtmxDetails
+    support: SupportAccess
+    support_id: UUID
 
 
 def for_members(
@@ -52,6 +68,8 @@ def for_members(
     def wrapper(request: LabelingRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if not _is_signed_in(request):
             return _ask_for_login(request)
+        if support.is_on(request):
+            return _look(request, view, *args, **kwargs)
         organization_id = chosen_organization(request)
         if organization_id is None:
             return redirect(f"{reverse('labeling:organizations')}?{_next(request)}")
@@ -59,6 +77,8 @@ def for_members(
             member = _find_member(request.user)
             if member is not None and not _is_meant(request, member):
                 return HttpResponse(status=401)
+            if member is not None and member.organization.suspended_at is not None:
+                return _refuse_suspended(member)
             if member is not None:
                 request.member = member
                 return _translate(request, view, *args, **kwargs)
@@ -66,6 +86,32 @@ def for_members(
         return redirect("labeling:organizations")
 
     return wrapper
+
+
+def _look(
+    request: LabelingRequest,
+    view: Callable[Concatenate[LabelingRequest, P], HttpResponse],
+    *args: P.args,
+    **kwargs: P.kwargs,
+) -> HttpResponse:
+    """The view as the operator's support access sees it: what wants to write is refused."""
+    try:
+        with support.looking(request) as access:
+            if access is not None:
+                request.support, request.support_id = access, access.id
+                request.member = access.membership
+                return _translate(request, view, *args, **kwargs)
+    except InternalError as error:
+        if not support.is_a_write(error):
+            raise
+        return support.refuse()
+    support.forget(request)
+    return redirect("operator:home")
+
+
+def _refuse_suspended(member: Membership) -> HttpResponse:
+    page = render_to_string("errors/suspended.html", {"organization": member.organization})
+    return HttpResponse(page, status=403)
 
 
 def chosen_organization(request: LabelingRequest) -> UUID | None:
@@ -111,9 +157,9 @@ def _translate(
     **kwargs: P.kwargs,
 ) -> HttpResponse:
     """The view's answer; events in it belong to the member."""
-    act_as(request.member.id)
     try:
-        return view(request, *args, **kwargs)
+        with acting_as(origin_of(request)):
+            return view(request, *args, **kwargs)
     except NotAllowedError as error:
         raise PermissionDenied(error.message) from error
     except NotFoundError as error:
@@ -124,12 +170,17 @@ def _translate(
         if isinstance(error.__cause__, ForeignKeyViolation):
             raise Http404("What this belongs to was deleted meanwhile.") from error
         return HttpResponse(render_to_string("errors/409.html"), status=409)
-    finally:
-        act_as(None)
+
+
+def origin_of(request: LabelingRequest) -> Origin:
+    """Where the events of the request come from; a support access is named by ``support_id``."""
+    support_id = getattr(request, "support_id", None)
+    return Origin(request.member.id, None, client_address(request.META), support_id)
 
 
 def _find_member(user: User) -> Membership | None:
     members = Membership.objects.active().select_related("organization")
+    members = members.annotate(announcements=ANNOUNCEMENTS)
     return members.filter(user_id=user.id).first()
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
 from kombu import Exchange, Queue
 
 from apps.core.embedded.paths import data_dir, redis_socket, socket_directory
@@ -15,6 +16,8 @@ DATA_DIR = data_dir()
 SECRET_KEY = env.text("SECRET_KEY") or env.secret_file(DATA_DIR / "secret_key")
 DEBUG = False
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+# Where each organization has a host of its own, <slug>.<base domain>; empty: one host for all.
+BASE_DOMAIN = env.text("BASE_DOMAIN").lower().strip(".")
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False  # API clients do not follow redirects; pages link to their exact address
@@ -22,6 +25,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 SITE_NAME = "Stoneware"
 
 INSTALLED_APPS = [
+    "apps.operator.admin_config.OperatorAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -31,8 +35,13 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
+    "allauth.socialaccount.providers.google",
+    "allauth.socialaccount.providers.github",
+    "allauth.socialaccount.providers.microsoft",
     "csp",
     "apps.core",
     "apps.events",
@@ -45,6 +54,7 @@ INSTALLED_APPS = [
     "apps.datasets",
     "apps.records",
     "apps.annotation",
+    "apps.billing",
     "apps.search",
     "apps.quality",
     "apps.drafts",
@@ -54,10 +64,12 @@ INSTALLED_APPS = [
     "apps.exchange",
     "apps.labeling",
     "apps.console",
+    "apps.operator",
     "apps.api",
 ]
 
 MIDDLEWARE = [
+    "apps.operator.middleware.RequestMiddleware",  # first: names every answer, knows its time
     "django.middleware.security.SecurityMiddleware",
     "apps.api.middleware.ApiMiddleware",  # answers what is below /api/; the others are for pages
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -68,6 +80,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "apps.labeling.middleware.LanguageMiddleware",
+    "apps.labeling.middleware.SupportMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -159,6 +172,8 @@ CELERY_BEAT_SCHEDULE = {
     "retrain-suggesters": {"task": "quality.retrain", "schedule": 10.0},
     "notice-retraining": {"task": "monitoring.notice", "schedule": 60.0},
     "prune-predictions": {"task": "monitoring.prune", "schedule": 3600.0},
+    "count-usage": {"task": "billing.count_usage", "schedule": crontab(minute=20, hour=0)},
+    "renew-subscriptions": {"task": "billing.renew", "schedule": crontab(minute=40, hour=0)},
     "refresh-review-queues": {"task": "quality.refresh_review", "schedule": 10.0},
 }
 
@@ -182,9 +197,20 @@ AUTH_PASSWORD_VALIDATORS = [
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
-ACCOUNT_ADAPTER = "apps.users.adapters.AccountAdapter"
-ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_RATE_LIMITS: dict[str, str] = {"login_failed": "10/m/ip,5/300s/key"}
+ACCOUNT_ADAPTER = "apps.labeling.entrance.AccountAdapter"
+ACCOUNT_FORMS = {"signup": "apps.labeling.entrance.SignupForm"}
+SIGNUP = env.one_of("SIGNUP", "closed", ("closed", "invite", "open"))
+ACCOUNT_EMAIL_VERIFICATION = "mandatory"  # of accounts that people made themselves
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = 15 * 60  # seconds
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60  # seconds
+MFA_ADAPTER = "apps.users.adapters.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds that a clock may be off
+ACCOUNT_RATE_LIMITS: Any = {"login_failed": "10/m/ip,5/300s/key"}
 # Log-in by OpenID Connect over the API. OAUTH_PROVIDERS names the providers, and for each
 # OAUTH_<NAME>_CLIENT_ID, _CLIENT_SECRET and, but for huggingface, _SERVER_URL are needed.
 OAUTH_ORGANIZATION = env.text("OAUTH_ORGANIZATION")  # the slug where newcomers are admitted
@@ -268,6 +294,13 @@ OUTBOUND_ALLOW = env.places("OUTBOUND_ALLOW")  # inner hosts that requests may g
 # Calls at once to one host of language models, of all organizations together; 0 is no limit.
 LLM_HOST_CONCURRENCY = env.number("LLM_HOST_CONCURRENCY", 256)
 
+# --- Plans and invoices -----------------------------------------------------------------------
+COLLECTOR = env.one_of("COLLECTOR", "manual", ("manual", "stripe"))  # how invoices are paid
+INVOICE_ISSUER = env.text("INVOICE_ISSUER", SITE_NAME)  # name, address and tax number, in lines
+STRIPE_SECRET_KEY = env.text("STRIPE_SECRET_KEY")
+STRIPE_WEBHOOK_SECRET = env.text("STRIPE_WEBHOOK_SECRET")
+STRIPE_API_URL = env.text("STRIPE_API_URL", "https://api.stripe.com").rstrip("/")
+
 # --- The Hugging Face Hub, for imports and exports --------------------------------------------
 HUGGINGFACE_SPACE = env.huggingface_space()  # empty, but where it runs as one
 HF_ENDPOINT = env.text("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
@@ -280,11 +313,35 @@ RATE_LIMIT_BURST = env.number("RATE_LIMIT_BURST", 10_000)
 LOGIN_LIMIT_PER_ADDRESS = env.number("LOGIN_LIMIT_PER_ADDRESS", 30)  # tries a minute
 LOGIN_LIMIT_PER_NAME = env.number("LOGIN_LIMIT_PER_NAME", 10)  # failures in five minutes
 TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0)  # in front, each adding to X-Forwarded-For
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 
+# --- The operator -----------------------------------------------------------------------------
+OPERATOR_SESSION_MINUTES = env.number("OPERATOR_SESSION_MINUTES", 30)  # then proof is due again
+OPERATOR_MFA_REQUIRED = env.flag("OPERATOR_MFA_REQUIRED", default=True)
+BACKUP_DIR = Path(env.text("BACKUP_DIR", str(DATA_DIR / "backups")))  # reports of backups, drills
+# Where Prometheus asks: host:port or a socket's path. Empty: nowhere.
+METRICS_ADDRESS = env.text("METRICS_ADDRESS")
+
+LOG_FORMAT = env.text("LOG_FORMAT", "line")  # or json: one object a line, and one line a request
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {
+            "()": "apps.core.logs.LineFormatter",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        },
+        "json": {"()": "apps.core.logs.JsonFormatter"},
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "json" if LOG_FORMAT == "json" else "line",
+        }
+    },
+    "loggers": {
+        "apps.operator.requests": {"level": "INFO" if LOG_FORMAT == "json" else "WARNING"},
+    },
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO")},
 }

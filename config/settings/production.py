@@ -19,6 +19,12 @@ ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
 if not ALLOWED_HOSTS:
     raise ImproperlyConfigured("Production needs ALLOWED_HOSTS: the names it is served under.")
 
+LOG_FORMAT = env.text("LOG_FORMAT", "json")
+LOGGING["handlers"]["console"]["formatter"] = "json" if LOG_FORMAT == "json" else "line"
+LOGGING["loggers"]["apps.operator.requests"]["level"] = (
+    "INFO" if LOG_FORMAT == "json" else "WARNING"
+)
+
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "config.static.ManifestStorage"},

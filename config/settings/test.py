@@ -8,6 +8,8 @@ EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 ALLOWED_HOSTS = ["*"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = True
-ACCOUNT_RATE_LIMITS = {}
+ACCOUNT_RATE_LIMITS = False
+MFA_RATE_LIMITS = False
 LOGIN_LIMIT_PER_ADDRESS = LOGIN_LIMIT_PER_NAME = 0  # no limit, unless a test sets one
+OPERATOR_MFA_REQUIRED = False  # but where a test sets it
 LOGGING["root"] = {"handlers": ["console"], "level": "WARNING"}

@@ -52,6 +52,16 @@ def redis_socket(data_dir: Path) -> Path:
     return socket_directory(data_dir) / "redis.sock"
 
 
+def metrics_directory(data_dir: Path) -> Path:
+    """Where the processes of a running instance count what they do."""
+    return run_directory(data_dir) / "metrics"
+
+
+def metrics_socket(data_dir: Path) -> Path:
+    """The socket on which the figures are read, unless ``METRICS_ADDRESS`` names a place."""
+    return socket_directory(data_dir) / "metrics.sock"
+
+
 def log_directory(data_dir: Path) -> Path:
     """The directory with one log file for each part, ``postgres.log`` to ``worker.log``."""
     return data_dir / "log"

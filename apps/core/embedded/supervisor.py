@@ -7,6 +7,7 @@ It is a small process of its own (``python -m apps.core.embedded.supervisor``), 
 import argparse
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -27,6 +28,8 @@ from apps.core.embedded.paths import (
     credentials_file,
     data_dir,
     log_directory,
+    metrics_directory,
+    metrics_socket,
     run_directory,
     supervisor_file,
 )
@@ -100,6 +103,7 @@ class Supervisor:
             supervisor_file(self.data_dir).unlink(missing_ok=True)  # a killed predecessor's
             if migrate(data_dir=self.data_dir, postgres=services.postgres):
                 say("The database is up to date.")
+            self._forget_figures()
             web, worker, quick_worker = self._web(listener), self._worker(), self._quick_worker()
             stack.callback(self._stop, [web, worker, quick_worker])
             web.start()
@@ -130,18 +134,38 @@ class Supervisor:
             *(["--worker-tmp-dir", MEMORY] if os.access(MEMORY, os.W_OK) else []),
         ]
         inherited = [listener.fileno()]
-        return Process("web", command, data_dir=self.data_dir, inherited=inherited)
+        return Process(
+            "web",
+            command,
+            data_dir=self.data_dir,
+            inherited=inherited,
+            environment=self._counting(),
+        )
 
     def _worker(self) -> Process:
         """Bulk work, and the beat."""
         schedule = run_directory(self.data_dir) / "beat-schedule"
         beat = ["--beat", "--schedule", str(schedule)]
-        return Process("worker", _celery("bulk", *beat), data_dir=self.data_dir)
+        command = _celery("bulk", *beat)
+        return Process("worker", command, data_dir=self.data_dir, environment=self._counting())
 
     def _quick_worker(self) -> Process:
         """A process of its own for what people wait for: bulk work may be busy as it likes."""
         command = _celery("interactive", "--concurrency", "2")
-        return Process("quick-worker", command, data_dir=self.data_dir)
+        return Process(
+            "quick-worker", command, data_dir=self.data_dir, environment=self._counting()
+        )
+
+    def _counting(self) -> dict[str, str]:
+        """Where a process counts, and where one of them tells the figures of all."""
+        address = os.environ.get("METRICS_ADDRESS") or str(metrics_socket(self.data_dir))
+        directory = str(metrics_directory(self.data_dir))
+        return {"PROMETHEUS_MULTIPROC_DIR": directory, "METRICS_ADDRESS": address}
+
+    def _forget_figures(self) -> None:
+        """Counters begin at 0 with the instance."""
+        shutil.rmtree(metrics_directory(self.data_dir), ignore_errors=True)
+        metrics_directory(self.data_dir).mkdir(parents=True)
 
     def _load_demo(self) -> None:
         say("Loading the demo.")

@@ -1,0 +1,106 @@
+"""The operator's door: staff who have just proved who they are; for everybody else a 404.
+
+The proof (password, and a code of the second factor) is good for ``OPERATOR_SESSION_MINUTES`` in
+this session and for this account, whatever the session's own age.
+"""
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, Final, ParamSpec
+from urllib.parse import urlencode
+
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.users.models import User
+
+PROVED: Final = "operator_proved"  # in the session: [account, when]
+P = ParamSpec("P")
+
+
+class OperatorRequest(HttpRequest):
+    """A request of staff whose proof is fresh."""
+
+    user: User
+
+
+View = Callable[Concatenate[OperatorRequest, P], HttpResponse]
+
+
+def for_staff(view: "View[P]") -> "View[P]":
+    """Run the view for staff, proof or not; everybody else learns nothing."""
+
+    @wraps(view)
+    def wrapper(request: OperatorRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not is_staff(request):
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return wrapper
+
+
+def for_operators(view: "View[P]") -> "View[P]":
+    """Run the view for staff with a fresh proof; without one, ask for it.
+
+    What is not found is a 404; what the state or a rule refuses is for the view to say.
+    """
+
+    @never_cache
+    @for_staff
+    @wraps(view)
+    def wrapper(request: OperatorRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if not has_proof(request):
+            wanted = request.get_full_path() if request.method == "GET" else ""
+            query = f"?{urlencode({'next': wanted})}" if wanted else ""
+            return redirect(f"{reverse('operator:sign_in')}{query}")
+        try:
+            return view(request, *args, **kwargs)
+        except NotFoundError as error:
+            raise Http404(error.message) from error
+
+    return wrapper
+
+
+REFUSALS = (ConflictError, InvalidError)
+
+
+def is_staff(request: HttpRequest) -> bool:
+    user = request.user
+    return user.is_authenticated and user.is_active and user.is_staff
+
+
+def has_proof(request: HttpRequest) -> bool:
+    """Whether this account proved itself in this session, lately."""
+    account, when = request.session.get(PROVED) or ("", 0)
+    age = time.time() - when
+    return account == str(request.user.pk) and 0 <= age < settings.OPERATOR_SESSION_MINUTES * 60
+
+
+def keep_proof(request: HttpRequest) -> None:
+    """From now on; under a new session key, so that an old one is worth nothing."""
+    request.session.cycle_key()
+    request.session[PROVED] = [str(request.user.pk), time.time()]
+
+
+def drop_proof(request: HttpRequest) -> None:
+    request.session.pop(PROVED, None)
+
+
+def has_second_factor(user: User) -> bool:
+    """Whether the account has a factor whose code can be typed."""
+    typed = [Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES]
+    return Authenticator.objects.filter(user_id=user.pk, type__in=typed).exists()
+
+
+def is_right_code(user: User, code: str) -> bool:
+    """Whether the code is that of the authenticator or an unused recovery code."""
+    typed = [Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES]
+    text = code.replace(" ", "")[:40]
+    rows = Authenticator.objects.filter(user_id=user.pk, type__in=typed)
+    return bool(text) and any(row.wrap().validate_code(text) for row in rows)

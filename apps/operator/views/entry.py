@@ -1,0 +1,90 @@
+"""In and out, and how the instance is."""
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from apps.core.rate_limits import Limit, UncountedError, refill, take
+from apps.operator import access, reads
+from apps.operator.access import OperatorRequest, for_operators, for_staff
+from apps.operator.health import readiness
+
+TRIES = Limit(10 / 300, 10)  # of one account: ten at once, and then two a minute
+
+
+@require_GET
+@for_operators
+def home(request: OperatorRequest) -> HttpResponse:
+    """Health, queues and what nobody could do: the first look of the day."""
+    parts = readiness()
+    context = {
+        "here": "home",
+        "parts": parts,
+        "is_ready": all(part["ok"] for part in parts.values()),
+        "queues": reads.queues(),
+        "totals": reads.totals(),
+    }
+    return render(request, "operator/home.html", context)
+
+
+@never_cache
+@sensitive_post_parameters("password", "code")
+@require_http_methods(["GET", "POST"])
+@for_staff
+def sign_in(request: OperatorRequest) -> HttpResponse:
+    """The step-up: password, and a code where the account has or needs a second factor."""
+    has_factor = access.has_second_factor(request.user)
+    if not has_factor and settings.OPERATOR_MFA_REQUIRED:
+        return render(request, "operator/no_factor.html", status=403)
+    problem, code = "", 200
+    if request.method == "POST":
+        problem, code = _refusal(request, has_factor)
+        if not problem:
+            access.keep_proof(request)
+            return redirect(_wanted(request))
+    context = {
+        "has_factor": has_factor,
+        "problem": problem,
+        "next": request.POST.get("next") or request.GET.get("next", ""),
+        "minutes": settings.OPERATOR_SESSION_MINUTES,
+    }
+    return render(request, "operator/sign_in.html", context, status=code)
+
+
+@require_POST
+@for_staff
+def leave(request: OperatorRequest) -> HttpResponse:
+    """Forget the proof; the account stays signed in."""
+    access.drop_proof(request)
+    return redirect("labeling:home")
+
+
+def _refusal(request: OperatorRequest, has_factor: bool) -> tuple[str, int]:
+    """Why the proof is none, and the status; nothing when it is one."""
+    bucket = f"operator:{request.user.pk}"
+    try:
+        wait = take(bucket, TRIES)
+    except UncountedError:
+        return _("Not possible right now. Try again in a minute."), 503
+    if wait:
+        return _("Too many tries. Wait five minutes, then try again."), 429
+    password, typed = request.POST.get("password", ""), request.POST.get("code", "")
+    right = "\0" not in password and request.user.check_password(password)
+    if not (right and (not has_factor or access.is_right_code(request.user, typed))):
+        return _("That did not match."), 422
+    refill(bucket)
+    return "", 200
+
+
+def _wanted(request: OperatorRequest) -> str:
+    """Where the operator wanted to go, if that is below ``/operator/`` here."""
+    wanted = request.POST.get("next", "")
+    here = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return wanted if here and wanted.startswith("/operator/") else "/operator/"

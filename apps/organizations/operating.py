@@ -1,0 +1,140 @@
+"""What the operator of the host does to an organization: suspend, limit, look, announce."""
+
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.core.errors import ConflictError, InvalidError
+from apps.events.log import emit
+from apps.organizations.models import (
+    Announcement,
+    Level,
+    Membership,
+    Organization,
+    RecordVolume,
+    SupportAccess,
+)
+from apps.users.models import User
+
+SUPPORT_FOR: Final = timedelta(minutes=30)
+LONGEST_REASON: Final = 500
+LONGEST_ANNOUNCEMENT: Final = timedelta(days=366)
+
+
+@transaction.atomic
+def suspend(*, organization: Organization, reason: str) -> None:
+    """Let nobody in from now on; nothing is lost. Raises ``ConflictError`` the second time."""
+    changed = Organization.objects.filter(id=organization.id, suspended_at=None).update(
+        suspended_at=timezone.now(), suspended_reason=_reason(reason), updated_at=timezone.now()
+    )
+    if not changed:
+        raise ConflictError("The organization is suspended already.")
+    emit(
+        "organization.suspended",
+        object_id=organization.id,
+        payload={"reason": reason, "changes": {"suspended": [False, True]}},
+    )
+
+
+@transaction.atomic
+def unsuspend(*, organization: Organization) -> None:
+    """Let everybody in again. Raises ``ConflictError`` when it was not suspended."""
+    changed = Organization.objects.filter(id=organization.id, suspended_at__isnull=False).update(
+        suspended_at=None, suspended_reason="", updated_at=timezone.now()
+    )
+    if not changed:
+        raise ConflictError("The organization is not suspended.")
+    emit(
+        "organization.unsuspended",
+        object_id=organization.id,
+        payload={"changes": {"suspended": [True, False]}},
+    )
+
+
+@transaction.atomic
+def set_record_limit(*, organization: Organization, limit: int | None) -> None:
+    """How many records it may hold, None for any number; what is there stays."""
+    if limit is not None and not 0 <= limit <= 10**12:
+        raise InvalidError("A limit is a number of records, 0 or more.")
+    volume = RecordVolume.objects.select_for_update().get()
+    before, volume.record_limit = volume.record_limit, limit
+    volume.save(update_fields=["record_limit"])
+    emit(
+        "organization.limit_changed",
+        object_id=organization.id,
+        payload={"changes": {"record_limit": [before, limit]}},
+    )
+
+
+@transaction.atomic
+def begin_support(*, operator: User, member: Membership, reason: str) -> SupportAccess:
+    """Look at the entered organization as the member; its owners see that in their log."""
+    access = SupportAccess.objects.create(
+        membership=member,
+        operator_id=operator.id,
+        operator=str(operator),
+        reason=_reason(reason),
+        ends_at=timezone.now() + SUPPORT_FOR,
+    )
+    payload = {
+        "operator": access.operator,
+        "reason": access.reason,
+        "as": member.username,
+        "until": access.ends_at.isoformat(),
+    }
+    emit("support.began", object_id=access.id, payload=payload)
+    return access
+
+
+@transaction.atomic
+def end_support(*, access: SupportAccess) -> None:
+    """End it now; the second time nothing happens."""
+    rows = SupportAccess.objects.filter(id=access.id, ended_at=None)
+    if rows.update(ended_at=timezone.now(), updated_at=timezone.now()):
+        emit("support.ended", object_id=access.id, payload={"operator": access.operator})
+
+
+def find_support(access_id: UUID, operator_id: UUID) -> SupportAccess | None:
+    """The operator's access to the entered organization, as long as it lasts. One query."""
+    return (
+        SupportAccess.objects.filter(
+            id=access_id, operator_id=operator_id, ended_at=None, ends_at__gt=timezone.now()
+        )
+        .select_related("membership__organization", "membership__user")
+        .first()
+    )
+
+
+def announce(
+    *,
+    text: str,
+    level: str = Level.NOTE,
+    audience_id: UUID | None = None,
+    starts_at: datetime | None = None,
+    ends_at: datetime,
+) -> Announcement:
+    """Say something on every page, of everybody or of one organization, until ``ends_at``."""
+    begin = starts_at or timezone.now()
+    if not text.strip() or len(text) > LONGEST_REASON:
+        raise InvalidError(f"An announcement has 1 to {LONGEST_REASON} characters.")
+    if level not in Level.values:
+        raise InvalidError("The level is not known.")
+    if not begin < ends_at <= begin + LONGEST_ANNOUNCEMENT:
+        raise InvalidError("It ends after it begins, and within a year.")
+    return Announcement.objects.create(
+        text=text.strip(), level=level, audience_id=audience_id, starts_at=begin, ends_at=ends_at
+    )
+
+
+def end_announcement(*, announcement: Announcement) -> None:
+    """Take it back; what has not begun is as if it had never been."""
+    announcement.delete()
+
+
+def _reason(text: str) -> str:
+    if not text.strip() or len(text) > LONGEST_REASON or "\0" in text:
+        raise InvalidError(f"A reason of 1 to {LONGEST_REASON} characters is needed.")
+    return text.strip()
