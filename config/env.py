@@ -34,6 +34,14 @@ def number(name: str, default: int) -> int:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from error
 
 
+def one_of(name: str, default: str, values: tuple[str, ...]) -> str:
+    """One of a few words."""
+    value = text(name, default).lower()
+    if value not in values:
+        raise ImproperlyConfigured(f"{name} must be {', '.join(values)}, not {value!r}.")
+    return value
+
+
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list, blanks dropped."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
@@ -72,6 +80,40 @@ def oauth_provider(name: str) -> dict[str, object]:
         "secret": given["CLIENT_SECRET"],
         "settings": {"server_url": given["SERVER_URL"]},
     }
+
+
+def social_providers() -> dict[str, dict[str, object]]:
+    """The providers named by ``OAUTH_PROVIDERS`` as allauth takes them.
+
+    Google, GitHub and Microsoft need no address; others speak OpenID Connect at theirs. The
+    e-mails of Microsoft count as verified only of one's own tenant, ``OAUTH_MICROSOFT_TENANT``.
+    """
+    openid: list[object] = []
+    found: dict[str, dict[str, object]] = {
+        "openid_connect": {"APPS": openid, "OAUTH_PKCE_ENABLED": True}
+    }
+    scopes = {"google": ["profile", "email"], "github": ["read:user", "user:email"]}
+    for name in words("OAUTH_PROVIDERS"):
+        prefix = f"OAUTH_{name.upper().replace('-', '_')}"
+        if name not in {"google", "github", "microsoft"} or text(f"{prefix}_SERVER_URL"):
+            openid.append(oauth_provider(name))
+            continue
+        app: dict[str, object] = {
+            "client_id": text(f"{prefix}_CLIENT_ID"),
+            "secret": text(f"{prefix}_CLIENT_SECRET"),
+        }
+        if not all(app.values()):
+            needed = f"{prefix}_CLIENT_ID and {prefix}_CLIENT_SECRET"
+            raise ImproperlyConfigured(f"The provider {name} needs {needed}.")
+        tenant = text(f"{prefix}_TENANT")
+        app["settings"] = {"tenant": tenant} if tenant else {}
+        found[name] = {
+            "APPS": [app],
+            "SCOPE": scopes.get(name, ["User.Read"]),
+            "OAUTH_PKCE_ENABLED": True,
+            "VERIFIED_EMAIL": bool(tenant),
+        }
+    return found
 
 
 def huggingface_space() -> dict[str, object]:

@@ -211,17 +211,15 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds that a clock may be off
 ACCOUNT_RATE_LIMITS: Any = {"login_failed": "10/m/ip,5/300s/key"}
-# Log-in by OpenID Connect over the API. OAUTH_PROVIDERS names the providers, and for each
-# OAUTH_<NAME>_CLIENT_ID, _CLIENT_SECRET and, but for huggingface, _SERVER_URL are needed.
+# Log-in through providers, on the sign-in page and over the API. OAUTH_PROVIDERS names them, and
+# for each OAUTH_<NAME>_CLIENT_ID, _CLIENT_SECRET and, but for those that are known (google, github,
+# microsoft, huggingface), _SERVER_URL are needed.
 OAUTH_ORGANIZATION = env.text("OAUTH_ORGANIZATION")  # the slug where newcomers are admitted
 OAUTH_WORKSPACES = env.words("OAUTH_WORKSPACES")  # where they may begin
 OAUTH_EMAIL_DOMAINS = env.words("OAUTH_EMAIL_DOMAINS")  # of verified e-mails; empty: any
-SOCIALACCOUNT_PROVIDERS = {
-    "openid_connect": {
-        "APPS": [env.oauth_provider(name) for name in env.words("OAUTH_PROVIDERS")],
-        "OAUTH_PKCE_ENABLED": True,
-    }
-}
+SOCIALACCOUNT_PROVIDERS = env.social_providers()
+SOCIALACCOUNT_ADAPTER = "apps.labeling.entrance.SocialAdapter"
+HAS_PROVIDERS = bool(env.words("OAUTH_PROVIDERS"))
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_HTTPONLY = True
@@ -295,7 +293,7 @@ OUTBOUND_ALLOW = env.places("OUTBOUND_ALLOW")  # inner hosts that requests may g
 LLM_HOST_CONCURRENCY = env.number("LLM_HOST_CONCURRENCY", 256)
 
 # --- Plans and invoices -----------------------------------------------------------------------
-COLLECTOR = env.one_of("COLLECTOR", "manual", ("manual", "stripe"))  # how invoices are paid
+COLLECTOR = env.text("COLLECTOR", "manual")  # how invoices are paid: manual, stripe
 INVOICE_ISSUER = env.text("INVOICE_ISSUER", SITE_NAME)  # name, address and tax number, in lines
 STRIPE_SECRET_KEY = env.text("STRIPE_SECRET_KEY")
 STRIPE_WEBHOOK_SECRET = env.text("STRIPE_WEBHOOK_SECRET")

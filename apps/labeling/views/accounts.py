@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from allauth.account.views import LoginView as AllauthLoginView
-from allauth.account.views import LogoutView as AllauthLogoutView
-from allauth.account.views import PasswordResetFromKeyView as AllauthResetFromKeyView
-from allauth.account.views import PasswordResetView as AllauthResetView
-from django.contrib.auth import login
+from allauth.account import views as allauth
+from allauth.account.internal.flows.login import perform_login, record_authentication
+from allauth.account.models import Login
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse_lazy
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -30,11 +29,11 @@ class InvalidIs422:
         return response
 
 
-class LoginView(InvalidIs422, AllauthLoginView):  # type: ignore[misc]
+class LoginView(InvalidIs422, allauth.LoginView):  # type: ignore[misc]
     """E-mail and password."""
 
 
-class LogoutView(AllauthLogoutView):  # type: ignore[misc]
+class LogoutView(allauth.LogoutView):  # type: ignore[misc]
     """Whoever signs out leaves no answer behind in the browser."""
 
     def post(self, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -43,11 +42,37 @@ class LogoutView(AllauthLogoutView):  # type: ignore[misc]
         return response
 
 
-class PasswordResetView(InvalidIs422, AllauthResetView):  # type: ignore[misc]
+class SignupView(InvalidIs422, allauth.SignupView):  # type: ignore[misc]
+    """E-mail and password, where people may sign up."""
+
+
+class ConfirmEmailView(InvalidIs422, allauth.ConfirmEmailVerificationCodeView):  # type: ignore[misc]
+    """The code from the e-mail."""
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        response: HttpResponse = allauth.ConfirmEmailVerificationCodeView.form_invalid(self, form)
+        if response.status_code == 200:  # after too many tries it leads to the start
+            response.status_code = 422
+        return response
+
+
+class PasswordChangeView(InvalidIs422, allauth.PasswordChangeView):  # type: ignore[misc]
+    """The old password, and a new one."""
+
+    success_url = reverse_lazy("mfa_index")
+
+
+class PasswordSetView(InvalidIs422, allauth.PasswordSetView):  # type: ignore[misc]
+    """A first password, for accounts that came in through a provider."""
+
+    success_url = reverse_lazy("mfa_index")
+
+
+class PasswordResetView(InvalidIs422, allauth.PasswordResetView):  # type: ignore[misc]
     """Ask for a link by e-mail; the answer is the same for unknown addresses."""
 
 
-class PasswordResetFromKeyView(InvalidIs422, AllauthResetFromKeyView):  # type: ignore[misc]
+class PasswordResetFromKeyView(InvalidIs422, allauth.PasswordResetFromKeyView):  # type: ignore[misc]
     """Choose a new password."""
 
 
@@ -66,11 +91,11 @@ def member_login(request: HttpRequest) -> HttpResponse:
     if not form.is_valid() or form.user is None:
         context = {"form": form, "next": request.POST.get("next", "")}
         return render(request, template, context, status=422)
-    login(request, form.user)
     for place in directory.find_memberships(form.user.id):
         if place.slug == form.cleaned_data["organization"].lower():
             http.enter_organization(request, place.organization_id)
-    return redirect(_safe_next(request))
+    record_authentication(request, form.user, method="password")
+    return perform_login(request, Login(user=form.user, redirect_url=_safe_next(request)))
 
 
 @never_cache
