@@ -66,7 +66,8 @@ def invite(
     check_places(inviter, role, places)
     if not places and role != Role.OWNER:
         raise InvalidError(_("This role needs at least one workspace."))
-    if former is not None and (former.is_active or len(emails) != 1):
+    left = Membership.objects.filter(is_active=False)
+    if former and (len(emails) != 1 or not left.filter(pk=former.pk).exists()):
         raise InvalidError(_("Only one who has left can be asked back, by one address."))
     wanted = list(dict.fromkeys(email.strip().lower() for email in emails))
     if known := [*members_among(wanted), *invited_among(wanted)]:
