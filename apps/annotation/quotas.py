@@ -20,7 +20,7 @@ from apps.annotation.progress import Progress
 from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
-from apps.events.log import emit
+from apps.events.log import changes, emit
 from apps.organizations.models import Membership
 
 LONGEST_GAP = 600  # s between two answers; a longer one is a break
@@ -36,12 +36,10 @@ def set_quotas(
     """A person's own quotas in the dataset; None leaves the dataset's in force, 0 asks nothing."""
     slots.lock_places(dataset.id, [annotator.id])
     places = Annotator.objects.filter(dataset=dataset, user=annotator)
-    places.update(daily_quota=daily_quota, total_quota=total_quota)
-    payload = {
-        "user_id": str(annotator.id),
-        "daily_quota": daily_quota,
-        "total_quota": total_quota,
-    }
+    before = places.values("daily_quota", "total_quota").first() or {}
+    after = {"daily_quota": daily_quota, "total_quota": total_quota}
+    places.update(**after)
+    payload = {"user_id": str(annotator.id), **changes(before, after)}
     emit("dataset.quotas_set", dataset_id=dataset.id, object_id=dataset.id, payload=payload)
     return places.get()
 

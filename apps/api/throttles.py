@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from apps.api.auth import caller
+from apps.core.addresses import client_address
 from apps.core.rate_limits import Limit, UncountedError, refill, take, take_from_stock
 from apps.organizations import directory
 
@@ -53,7 +54,7 @@ def count_log_in(request: Request, name: str) -> None:
 def count_address(request: Request) -> None:
     """Count a try by the client's address only. Raises as ``count_log_in`` does."""
     tries = settings.LOGIN_LIMIT_PER_ADDRESS
-    _count(f"login-address:{client_address(request)}", Limit(tries / 60, tries))
+    _count(f"login-address:{client_address(request.META)}", Limit(tries / 60, tries))
 
 
 def _count(bucket: str, limit: Limit) -> None:
@@ -68,14 +69,6 @@ def _count(bucket: str, limit: Limit) -> None:
 def forgive_log_in(name: str) -> None:
     """The right password was given: earlier tries for the name no longer count."""
     refill(_name_bucket(name))
-
-
-def client_address(request: Request) -> str:
-    """The peer's, or the one that the outermost of ``TRUSTED_PROXIES`` proxies has seen."""
-    forwarded = request.headers.get("X-Forwarded-For", "").split(",")
-    if 0 < settings.TRUSTED_PROXIES <= len(forwarded):
-        return forwarded[-settings.TRUSTED_PROXIES].strip()[:64]
-    return str(request.META.get("REMOTE_ADDR", ""))
 
 
 def _name_bucket(name: str) -> str:

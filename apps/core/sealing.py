@@ -6,6 +6,7 @@ AES-256-GCM under a key derived from ``SECRET_KEY``. A sealed text is ``key id (
 the secret, is authenticated too: a sealed text is worth nothing in another row.
 """
 
+import hmac
 import secrets
 from functools import cache
 from hashlib import sha256
@@ -55,3 +56,27 @@ def _derive(secret: str) -> bytes:
 
 def _id_of(key: bytes) -> bytes:
     return sha256(key).digest()[:_KEY_ID]
+
+
+def sign(text: str, *, purpose: str) -> str:
+    """``key id:HMAC-SHA256``, both in hex: who wrote the text held the key of the settings."""
+    return _sign(settings.SECRET_KEY, text, purpose)
+
+
+def is_signed(text: str, signature: str, *, purpose: str) -> bool:
+    """Whether the signature is of this text, under the present key or one of the fallbacks."""
+    return any(
+        hmac.compare_digest(_sign(secret, text, purpose), signature)
+        for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    )
+
+
+def _sign(secret: str, text: str, purpose: str) -> str:
+    key = _derive_signing(secret)
+    digest = hmac.digest(key, f"{purpose}\0{text}".encode(), "sha256").hex()
+    return f"{_id_of(key).hex()}:{digest}"
+
+
+@cache
+def _derive_signing(secret: str) -> bytes:
+    return HKDF(SHA256(), 32, salt=None, info=b"stoneware signatures").derive(secret.encode())

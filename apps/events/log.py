@@ -1,17 +1,19 @@
 """Writing to the event log."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
-from apps.core import doorbell
+from apps.core import doorbell, tracing
 from apps.core.ids import uuid7s
 from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
@@ -19,13 +21,43 @@ from apps.core.tenancy import current
 RELAY: Final = "events.relay"  # the task that passes waiting events of an organization on
 RUNG_SECONDS: Final = 30  # a call nobody answers is stale after this; a sweep will call again
 
-# Who acts in this request or job; set once by the interface, read by every event.
-_actor: ContextVar[UUID | None] = ContextVar("actor", default=None)
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who acts, and from where: the membership, its API key, the address.
+
+    ``support_id`` is the operator's support access, where the operator acts as the member.
+    """
+
+    actor_id: UUID | None = None
+    key_id: UUID | None = None
+    address: str | None = None
+    support_id: UUID | None = None
 
 
-def act_as(membership_id: UUID | None) -> None:
-    """Name the membership that later events of this context belong to."""
-    _actor.set(membership_id)
+# Set once by the interface, or by the job that a member ordered; read by every event.
+_NOBODY: Final = Origin()
+_origin: ContextVar[Origin] = ContextVar("origin", default=_NOBODY)
+
+
+def act_as(origin: Origin) -> None:
+    """Say where later events of this context come from."""
+    _origin.set(origin)
+
+
+@contextmanager
+def acting_as(origin: Origin) -> Iterator[None]:
+    """Say where the events within the block come from."""
+    token = _origin.set(origin)
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+def origin() -> Origin:
+    """Where the events of this context come from."""
+    return _origin.get()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +85,10 @@ def emit(
 _INSERT = """
 WITH happened AS (
     INSERT INTO event
-        (organization_id, id, inserted_at, kind, actor_id, dataset_id, object_id, payload)
-    SELECT %(o)s, id, %(now)s, kind, %(actor)s, dataset_id, object_id, payload::jsonb
+        (organization_id, id, inserted_at, kind, actor_id, key_id, support_id, address, request_id,
+        dataset_id, object_id, payload)
+    SELECT %(o)s, id, %(now)s, kind, %(actor)s, %(key)s, %(support)s, %(address)s, %(request)s,
+        dataset_id, object_id, payload::jsonb
     FROM unnest(%(ids)s::uuid[], %(kinds)s::text[], %(datasets)s::uuid[], %(objects)s::uuid[],
         %(payloads)s::text[]) AS given (id, kind, dataset_id, object_id, payload)
     RETURNING id, kind
@@ -72,21 +106,39 @@ def emit_all(happenings: Sequence[Happening]) -> None:
     """
     if not happenings:
         return
+    here = _origin.get()
     waiting = raw_cursor().execute(
         _INSERT,
         {
             "o": current(),
             "now": timezone.now(),
-            "actor": _actor.get(),
+            "actor": here.actor_id,
+            "key": here.key_id,
+            "support": here.support_id,
+            "address": here.address or None,
+            "request": tracing.request_id() or None,
             "ids": uuid7s(len(happenings)),
             "kinds": [one.kind for one in happenings],
             "datasets": [one.dataset_id for one in happenings],
             "objects": [one.object_id for one in happenings],
-            "payloads": [json.dumps(one.payload or {}) for one in happenings],
+            "payloads": [json.dumps(one.payload or {}, default=str) for one in happenings],
         },
     )
     if waiting.rowcount:
         transaction.on_commit(partial(ring, current()), robust=True)
+
+
+def changes(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:
+    """The payload ``{"changes": {name: [before, after]}}`` of what ``after`` has otherwise."""
+    pairs = {name: [before.get(name), value] for name, value in after.items()}
+    return {"changes": {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}}
+
+
+def host_of(url: str) -> str:
+    """What of an address may be told: ``https://hooks.example.org/…``. The rest may be a secret."""
+    parts = urlsplit(url)
+    place = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{place}" + ("/…" if parts.path.strip("/") or parts.query else "")
 
 
 def ring(organization_id: UUID) -> bool:

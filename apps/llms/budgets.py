@@ -19,6 +19,7 @@ from apps.core.errors import InvalidError, LimitReachedError
 from apps.core.ids import uuid7
 from apps.core.prepared import fetch, raw_cursor
 from apps.core.tenancy import current
+from apps.events.log import changes, emit
 from apps.llms.models import Budget, BudgetScope
 
 _WORDS: Final = {
@@ -69,12 +70,23 @@ def set_budget(
     budget = found.first()
     if usd is None and tokens is None and budget is None:
         return None
+    before = _limits(budget)
     if budget is None:
         month = None if scope == BudgetScope.JOB else this_month()
         budget = Budget(id=uuid7(), scope=scope, subject_id=subject_id, month=month)
     budget.limit_usd, budget.limit_tokens = usd, tokens
     budget.save()
+    told = {"scope": scope, **changes(before, _limits(budget))}
+    emit("budget.set", object_id=subject_id, payload=told)
     return budget
+
+
+def _limits(budget: Budget | None) -> dict[str, object]:
+    usd = budget.limit_usd if budget else None
+    return {
+        "usd": None if usd is None else f"{usd:.2f}",
+        "tokens": budget.limit_tokens if budget else None,
+    }
 
 
 _LOCKED = "t.subject_id = ANY(%(subjects)s) ORDER BY t.subject_id FOR UPDATE"

@@ -14,7 +14,8 @@ from apps.core.errors import ConflictError, InvalidError
 from apps.core.ids import uuid7
 from apps.core.sealing import seal
 from apps.core.tenancy import current
-from apps.events.log import emit
+from apps.events.log import changes as difference
+from apps.events.log import emit, host_of
 from apps.llms.models import ModelKind, ModelPrice, Provider, ProviderModel
 
 MAX_PROVIDERS: Final = 50
@@ -80,6 +81,7 @@ def update_provider(*, provider: Provider, changes: Mapping[str, Any]) -> Provid
     must never reach a server it was not entered for. Raises as ``create_provider``.
     """
     row = Provider.objects.select_for_update(of=("self",), no_key=True).get(id=provider.id)
+    before = _described(row)
     moved = _move(row, changes.get("base_url", row.base_url))
     if "api_key" in changes:
         _seal(row, changes["api_key"])
@@ -94,7 +96,8 @@ def update_provider(*, provider: Provider, changes: Mapping[str, Any]) -> Provid
     elif moved:
         forget_dialects(provider=row)
     _choose_default(row, changes.get("default_model", row.default_model))
-    emit("provider.updated", object_id=row.id, payload={**_described(row), "changed": [*changes]})
+    told = {"name": row.name, "changed": [*changes], **difference(before, _described(row))}
+    emit("provider.updated", object_id=row.id, payload=told)
     return row
 
 
@@ -203,6 +206,12 @@ def _described(provider: Provider) -> dict[str, object]:
     """For the event log: never the key."""
     return {
         "name": provider.name,
-        "base_url": provider.base_url,
+        "base_url": host_of(provider.base_url),
         "has_key": provider.sealed_key is not None,
+        "enabled": provider.enabled,
+        "default_model": provider.default_model,
+        "rpm": provider.rpm,
+        "tpm": provider.tpm,
+        "concurrency": provider.concurrency,
+        "timeout": provider.timeout,
     }

@@ -16,6 +16,7 @@ from apps.core.errors import ConflictError, InvalidError
 from apps.datasets.models import Dataset, Question
 from apps.datasets.schema import DatasetSchema
 from apps.datasets.services.datasets import lock_dataset
+from apps.events.log import changes as difference
 from apps.events.log import emit
 from apps.organizations.models import Membership
 from apps.pipelines.models import PromptVersion
@@ -116,10 +117,11 @@ def update_prompt(
         check_prompt(schema, changes["template"])
     if "params" in changes:
         read_params(load(locked.recipe), changes["params"])
+    before = {name: getattr(locked, name) for name in changes}
     for name, value in changes.items():
         setattr(locked, name, _note(value) if name == "note" else value)
     locked.save()
-    _emit("prompt.updated", locked)
+    _emit("prompt.updated", locked, difference(before, changes))
     return locked
 
 
@@ -184,6 +186,6 @@ def _note(text: str) -> str:
     return text.replace("\0", "")
 
 
-def _emit(kind: str, version: PromptVersion) -> None:
-    payload = {"number": version.number}
+def _emit(kind: str, version: PromptVersion, more: Mapping[str, object] | None = None) -> None:
+    payload = {"number": version.number, **(more or {})}
     emit(kind, dataset_id=version.dataset_id, object_id=version.id, payload=payload)

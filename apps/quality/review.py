@@ -23,7 +23,7 @@ from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
-from apps.events.log import emit
+from apps.events.log import changes, emit
 from apps.jobs.kinds import FREE, Kind, Planned, Work
 from apps.jobs.models import Job
 from apps.jobs.services import enqueue
@@ -71,8 +71,10 @@ def configure_review(
     if not 0 <= least_certain <= 1:
         raise InvalidError(gettext("A probability lies between 0 and 100 %."))
     wanted = {"random_percent": random_percent, "least_certain": least_certain, "blind": blind}
+    known = review_settings(dataset.id)
+    told = changes({name: getattr(known, name) for name in wanted}, wanted)
     settings, _ = DatasetReview.objects.update_or_create(dataset=dataset, defaults=wanted)
-    emit("review.configured", dataset_id=dataset.id, object_id=dataset.id, payload=wanted)
+    emit("review.configured", dataset_id=dataset.id, object_id=dataset.id, payload=told)
     start_refresh(dataset=dataset)
     return settings
 

@@ -17,7 +17,8 @@ from apps.core.errors import ConflictError, InvalidError
 from apps.core.ids import uuid7
 from apps.core.sealing import seal
 from apps.core.tenancy import current
-from apps.events.log import emit
+from apps.events.log import changes as difference
+from apps.events.log import emit, host_of
 from apps.events.models import EventSubscription
 from apps.webhooks import doorbell
 from apps.webhooks.documents import build
@@ -47,7 +48,7 @@ def create_webhook(*, url: str, events: Sequence[str], description: str | None =
         sealed_secret=seal(_new_secret(), context=str(id)),
     )
     _resubscribe()
-    _emit("webhook.created", webhook, url=url, events=list(events))
+    _emit("webhook.created", webhook, url=host_of(url), events=list(events))
     return webhook
 
 
@@ -73,8 +74,10 @@ def update_webhook(*, webhook: Webhook, changes: Mapping[str, Any]) -> Webhook:
     if changes.get("enabled") is False:
         disable_webhook(webhook=webhook)
     _resubscribe()
-    _emit("webhook.updated", webhook, changed=sorted(changes))
-    return Webhook.objects.get(id=webhook.id)
+    row = Webhook.objects.get(id=webhook.id)
+    told = difference(_described(webhook), _described(row))
+    _emit("webhook.updated", webhook, url=host_of(row.url), changed=sorted(changes), **told)
+    return row
 
 
 @transaction.atomic
@@ -83,7 +86,7 @@ def delete_webhook(*, webhook: Webhook) -> None:
     take_turns()
     Webhook.objects.filter(id=webhook.id).delete()
     _resubscribe()
-    _emit("webhook.deleted", webhook, url=webhook.url)
+    _emit("webhook.deleted", webhook, url=host_of(webhook.url))
 
 
 @transaction.atomic
@@ -192,6 +195,16 @@ def _resubscribe() -> None:
 
 def _new_secret() -> str:
     return b64encode(secrets.token_bytes(64)).decode()
+
+
+def _described(webhook: Webhook) -> dict[str, object]:
+    """For the event log: of the address no more than the host, and never a secret."""
+    return {
+        "url": host_of(webhook.url),
+        "events": webhook.events,
+        "description": webhook.description,
+        "enabled": webhook.enabled,
+    }
 
 
 def _emit(kind: str, webhook: Webhook, **details: object) -> None:

@@ -60,7 +60,8 @@ def add_workspace_member(
             f"Workspace user with workspace_id `{workspace.id}` and user_id `{member.id}`"
             " is not unique"
         ) from error
-    emit("workspace.member_added", object_id=workspace.id, payload={"member": str(member.id)})
+    told = {"member": str(member.id), "username": member.username, "role": role}
+    emit("workspace.member_added", object_id=workspace.id, payload=told)
     return place
 
 

@@ -22,6 +22,8 @@ TENANT_RULE = "({column} = (current_setting('app.organization_id'::text))::uuid)
 # Tables without a tenant: log-ins, sessions and what Django keeps about itself.
 GLOBAL_APPS = {"auth", "contenttypes", "sessions", "account", "users", "mfa", "usersessions"}
 GLOBAL_APPS |= {"socialaccount", "admin", "sites"}
+# What nobody may change or remove, but for the cascade and the retention.
+APPEND_ONLY = {"event", "event_seal"}
 # Owned by the role of the search functions, which passes the policy; everybody else does not.
 OWNERS = {"record_search": "stoneware_search"}
 # Uniques that span organizations: the id of a random UUID, and the name in the address.
@@ -209,7 +211,7 @@ def grants_are_exact(cursor: Cursor, table: str) -> list[str]:
         " WHERE attrelid = %(t)s::regclass AND attacl IS NOT NULL",
         t=table,
     )
-    words = ("SELECT", "INSERT", "UPDATE", "DELETE")
+    words = ("SELECT", "INSERT", "UPDATE", "DELETE")[: 2 if table in APPEND_ONLY else 4]
     wanted = {(role, word, False) for role in (APP, "stoneware_operator") for word in words}
     return [f"grant {grant}" for grant in sorted(set(rows) ^ wanted)]
 

@@ -18,6 +18,7 @@ DEFINER_FUNCTIONS = {
     "find_memberships": "stoneware_operator",
     "find_only_organization": "stoneware_operator",
     "find_organization": "stoneware_operator",
+    "prune_events": "stoneware_owner",
     "rank_documents": "stoneware_search",
 }
 

@@ -16,6 +16,7 @@ from apps.datasets.models import (
     Question,
     QueueOrder,
 )
+from apps.events.log import changes as difference
 from apps.events.log import emit
 from apps.jobs.services import delete_dataset_jobs
 from apps.organizations.models import Membership
@@ -74,16 +75,21 @@ def update_dataset(
     Raises ``ConflictError`` when the workspace has another dataset of the new name.
     """
     dataset = lock_dataset(dataset)
-    before = dataset.guidelines
+    guidelines = dataset.guidelines
+    before = {**dataset.__dict__}
     for name, value in changes.items():
         setattr(dataset, name, value)
-    if dataset.guidelines != before:
+    if dataset.guidelines != guidelines:
         dataset.guidelines_version += 1
         _keep_guidelines(dataset, author)
     dataset.last_activity_at = timezone.now()
     with _unique_dataset_name(dataset.name, dataset.workspace):
         dataset.save()
-    _emit("dataset.updated", dataset, {"changed": sorted(changes)})
+    # Guidelines are kept in versions: the numbers are enough.
+    told = [name for name in changes if name in before and name != "guidelines"]
+    after = {name: getattr(dataset, name) for name in [*told, "guidelines_version"]}
+    payload = {"name": dataset.name, "changed": sorted(changes), **difference(before, after)}
+    _emit("dataset.updated", dataset, payload)
     return dataset
 
 

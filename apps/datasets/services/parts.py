@@ -19,7 +19,7 @@ from apps.datasets.models import (
 )
 from apps.datasets.services.datasets import lock_dataset
 from apps.datasets.settings import SpanQuestion, changed
-from apps.events.log import emit
+from apps.events.log import changes, emit
 
 MAX_VECTORS: Final = 5
 MAX_PROPERTY_NUMBER: Final = 32_767
@@ -246,7 +246,13 @@ def _lock_part(part: _PartType) -> _PartType:
     locked = type(part).objects.filter(pk=part.pk).first()
     if locked is None:
         raise NotFoundError(f"{type(part).__name__} with id `{part.pk}` not found")
+    locked.__dict__["_before"] = _described(locked)
     return locked
+
+
+def _described(part: _Part) -> dict[str, object]:
+    names = ("title", "description", "required", "settings", "visible_for_annotators")
+    return {name: getattr(part, name) for name in names if hasattr(part, name)}
 
 
 def _lock_draft(dataset: Dataset, refusal: str) -> Dataset:
@@ -274,4 +280,7 @@ def _emit_part(kind: str, part: _Part) -> None:
     """
     rows = Dataset.objects.filter(pk=part.dataset_id)
     rows.update(schema_version=secrets.randbelow(2**31))
-    emit(kind, dataset_id=part.dataset_id, object_id=part.id, payload={"name": part.name})
+    before = part.__dict__.get("_before")
+    told = {} if before is None else changes(before, _described(part))
+    payload = {"name": part.name, **told}
+    emit(kind, dataset_id=part.dataset_id, object_id=part.id, payload=payload)

@@ -1,0 +1,27 @@
+"""The rounds over the event log: seal, check, remove what is no longer kept."""
+
+from celery import shared_task
+from django.db import connections
+
+from apps.events import retention, seals
+
+
+@shared_task(name="events.seal", ignore_result=True)
+def seal() -> int:
+    """Seal what waits in every organization; returns how many seals that made."""
+    return seals.seal_all()
+
+
+@shared_task(name="events.check", ignore_result=True)
+def check() -> int:
+    """Check every organization's log; returns how many are not whole."""
+    with connections["operator"].cursor() as cursor:
+        cursor.execute("SELECT DISTINCT organization_id FROM event_seal")
+        sealed = [row[0] for row in cursor.fetchall()]
+    return sum(not seals.check(organization_id=one).is_valid for one in sealed)
+
+
+@shared_task(name="events.prune", ignore_result=True)
+def prune() -> int:
+    """Remove the events that organizations no longer keep; returns how many."""
+    return retention.prune_all()
