@@ -1,4 +1,4 @@
-"""Support access: the operator sees an organization as one of its members does, and changes nothing.
+"""Support access: the operator sees an organization as a member of it does, and changes nothing.
 
 The session names the access; each page asks whether it still lasts, and runs in a transaction that
 PostgreSQL lets read only.

@@ -4,11 +4,13 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from apps.core.errors import ConflictError, InvalidError
+from apps.core.tenancy import enter
 from apps.events.log import emit
+from apps.organizations import directory
 from apps.organizations.models import (
     Announcement,
     Level,
@@ -97,6 +99,21 @@ def end_support(*, access: SupportAccess) -> None:
         emit("support.ended", object_id=access.id, payload={"operator": access.operator})
 
 
+def end_old_support() -> int:
+    """End, with their events, accesses of any organization whose time is over; how many."""
+    with connections["operator"].cursor() as cursor:
+        cursor.execute(
+            "SELECT organization_id, id FROM support_access"
+            " WHERE ended_at IS NULL AND ends_at < now() LIMIT 1000"
+        )
+        found = cursor.fetchall()
+    for organization_id, access_id in found:
+        with enter(organization_id):
+            for access in SupportAccess.objects.filter(id=access_id):
+                end_support(access=access)
+    return len(found)
+
+
 def find_support(access_id: UUID, operator_id: UUID) -> SupportAccess | None:
     """The operator's access to the entered organization, as long as it lasts. One query."""
     return (
@@ -138,3 +155,10 @@ def _reason(text: str) -> str:
     if not text.strip() or len(text) > LONGEST_REASON or "\0" in text:
         raise InvalidError(f"A reason of 1 to {LONGEST_REASON} characters is needed.")
     return text.strip()
+
+
+def note_account_change(*, user: User, kind: str) -> None:
+    """Tell each organization of the account, in its log, what the operator did to it."""
+    for place in directory.find_memberships(user.id):
+        with enter(place.organization_id):
+            emit(kind, object_id=place.membership_id, payload={"account": str(user)})

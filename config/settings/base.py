@@ -16,8 +16,11 @@ DATA_DIR = data_dir()
 SECRET_KEY = env.text("SECRET_KEY") or env.secret_file(DATA_DIR / "secret_key")
 DEBUG = False
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+SITE_HOSTS = ALLOWED_HOSTS  # of no organization, where each has its own
 # Where each organization has a host of its own, <slug>.<base domain>; empty: one host for all.
 BASE_DOMAIN = env.text("BASE_DOMAIN").lower().strip(".")
+# Where the proof of an organization's domain is looked up, host:port; empty: the system's server.
+DNS_SERVER = next(iter(env.places("DNS_SERVER")), None)
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"
 APPEND_SLASH = False  # API clients do not follow redirects; pages link to their exact address
@@ -71,6 +74,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.operator.middleware.RequestMiddleware",  # first: names every answer, knows its time
     "django.middleware.security.SecurityMiddleware",
+    "apps.labeling.hosts.HostMiddleware",  # whose host it is
     "apps.api.middleware.ApiMiddleware",  # answers what is below /api/; the others are for pages
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -79,6 +83,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "apps.labeling.hosts.HostSessionMiddleware",
     "apps.labeling.middleware.LanguageMiddleware",
     "apps.labeling.middleware.SupportMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -164,6 +169,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "organizations.sweep_idempotent_requests",
         "schedule": 3600.0,
     },
+    "end-support": {"task": "organizations.end_support", "schedule": 60.0},
     "tend-vector-indexes": {"task": "search.tend_vector_indexes", "schedule": 30.0},
     "ring-waiting-webhooks": {"task": "webhooks.ring_waiting", "schedule": 5.0},
     "look-after-batches": {"task": "llms.look_after_batches", "schedule": 10.0},
@@ -219,7 +225,6 @@ OAUTH_WORKSPACES = env.words("OAUTH_WORKSPACES")  # where they may begin
 OAUTH_EMAIL_DOMAINS = env.words("OAUTH_EMAIL_DOMAINS")  # of verified e-mails; empty: any
 SOCIALACCOUNT_PROVIDERS = env.social_providers()
 SOCIALACCOUNT_ADAPTER = "apps.labeling.entrance.SocialAdapter"
-HAS_PROVIDERS = bool(env.words("OAUTH_PROVIDERS"))
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_HTTPONLY = True

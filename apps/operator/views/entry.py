@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import NoReverseMatch, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -40,7 +41,8 @@ def sign_in(request: OperatorRequest) -> HttpResponse:
     """The step-up: password, and a code where the account has or needs a second factor."""
     has_factor = access.has_second_factor(request.user)
     if not has_factor and settings.OPERATOR_MFA_REQUIRED:
-        return render(request, "operator/no_factor.html", status=403)
+        context = {"factor_url": _factor_url()}
+        return render(request, "operator/no_factor.html", context, status=403)
     problem, code = "", 200
     if request.method == "POST":
         problem, code = _refusal(request, has_factor)
@@ -88,3 +90,11 @@ def _wanted(request: OperatorRequest) -> str:
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
     return wanted if here and wanted.startswith("/operator/") else "/operator/"
+
+
+def _factor_url() -> str:
+    """Where the account's owner sets up a second factor."""
+    try:
+        return reverse("mfa_index")
+    except NoReverseMatch:
+        return "/"

@@ -1,0 +1,75 @@
+"""Accounts: find, lock, and take away a second factor that was lost."""
+
+from uuid import UUID
+
+from allauth.mfa.models import Authenticator
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from apps.operator import reads
+from apps.operator.access import OperatorRequest, for_operators
+from apps.organizations.operating import note_account_change
+from apps.users.models import User
+
+
+@require_GET
+@for_operators
+def users(request: OperatorRequest) -> HttpResponse:
+    """The newest accounts, or those that a text finds."""
+    return _show(request)
+
+
+@require_POST
+@for_operators
+def lock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
+    """No log-in, no page, no key of theirs works any more, until it is unlocked."""
+    user = get_object_or_404(User, id=account_id)
+    if user.pk == request.user.pk:
+        return _show(request, problem=_("You cannot lock yourself out."), code=409)
+    return _set_active(user, "account.locked", is_active=False)
+
+
+@require_POST
+@for_operators
+def unlock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
+    """As before."""
+    user = get_object_or_404(User, id=account_id)
+    return _set_active(user, "account.unlocked", is_active=True)
+
+
+@require_POST
+@for_operators
+def reset_factor(request: OperatorRequest, account_id: UUID) -> HttpResponse:
+    """Forget authenticator, passkeys and recovery codes; the password stays."""
+    user = get_object_or_404(User, id=account_id)
+    if user.pk == request.user.pk:
+        problem = _("Another operator has to reset your second factor.")
+        return _show(request, problem=problem, code=409)
+    with transaction.atomic():
+        Authenticator.objects.filter(user_id=user.pk).delete()
+        note_account_change(user=user, kind="account.second_factor_reset")
+    return redirect("operator:users")
+
+
+def _set_active(user: User, kind: str, *, is_active: bool) -> HttpResponse:
+    with transaction.atomic():
+        changed = User.objects.filter(pk=user.pk, is_active=not is_active)
+        if changed.update(is_active=is_active):
+            note_account_change(user=user, kind=kind)
+    return redirect("operator:users")
+
+
+def _show(request: OperatorRequest, *, problem: str = "", code: int = 200) -> HttpResponse:
+    text = request.GET.get("q", "").replace("\0", "").strip()[:200]
+    rows = reads.users(text)
+    context = {
+        "here": "users",
+        "rows": rows[: reads.SHOWN],
+        "has_more": len(rows) > reads.SHOWN,
+        "q": text,
+        "problem": problem,
+    }
+    return render(request, "operator/users.html", context, status=code)
