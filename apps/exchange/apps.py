@@ -9,3 +9,5 @@ class ExchangeConfig(AppConfig):
 
         offer("hub_import", "apps.exchange.hub.importing.HubImport")
         offer("hub_export", "apps.exchange.hub.exporting.HubExport")
+        offer("file_import", "apps.exchange.creation.importing.FileImport")
+        offer("dataset_copy", "apps.exchange.creation.copying.DatasetCopy")

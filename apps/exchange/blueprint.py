@@ -1,6 +1,7 @@
 """What a dataset is to be made of, and making it. Used inside the organization."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
@@ -59,6 +60,30 @@ class Blueprint(BaseModel):
     allow_extra_metadata: bool = True
     min_submitted: int = 1
     metadata: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedParts:
+    """The settings of a blueprint's parts as they would be stored."""
+
+    fields: Sequence[dict[str, Any]]
+    questions: Sequence[dict[str, Any]]
+    properties: Sequence[dict[str, Any]]
+
+
+def checked_parts(blueprint: Blueprint) -> CheckedParts:
+    """Raises ``InvalidError`` for settings beyond our limits."""
+    return CheckedParts(
+        [_checked(_FIELD, "field", part) for part in blueprint.fields],
+        [_checked(_QUESTION, "question", part) for part in blueprint.questions],
+        [_checked(_PROPERTY, "metadata property", part) for part in blueprint.properties],
+    )
+
+
+def _checked(
+    adapter: TypeAdapter[BaseModel], kind: str, part: FieldPart | PropertyPart
+) -> dict[str, Any]:
+    return _settings(adapter, kind, part.name, part.settings).model_dump(mode="json")
 
 
 @transaction.atomic

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 
 from apps.core.errors import InvalidError
 from apps.exchange.cells import expose
-from apps.exchange.rows import MAX_ROW, Line, Lines, Row, Table
+from apps.exchange.rows import MAX_ROW, Line, Lines, Row, Start, Table
 
 DELIMITERS: Final = ",;\t"
 REREAD_BUDGET: Final = 4 * MAX_ROW  # bytes a file
@@ -25,15 +25,18 @@ class _TooLongError(Exception):
     """The row is longer than ``MAX_ROW``."""
 
 
-def read_csv(source: BinaryIO, *, raw_formulas: bool = False) -> Table:
+def read_csv(source: BinaryIO, *, raw_formulas: bool = False, start: Start | None = None) -> Table:
     """The rows of a CSV file in UTF-8, with its columns; empty cells are None.
 
     In a file whose columns are named as our export names them, the apostrophes of
-    ``cells.protect`` are taken away, unless ``raw_formulas``. Raises ``InvalidError`` when the
+    ``cells.protect`` are taken away, unless ``raw_formulas``. With ``start``, the rows from there
+    on. Raises ``InvalidError`` when the
     header is missing, unreadable, or names a column twice.
     """
     reader = _Reader(Lines(source))
     columns = reader.read_header()
+    if start is not None:
+        reader.lines.go_to(start)
     is_ours = any(column.startswith(OWN_COLUMN) for column in columns)
     rows = reader.rows(columns, exposed=is_ours and not raw_formulas)
     return Table(columns=[column for column in columns if column], rows=rows, from_text=True)
@@ -114,7 +117,8 @@ class _Reader:
                     yield self._row(columns, cells, exposed)
 
     def _row(self, columns: list[str], cells: list[str], exposed: bool) -> Row:
-        row = Row(self.feed.taken[0].number, b"".join(line.raw for line in self.feed.taken), {})
+        taken = self.feed.taken
+        row = Row(taken[0].number, b"".join(line.raw for line in taken), {}, after=taken[-1].after)
         row.problem = self.feed.problem
         if row.problem is None and len(cells) != len(columns):
             row.problem = f"{len(cells)} cells where the header has {len(columns)}"
@@ -129,10 +133,10 @@ class _Reader:
         if rest and self.feed.size <= self.budget:
             self.budget -= self.feed.size
             self.lines.give_back(rest)
-            return Row(first.number, first.raw, {}, problem)
+            return Row(first.number, first.raw, {}, problem, first.after)
         raw = b"".join(line.raw for line in self.feed.taken)
         swallowed = f" (up to line {rest[-1].number})" if rest else ""
-        return Row(first.number, raw, {}, problem + swallowed)
+        return Row(first.number, raw, {}, problem + swallowed, self.feed.taken[-1].after)
 
 
 def _delimiter(header: Line) -> str:

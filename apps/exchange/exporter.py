@@ -14,7 +14,7 @@ from uuid import UUID
 import psycopg
 from django.db import connection
 
-from apps.core.tenancy import enter
+from apps.core.tenancy import current, enter
 
 PAGE: Final = 2_000  # records
 PAGE_BYTES: Final = 4 * 1024 * 1024  # of fields, metadata and vectors, as they are stored
@@ -89,6 +89,17 @@ class Page:
 
     records: int
     lines: bytes
+    last: UUID | None = None  # the last record's id
+
+
+def export_page(
+    dataset_id: UUID, statuses: Sequence[str], *, after: UUID, limit: int = PAGE
+) -> Page | None:
+    """The page of records after this one, inside the organization; None when there is none."""
+    # Django's own cursors know no binary answers.
+    cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
+    ids = next_ids(cursor, current(), dataset_id, statuses, after, limit)
+    return _page(cursor, current(), ids, with_vectors=True) if ids else None
 
 
 def export_pages(
@@ -122,13 +133,14 @@ def next_ids(
     dataset_id: UUID,
     statuses: Sequence[str],
     last: UUID,
+    limit: int = PAGE,
 ) -> list[UUID]:
     facts = {
         "o": organization_id,
         "d": dataset_id,
         "last": last,
         "statuses": list(statuses),
-        "limit": PAGE,
+        "limit": limit,
         "bytes": PAGE_BYTES,
     }
     return [row[0] for row in cursor.execute(_NEXT_IDS, facts)]
@@ -143,4 +155,4 @@ def _page(
     facts = {"o": organization_id, "ids": ids, "vectors": with_vectors}
     row = cursor.execute(_PAGE, facts, binary=True).fetchone()
     lines = row[0] if row and row[0] else b""  # None when they were all deleted just now
-    return Page(records=lines.count(b"\n"), lines=lines)
+    return Page(records=lines.count(b"\n"), lines=lines, last=ids[-1])

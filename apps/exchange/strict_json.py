@@ -19,7 +19,7 @@ def read_json(raw: bytes | str) -> Any:
     """
     try:
         text = raw.decode() if isinstance(raw, bytes) else raw
-        document = json.loads(text, parse_constant=_refuse_constant)
+        document = json.loads(text, parse_constant=refuse_constant)
     except UnicodeDecodeError as error:
         raise InvalidError(f"not valid UTF-8 at byte {error.start + 1} of the row") from error
     except json.JSONDecodeError as error:
@@ -43,7 +43,8 @@ def check_text(text: str) -> None:
         raise InvalidError("a NUL character or half of a surrogate pair cannot be stored")
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
+    """Raise ``InvalidError`` for NaN and the infinities."""
     raise InvalidError(f"{name} is not a number that can be stored")
 
 

@@ -27,6 +27,14 @@ def reject(work: Work, reasons: Mapping[int, str]) -> None:
     )
 
 
+def reject_rows(work: Work, rejects: Sequence[tuple[int, str, str]]) -> None:
+    """Note what was left out: number, reason, and the row as it stood in its file."""
+    JobReject.objects.bulk_create(
+        JobReject(job=work.job, number=number, reason=reason, original=original)
+        for number, reason, original in rejects
+    )
+
+
 def advance(work: Work, *, done: int, failed: int = 0, expected: int = 0) -> None:
     """Count units on; ``expected`` is how many there will be in all, as far as anybody knows.
 

@@ -221,13 +221,15 @@ class JobRejectQuerySet(models.QuerySet["JobReject"]):
 class JobReject(TenantRow):
     """A unit of a job, e.g. a row of an import, that was left out, and why.
 
-    ``number`` counts from 0 in the order of the source.
+    ``number`` counts from 0 in the order of the source; of a file, from 1, and may be that of a
+    line. ``original`` is the row as it stood in its file, where there was one.
     """
 
     pk = models.CompositePrimaryKey("organization_id", "job_id", "number")
     job = TenantLink(Job, related_name="rejects")
     number = models.PositiveBigIntegerField()
     reason = models.TextField()
+    original = models.TextField(default="")
 
     objects = TenantManager.from_queryset(JobRejectQuerySet)()
 

@@ -27,6 +27,8 @@ SHOWN = 4  # of each thing that needs a manager
 WEEK = timedelta(days=7)
 JOB_NAMES: dict[str, Any] = {
     "bulk_answer": _("answers to many records"),
+    "dataset_copy": _("Copy of a dataset"),
+    "file_import": _("Import of a file"),
     "bulk_undo": _("undo of answers to many records"),
     "hub_export": _("export to a hub"),
     "hub_import": _("import from a hub"),

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.datasets.schema import load_schema
-from apps.exchange.foreign import tables
 from apps.exchange.foreign.documents import read_documents
 from apps.exchange.foreign.formats import ForeignFormat
 from apps.exchange.foreign.offsets import code_points
@@ -324,15 +323,6 @@ def test_a_file_without_answers_gets_a_question(place: Place, tmp_path: Path) ->
     file = write(tmp_path / "rows.jsonl", {"prompt": "Say something."}, {"prompt": "And more."})
     place.run(file, "distilabel", "--create")
     assert place.shape()["questions"] == {"quality": ("label_selection", ["good", "bad"], True)}
-
-
-def test_without_pyarrow_one_line_says_what_is_missing(
-    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "rows.parquet").write_bytes(b"PAR1")
-    monkeypatch.setattr(tables, "find_spec", lambda name: None)
-    message, _ = place.fail(tmp_path, "distilabel", "--create")
-    assert "pip install 'stoneware[hub]'" in message
 
 
 # --- Argilla 1.x ---------------------------------------------------------------------------------

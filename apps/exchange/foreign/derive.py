@@ -63,7 +63,7 @@ class _Column:
 
     def see(self, value: Any) -> None:
         self.count += 1
-        kind = _kind(value)
+        kind = kind_of(value)
         self.kinds.add(kind)
         if kind == "vector":
             self.dimensions.add(len(value))
@@ -138,7 +138,8 @@ class _Survey:
             self.answers.setdefault(one["question"], _Answers()).see(one["value"])
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """What a value of a column is: text, image, chat, terms, vector and so on."""
     if isinstance(value, str):
         return "image" if _is_picture(value) else "text"
     if isinstance(value, bool):
@@ -197,7 +198,7 @@ class _Draft:
         return [
             FieldPart(
                 name=name,
-                title=_title(name),
+                title=title_of(name),
                 required=name in full,
                 settings={"type": kind},
             )
@@ -224,7 +225,7 @@ class _Draft:
             kind = self._property_type(column)
             if kind and name not in fields:
                 settings = {"type": kind}
-                parts.append(PropertyPart(name=name, title=_title(name), settings=settings))
+                parts.append(PropertyPart(name=name, title=title_of(name), settings=settings))
         return parts
 
     def _property_type(self, column: _Column) -> str | None:
@@ -242,7 +243,7 @@ class _Draft:
             if one.kinds == {"vector"} and len(one.dimensions) == 1
         }
         return [
-            VectorPart(name=name, title=_title(name), dimensions=dimensions)
+            VectorPart(name=name, title=title_of(name), dimensions=dimensions)
             for name, dimensions in list(found.items())[:MAX_VECTORS]
         ]
 
@@ -303,9 +304,10 @@ def _labels(kind: str, labels: list[str]) -> dict[str, Any]:
 
 
 def _question(name: str, settings: dict[str, Any], required: bool) -> QuestionPart:
-    return QuestionPart(name=name, title=_title(name), required=required, settings=settings)
+    return QuestionPart(name=name, title=title_of(name), required=required, settings=settings)
 
 
-def _title(name: str) -> str:
+def title_of(name: str) -> str:
+    """How a part of this name is called where people read it."""
     words = name.replace("_", " ").replace("-", " ").strip()
     return words[:1].upper() + words[1:] or name

@@ -93,7 +93,7 @@ def create_for_file(
     """
     if file == STDIN:
         raise InvalidError("--create reads the file twice: it cannot come from standard input.")
-    if format == FileFormat.CSV:
+    if isinstance(format, FileFormat) and format != FileFormat.JSONL:
         raise InvalidError("--create needs a file that says what is a field and what an answer.")
     hints = Hints()
     rows = (

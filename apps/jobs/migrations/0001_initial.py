@@ -78,6 +78,7 @@ class Migration(migrations.Migration):
                 ('pk', models.CompositePrimaryKey('organization_id', 'job_id', 'number', blank=True, editable=False, primary_key=True, serialize=False)),
                 ('number', models.PositiveBigIntegerField()),
                 ('reason', models.TextField()),
+                ('original', models.TextField(default='')),
                 ('job', apps.core.fields.TenantLink(related_name='rejects', to='jobs.job')),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
             ],

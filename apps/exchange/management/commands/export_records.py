@@ -12,7 +12,7 @@ from django.core.management.base import CommandParser
 
 from apps.core.errors import InvalidError
 from apps.exchange.exports import export_dataset
-from apps.exchange.formats import FileFormat
+from apps.exchange.formats import WRITTEN, FileFormat
 from apps.exchange.management.dataset_command import DatasetCommand, find_place
 from apps.records.models import RecordStatus
 
@@ -33,7 +33,7 @@ class Command(DatasetCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        parser.add_argument("--format", choices=FileFormat.values, default=FileFormat.JSONL)
+        parser.add_argument("--format", choices=[*map(str, WRITTEN)], default=FileFormat.JSONL)
         parser.add_argument("--output", default=STDOUT, metavar="FILE", help="default: -")
         parser.add_argument(
             "--status", action="append", choices=RecordStatus.values, default=[], help="repeatable"

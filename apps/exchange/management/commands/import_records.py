@@ -26,7 +26,7 @@ NOTE_EVERY = 1.0  # seconds
 
 
 class Command(DatasetCommand):
-    """Imports records from CSV or JSON Lines, or from other tools' files, of any size.
+    """Imports records from CSV, TSV, JSON Lines, JSON, Parquet, CoNLL or other tools' files.
 
     Columns go where their names say: to a field, a question (as a suggestion; with
     --response-user as an answer), a metadata property or a vector of the same name. --map
@@ -113,7 +113,7 @@ def create_dataset_for(format: FileFormat | ForeignFormat, options: Mapping[str,
 def store_own(
     format: FileFormat, place: Place, options: Mapping[str, Any], report: "Report"
 ) -> tuple[Summary, list[str]]:
-    """Store CSV or JSON Lines; also returns the columns that went nowhere."""
+    """Store a file of rows; also returns the columns that went nowhere."""
     mapping = mapping_for(place, options["map"], options["response_user"])
     with opened(options["file"]) as source:
         summary = import_table(
@@ -131,7 +131,7 @@ def store_foreign(
 ) -> tuple[Summary, list[str]]:
     """Store another tool's file; also returns what has no place here."""
     if options["map"]:
-        raise InvalidError("--map is for CSV and JSON Lines.")
+        raise InvalidError("--map is for files of rows, not for those of other tools.")
     return import_file(
         organization_id=place.organization_id,
         dataset_id=place.dataset_id,
