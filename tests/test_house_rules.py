@@ -39,6 +39,7 @@ SEEN_THROUGH_ANOTHER = {
     "trained_head": "its question; read by jobs alone",
     "copied_object": "whoever runs the copy, who is outside",
     "response_version": "its answer's author, or the reviewer of a job",
+    "rewritten_answer": "its change; read by those who manage the dataset",
     "dataset_review": "its dataset; read by those who review it",
     "review_item": "its record; read by those who review it",
     "review_cause": "its record; read by those who review it",

@@ -7,7 +7,7 @@ swaps them back. What somebody changed since stays as it is. Acts are remembered
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -156,7 +156,7 @@ def _swap(
 ) -> Swapped:
     now = timezone.now()
     facts: dict[str, Any] = {"o": current(), "d": dataset.id, "u": annotator.id}
-    facts |= {"key": key, "n": limit, "since": now - KEPT, "undone_at": None if redo else now}
+    facts |= {"key": key, "n": limit, "since": _since(dataset), "undone_at": None if redo else now}
     with transaction.atomic():
         slots.lock_places(dataset.id, [annotator.id])
         find = _FIND_UNDONE if redo else _FIND
@@ -276,9 +276,15 @@ def last_undone(*, dataset: Dataset, annotator: Membership) -> Act | None:
 
 
 def _act(statement: str, dataset: Dataset, annotator: Membership) -> Act | None:
-    facts = {"o": current(), "d": dataset.id, "u": annotator.id, "since": timezone.now() - KEPT}
+    facts = {"o": current(), "d": dataset.id, "u": annotator.id, "since": _since(dataset)}
     row = raw_cursor().execute(statement, facts).fetchone()
     return Act(*row) if row else None
+
+
+def _since(dataset: Dataset) -> datetime:
+    """Acts before it are not gone back to: they are forgotten, or answered other questions."""
+    kept = timezone.now() - KEPT
+    return max(kept, dataset.answers_rewritten_at or kept)
 
 
 def undone_values(

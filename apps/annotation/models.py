@@ -170,3 +170,92 @@ class Annotator(TenantRow):
     class Meta:
         db_table = "annotator"
         base_manager_name = "objects"
+
+
+class ChangeState(models.TextChoices):
+    RUNNING = "running", _("Running")
+    DONE = "done", _("Done")
+
+
+class AnswerPart(models.TextChoices):
+    """What an edit of the questions rewrote."""
+
+    RESPONSE = "response", _("Answer")
+    SUGGESTION = "suggestion", _("Suggestion")
+    ADJUDICATION = "adjudication", _("Decision")
+
+
+class SchemaChangeQuerySet(models.QuerySet["SchemaChange"]):
+    def visible_to(self, member: Membership) -> "SchemaChangeQuerySet":
+        return self.filter(dataset__in=Dataset.objects.visible_to(member))
+
+    def of(self, dataset: Dataset) -> "SchemaChangeQuerySet":
+        return self.filter(dataset=dataset)
+
+    def standing(self) -> "SchemaChangeQuerySet":
+        """Edits that were not undone; what undid others is no edit."""
+        return self.filter(undone_at__isnull=True, undoes__isnull=True)
+
+
+class SchemaChange(TenantModel):
+    """An edit of a dataset's questions, with what is needed to take it back.
+
+    ``edit`` is the document of ``datasets.edits``; ``before`` and ``after`` are the questions that
+    it changed, by id. ``counts`` says how many answers were rewritten, by part, and ``requeued``
+    how many went back to those who gave them. ``undoes`` is the id of the change that this one
+    took back.
+    """
+
+    dataset = TenantLink(Dataset, related_name="schema_changes")
+    edit = models.JSONField()
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    counts = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=ChangeState, default=ChangeState.RUNNING)
+    job_id = models.UUIDField(null=True)
+    undoes = models.UUIDField(null=True)
+    undone_at = models.DateTimeField(null=True)
+    created_by = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
+
+    objects = TenantManager.from_queryset(SchemaChangeQuerySet)()
+
+    class Meta:
+        db_table = "schema_change"
+        base_manager_name = "objects"
+        constraints = [one_of("state", ChangeState, name="schema_change_state_known")]
+        indexes = [
+            models.Index(fields=["organization", "dataset", "id"], name="schema_change_list"),
+        ]
+
+
+class RewrittenAnswer(TenantModel):
+    """What one answer, suggestion or decision was before a change, and what it became.
+
+    ``before`` and ``after`` hold the questions that differ: ``{question name: {"value": …}}``; of a
+    suggestion with its score, agent and type. They are never changed: whatever was ever submitted
+    can be read here. ``user`` is whose answer it is.
+    """
+
+    updated_at = None  # type: ignore[assignment]
+    change = TenantLink(SchemaChange, related_name="rewritten")
+    record = TenantLink(Record, related_name="+")
+    user = TenantLink(Membership, null=True, related_name="+")
+    part = models.CharField(max_length=12, choices=AnswerPart)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    status_before = models.CharField(max_length=10, blank=True, default="")
+    status_after = models.CharField(max_length=10, blank=True, default="")
+
+    objects = TenantManager()
+
+    class Meta:
+        db_table = "rewritten_answer"
+        base_manager_name = "objects"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "change", "record", "part", "user"],
+                nulls_distinct=False,
+                name="rewritten_answer_once_a_change",
+            ),
+            one_of("part", AnswerPart, name="rewritten_answer_part_known"),
+        ]

@@ -57,14 +57,30 @@ class QueueOrder(models.TextChoices):
 
 class DatasetQuerySet(models.QuerySet["Dataset"]):
     def visible_to(self, member: Membership) -> "DatasetQuerySet":
-        return self.filter(workspace__in=Workspace.objects.visible_to(member))
+        """Those of the member's workspaces that are not in the trash."""
+        return self.there().filter(workspace__in=Workspace.objects.visible_to(member))
+
+    def there(self) -> "DatasetQuerySet":
+        return self.filter(trashed_at__isnull=True)
+
+    def trashed(self, member: Membership) -> "DatasetQuerySet":
+        """What lies in the trash of the member's workspaces."""
+        mine = self.filter(workspace__in=Workspace.objects.visible_to(member))
+        return mine.filter(trashed_at__isnull=False)
+
+    def in_use(self) -> "DatasetQuerySet":
+        """Neither archived nor in the trash."""
+        return self.there().filter(archived_at__isnull=True)
 
 
 class Dataset(TenantModel):
     """A collection of records of one shape, with the questions asked of each.
 
     ``schema_version`` moves with every change of a field, question, property or vector setting.
-    ``daily_quota`` and ``total_quota`` are how many answers each person is asked for.
+    ``daily_quota`` and ``total_quota`` are how many answers each person is asked for. An archived
+    dataset is read-only and in nobody's queue; one in the trash is seen by nobody, its name is
+    free, and it is deleted for good after ``trash.KEPT``. ``answers_rewritten_at`` is when an edit
+    of the questions last rewrote answers.
     """
 
     workspace = TenantLink(Workspace, related_name="datasets")
@@ -83,6 +99,9 @@ class Dataset(TenantModel):
     schema_version = models.PositiveIntegerField(default=0)
     last_property_number = models.PositiveSmallIntegerField(default=0)
     last_activity_at = models.DateTimeField(default=timezone.now)
+    answers_rewritten_at = models.DateTimeField(null=True)
+    archived_at = models.DateTimeField(null=True)
+    trashed_at = models.DateTimeField(null=True)
 
     objects = TenantManager.from_queryset(DatasetQuerySet)()
 
@@ -91,7 +110,9 @@ class Dataset(TenantModel):
         base_manager_name = "objects"
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "workspace", "name"], name="dataset_name_unique"
+                fields=["organization", "workspace", "name"],
+                condition=Q(trashed_at__isnull=True),
+                name="dataset_name_unique",
             ),
             models.CheckConstraint(condition=~Q(name=""), name="dataset_name_given"),
             models.CheckConstraint(
@@ -127,6 +148,20 @@ class PartQuerySet(models.QuerySet[_Part]):
 PartManager = TenantManager.from_queryset(PartQuerySet)
 
 
+class QuestionQuerySet(PartQuerySet["Question"]):
+    def in_order(self) -> "QuestionQuerySet":
+        """As somebody has arranged them, else as they were added."""
+        return self.order_by("position", "inserted_at", "id")
+
+
+class AskedManager(TenantManager.from_queryset(QuestionQuerySet)):  # type: ignore[misc]
+    """The questions that are asked; those that an edit has retired are in ``every``."""
+
+    def get_queryset(self) -> QuestionQuerySet:
+        asked: QuestionQuerySet = super().get_queryset().filter(retired_at__isnull=True)
+        return asked
+
+
 class Field(TenantModel):
     """A part of a record that people read."""
 
@@ -157,7 +192,11 @@ class Field(TenantModel):
 
 
 class Question(TenantModel):
-    """What people and models answer about a record."""
+    """What people and models answer about a record.
+
+    ``position`` orders the questions once somebody arranged them. A retired question is asked no
+    more: an edit merged it into another one, and can be undone.
+    """
 
     dataset = TenantLink(Dataset, related_name="questions")
     name = models.CharField(max_length=200)
@@ -165,15 +204,20 @@ class Question(TenantModel):
     description = models.CharField(max_length=1000, null=True, blank=True)
     required = models.BooleanField(default=False)
     settings = models.JSONField()
+    position = models.PositiveIntegerField(default=0)
+    retired_at = models.DateTimeField(null=True)
 
-    objects = PartManager()
+    objects = AskedManager()
+    every = TenantManager.from_queryset(QuestionQuerySet)()
 
     class Meta:
         db_table = "question"
-        base_manager_name = "objects"
+        base_manager_name = "every"
         constraints = [
             models.UniqueConstraint(
-                fields=["organization", "dataset", "name"], name="question_name_unique"
+                fields=["organization", "dataset", "name"],
+                condition=Q(retired_at__isnull=True),
+                name="question_name_unique",
             ),
             known_type(QuestionType, name="question_type_known"),
         ]

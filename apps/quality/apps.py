@@ -11,4 +11,5 @@ class QualityConfig(AppConfig):
         offer("pick_records", "apps.quality.picks.Picks")
         offer("refresh_review", "apps.quality.review.RefreshReview")
         offer("accept_suggestions", "apps.quality.acceptance.AcceptSuggestions")
+        offer("edit_questions", "apps.quality.schema_changes.job.EditQuestions")
         offer("find_near_duplicates", "apps.quality.near.job.FindNearDuplicates")

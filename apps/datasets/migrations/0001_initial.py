@@ -1,6 +1,7 @@
 import apps.core.fields
 import apps.core.ids
 import apps.core.tenancy
+import django.db.models.manager
 import django.utils.timezone
 from apps.core.isolation import Isolate
 from django.db import migrations, models
@@ -35,6 +36,9 @@ class Migration(migrations.Migration):
                 ('schema_version', models.PositiveIntegerField(default=0)),
                 ('last_property_number', models.PositiveSmallIntegerField(default=0)),
                 ('last_activity_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('answers_rewritten_at', models.DateTimeField(null=True)),
+                ('archived_at', models.DateTimeField(null=True)),
+                ('trashed_at', models.DateTimeField(null=True)),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
                 ('workspace', apps.core.fields.TenantLink(related_name='datasets', to='workspaces.workspace')),
             ],
@@ -107,13 +111,19 @@ class Migration(migrations.Migration):
                 ('description', models.CharField(blank=True, max_length=1000, null=True)),
                 ('required', models.BooleanField(default=False)),
                 ('settings', models.JSONField()),
+                ('position', models.PositiveIntegerField(default=0)),
+                ('retired_at', models.DateTimeField(null=True)),
                 ('dataset', apps.core.fields.TenantLink(related_name='questions', to='datasets.dataset')),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
             ],
             options={
                 'db_table': 'question',
-                'base_manager_name': 'objects',
+                'base_manager_name': 'every',
             },
+            managers=[
+                ('objects', django.db.models.manager.Manager()),
+                ('every', django.db.models.manager.Manager()),
+            ],
         ),
         migrations.CreateModel(
             name='VectorSettings',
@@ -134,7 +144,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='dataset',
-            constraint=models.UniqueConstraint(fields=('organization', 'workspace', 'name'), name='dataset_name_unique'),
+            constraint=models.UniqueConstraint(condition=models.Q(('trashed_at__isnull', True)), fields=('organization', 'workspace', 'name'), name='dataset_name_unique'),
         ),
         migrations.AddConstraint(
             model_name='dataset',
@@ -186,7 +196,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='question',
-            constraint=models.UniqueConstraint(fields=('organization', 'dataset', 'name'), name='question_name_unique'),
+            constraint=models.UniqueConstraint(condition=models.Q(('retired_at__isnull', True)), fields=('organization', 'dataset', 'name'), name='question_name_unique'),
         ),
         migrations.AddConstraint(
             model_name='question',
