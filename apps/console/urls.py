@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from apps.console.people_urls import urlpatterns as people_patterns
 from apps.console.studio_urls import urlpatterns as studio_patterns
 from apps.console.views import drafts, jobs, providers, runs
 
@@ -29,4 +30,5 @@ urlpatterns = [
     path(f"{DATASET}drafts/undo/", drafts.undo, name="undo_drafts"),
     path(f"{DATASET}drafts/compare/", drafts.compare, name="compare_drafts"),
     *studio_patterns,
+    *people_patterns,
 ]

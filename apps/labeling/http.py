@@ -7,6 +7,7 @@ from typing import Concatenate, ParamSpec
 from urllib.parse import urlencode
 from uuid import UUID
 
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, InternalError
@@ -79,8 +80,11 @@ def for_members(
                 return HttpResponse(status=401)
             if member is not None and member.organization.suspended_at is not None:
                 return _refuse_suspended(member)
+            if member is not None and _lacks_a_factor(member):
+                return _ask_for_a_factor(request)
             if member is not None:
                 request.member = member
+                note_visit(member)
                 return _translate(request, view, *args, **kwargs)
         leave_organization(request)
         return redirect("labeling:organizations")
@@ -115,7 +119,11 @@ def _refuse_suspended(member: Membership) -> HttpResponse:
 
 
 def chosen_organization(request: LabelingRequest) -> UUID | None:
-    """The organization in the session; the account's only one is chosen by itself."""
+    """The host's, or the one in the session; the account's only one is chosen by itself."""
+    host: UUID | None = getattr(request, "host_organization", None)
+    if host is not None:
+        enter_organization(request, host)
+        return host
     chosen = request.session.get(ORGANIZATION_KEY)
     if chosen is not None:
         return UUID(chosen)
@@ -128,7 +136,8 @@ def chosen_organization(request: LabelingRequest) -> UUID | None:
 
 def enter_organization(request: HttpRequest, organization_id: UUID) -> None:
     """Remember where the member works."""
-    request.session[ORGANIZATION_KEY] = str(organization_id)
+    if request.session.get(ORGANIZATION_KEY) != str(organization_id):
+        request.session[ORGANIZATION_KEY] = str(organization_id)
 
 
 def leave_organization(request: HttpRequest) -> None:
@@ -182,6 +191,22 @@ def _find_member(user: User) -> Membership | None:
     members = Membership.objects.active().select_related("organization")
     members = members.annotate(announcements=ANNOUNCEMENTS)
     return members.filter(user_id=user.id).first()
+
+
+def _lacks_a_factor(member: Membership) -> bool:
+    """One query where the organization asks for a second factor, else none."""
+    if not member.organization.requires_mfa:
+        return False
+    return not Authenticator.objects.filter(
+        user_id=member.user_id, type__in=[Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN]
+    ).exists()
+
+
+def _ask_for_a_factor(request: LabelingRequest) -> HttpResponse:
+    """The page on which to set one up comes before any other."""
+    if is_fragment(request):
+        return HttpResponse(status=403)
+    return redirect(f"{reverse('mfa_index')}?required=1")
 
 
 def _is_meant(request: HttpRequest, member: Membership) -> bool:

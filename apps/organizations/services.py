@@ -33,7 +33,12 @@ from apps.organizations.volume import RECORD_LIMITS
 from apps.users.models import User
 
 KEY_PREFIX = "sw_"
-RESERVED_SLUGS = {"www", "api", "app", "admin", "operator", "static", "mail", "status", "help"}
+# Host names below the base domain that are, or may become, the site's own.
+RESERVED_SLUGS = frozenset(
+    {"www", "api", "app", "admin", "operator", "static", "mail", "status", "help", "accounts"}
+    | {"auth", "login", "signup", "support", "billing", "docs", "blog", "cdn", "assets", "smtp"}
+    | {"imap", "ftp", "ns1", "ns2", "root", "localhost", "metrics"}
+)
 
 
 def create_organization(*, name: str, slug: str, plan: str = Plan.SELF_HOSTED) -> Organization:
@@ -232,6 +237,7 @@ def create_api_key(
         expires_at=expires_at,
     )
     payload = {"member": str(member.id), "name": name, "scopes": row.scopes}
+    payload["changes"] = {"name": [None, name], "scopes": [None, row.scopes]}
     emit("api_key.created", object_id=row.id, payload=payload)
     return row, key
 
@@ -269,8 +275,10 @@ def revoke_api_key(*, key_id: UUID) -> None:
     """Stop a key at once; a second call does nothing. Raises ``NotFoundError``."""
     if not ApiKey.objects.filter(id=key_id).exists():
         raise NotFoundError(f"ApiKey with id `{key_id}` not found")
-    if ApiKey.objects.filter(id=key_id, revoked_at=None).update(revoked_at=timezone.now()):
-        emit("api_key.revoked", object_id=key_id)
+    now = timezone.now()
+    if ApiKey.objects.filter(id=key_id, revoked_at=None).update(revoked_at=now):
+        payload = {"changes": {"revoked_at": [None, _written(now)]}}
+        emit("api_key.revoked", object_id=key_id, payload=payload)
 
 
 _NOTE_USE = """

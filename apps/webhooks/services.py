@@ -132,6 +132,8 @@ def resend(*, delivery: WebhookDelivery) -> WebhookDelivery:
         status=DeliveryStatus.PENDING, failures=0, next_attempt_at=timezone.now()
     )
     ring_on_commit({delivery.webhook_id})
+    again = {"delivery": str(delivery.id), "changes": {"status": [delivery.status, "pending"]}}
+    emit("webhook.delivery_resent", object_id=delivery.webhook_id, payload=again)
     return WebhookDelivery.objects.get(id=delivery.id)
 
 

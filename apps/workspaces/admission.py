@@ -17,7 +17,7 @@ from apps.core.errors import NotAllowedError
 from apps.core.tenancy import enter
 from apps.events.log import emit
 from apps.organizations import directory
-from apps.organizations.models import Membership, Role
+from apps.organizations.models import Membership, Organization, Role
 from apps.organizations.services import create_member
 from apps.users.models import User
 from apps.workspaces.models import Workspace
@@ -91,6 +91,9 @@ def _open_organization(identity: Identity, slug: str) -> UUID:
     organization_id = directory.find_organization(home) if home else None
     if organization_id is None or slug not in {"", home}:
         raise NotAllowedError("Newcomers are not admitted here: an owner makes the account")
+    with enter(organization_id):
+        if Organization.objects.get(id=organization_id).invitation_only:
+            raise NotAllowedError("Newcomers are not admitted here: they need an invitation")
     domains = {domain.lower() for domain in settings.OAUTH_EMAIL_DOMAINS}
     domain = (identity.email or "").lower().rpartition("@")[2]
     if domains and domain not in domains:

@@ -13,7 +13,7 @@ from typing import Final
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -172,6 +172,27 @@ def accept(*, invitation_id: UUID, token: str, user: User) -> Membership:
     with acting_as(replace(origin(), actor_id=member.id)):
         emit("invitation.accepted", object_id=invitation.id, payload=payload)
     return member
+
+
+@transaction.atomic
+def sign_up(
+    *, invitation_id: UUID, token: str, first_name: str, last_name: str, password: str
+) -> Membership:
+    """Make an account for the invitation's e-mail, and take the place with it.
+
+    Raises as ``accept`` does, and ``ConflictError`` when there is an account with the e-mail.
+    """
+    invitation = Invitation.objects.waiting().filter(pk=invitation_id).first()
+    if invitation is None:
+        raise NotFoundError(_("This invitation no longer holds."))
+    try:
+        with transaction.atomic():
+            user = User.objects.create_user(
+                invitation.email, password, first_name=first_name, last_name=last_name
+            )
+    except IntegrityError as error:
+        raise ConflictError(_("There is an account with this e-mail: sign in with it.")) from error
+    return accept(invitation_id=invitation_id, token=token, user=user)
 
 
 def _join(invitation: Invitation, user: User) -> Membership:

@@ -18,6 +18,7 @@ from apps.workspaces.models import WorkspaceMembership
 class Action(models.TextChoices):
     """What can be done; organization-wide first, then within a workspace."""
 
+    MANAGE_ORGANIZATION = "manage_organization"
     MANAGE_MEMBERS = "manage_members"
     MANAGE_PEOPLE = "manage_people"  # up to one's own role, as on the pages
     MANAGE_WORKSPACES = "manage_workspaces"

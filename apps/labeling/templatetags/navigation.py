@@ -35,6 +35,9 @@ SECTIONS: tuple[tuple[str, str, Any, Action], ...] = (
 
 # The organization's own pages: name of the URL, which ``here`` is too, icon, text, action.
 ORGANIZATION: tuple[tuple[str, str, Any, Action], ...] = (
+    ("members", "users", _("Members"), Action.MANAGE_PEOPLE),
+    ("keys", "key", _("API keys"), Action.ANSWER),
+    ("webhooks", "hook", _("Webhooks"), Action.MANAGE_WEBHOOKS),
     ("providers", "cloud", _("Model providers"), Action.USE_PROVIDERS),
 )
 
