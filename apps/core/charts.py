@@ -57,11 +57,11 @@ def line_chart(
     Where a point has no value the line is broken; one alone is a dot.
     """
     most = top or scale_top(_most(points, limit, goal))
-    parts = [_grid(most, show)]
-    parts += [_across(name, at, most) for name, at in (("limit", limit), ("goal", goal)) if at]
+    parts = [grid(most, show)]
+    parts += [across(name, at, most) for name, at in (("limit", limit), ("goal", goal)) if at]
     for run in _runs(points):
         parts += _run(points, run, most)
-    return _svg(title, HEIGHT, _joined([*parts, _days(points)]))
+    return drawn(title, HEIGHT, joined([*parts, _days(points)]))
 
 
 def bar_chart(bars: Sequence[Bar], *, title: str, top: float | None = None) -> SafeString:
@@ -74,7 +74,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, top: float | None = None) -> S
         "</pattern></defs>"
     )
     parts = [hatch, *rows] if any(bar.is_raw for bar in bars) else rows
-    return _svg(title, BAR * max(len(bars), 1), _joined(parts))
+    return drawn(title, BAR * max(len(bars), 1), joined(parts))
 
 
 def sparkline(values: Sequence[float | None]) -> SafeString:
@@ -112,26 +112,28 @@ def _x(place: int, count: int) -> float:
     return LEFT + (RIGHT - LEFT) * (place / (count - 1) if count > 1 else 0.5)
 
 
-def _y(value: float, most: float) -> float:
+def y_of(value: float, most: float) -> float:
     return BOTTOM - (BOTTOM - TOP) * min(max(value / most, 0.0), 1.0)
 
 
-def _grid(most: float, show: Format) -> SafeString:
+def grid(most: float, show: Format) -> SafeString:
     heights = [most * share / 4 for share in range(5)]
-    rows = [(LEFT, RIGHT, f"{_y(h, most):.1f}", f"{_y(h, most):.1f}", LEFT - 6) for h in heights]
+    rows = [
+        (LEFT, RIGHT, f"{y_of(h, most):.1f}", f"{y_of(h, most):.1f}", LEFT - 6) for h in heights
+    ]
     return format_html_join(
         "",
         '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
         '<text x="{}" y="{}" text-anchor="end">{}</text>',
         (
-            (*row, f"{_y(height, most) + 4:.1f}", show(height))
+            (*row, f"{y_of(height, most) + 4:.1f}", show(height))
             for row, height in zip(rows, heights, strict=True)
         ),
     )
 
 
-def _across(name: str, at: float, most: float) -> SafeString:
-    y = f"{_y(at, most):.1f}"
+def across(name: str, at: float, most: float) -> SafeString:
+    y = f"{y_of(at, most):.1f}"
     return format_html(
         '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>', name, LEFT, RIGHT, y, y
     )
@@ -152,22 +154,22 @@ def _runs(points: Sequence[Point]) -> list[list[int]]:
 
 def _run(points: Sequence[Point], run: Sequence[int], most: float) -> list[SafeString]:
     places = [(_x(n, len(points)), points[n]) for n in run]
-    line = " ".join(f"{x:.1f},{_y(point.value or 0, most):.1f}" for x, point in places)
+    line = " ".join(f"{x:.1f},{y_of(point.value or 0, most):.1f}" for x, point in places)
     banded = [(x, p.low, p.high) for x, p in places if p.low is not None and p.high is not None]
     parts = []
     if len(banded) > 1:
-        upper = [f"{x:.1f},{_y(high, most):.1f}" for x, _, high in banded]
-        lower = [f"{x:.1f},{_y(low, most):.1f}" for x, low, _ in reversed(banded)]
+        upper = [f"{x:.1f},{y_of(high, most):.1f}" for x, _, high in banded]
+        lower = [f"{x:.1f},{y_of(low, most):.1f}" for x, low, _ in reversed(banded)]
         parts.append(format_html('<polygon class="band" points="{}"/>', " ".join(upper + lower)))
     elif banded:
         x, low, high = banded[0]
-        ends = f"{x:.1f}", f"{_y(low, most):.1f}", f"{_y(high, most):.1f}"
+        ends = f"{x:.1f}", f"{y_of(low, most):.1f}", f"{y_of(high, most):.1f}"
         line_html = '<line class="wh" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>'
         parts.append(format_html(line_html, *ends))
     if len(places) > 1:
         parts.append(format_html('<polyline class="ln" points="{}"/>', line))
     x, last = places[-1]
-    y = f"{_y(last.value or 0, most):.1f}"
+    y = f"{y_of(last.value or 0, most):.1f}"
     parts.append(format_html('<circle class="pt" cx="{}" cy="{}" r="4"/>', f"{x:.1f}", y))
     return parts
 
@@ -211,11 +213,11 @@ def _bar(bar: Bar, place: int, most: float) -> SafeString:
     )
 
 
-def _joined(parts: Iterable[SafeString]) -> SafeString:
+def joined(parts: Iterable[SafeString]) -> SafeString:
     return format_html_join("", "{}", ((part,) for part in parts))
 
 
-def _svg(title: str, height: int, inside: SafeString) -> SafeString:
+def drawn(title: str, height: int, inside: SafeString) -> SafeString:
     return format_html(
         '<svg class="ch" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
         WIDTH,

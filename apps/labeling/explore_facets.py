@@ -1,8 +1,10 @@
 """Facets as the page shows them: values with their counts, scores as a histogram, ranges."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from django.utils.translation import gettext as _
 
@@ -12,7 +14,8 @@ from apps.datasets.models import PropertyType
 from apps.datasets.schema import DatasetSchema, QuestionRule
 from apps.labeling.questions import hues
 from apps.organizations.models import Membership
-from apps.search.asked import CHOSEN, RECORD, Asked, Bounds
+from apps.search.asked import BETWEEN, CHOSEN, RECORD, Asked, Bounds
+from apps.search.between import read_outcome, read_pair
 from apps.search.facets import BINS, Counts
 from apps.search.query import Viewpoint
 
@@ -61,7 +64,13 @@ def show_facets(
 ) -> list[FacetCard]:
     """The filters that can tell records apart, and those that are set. One query for names."""
     facets = _Facets(schema, asked, counts, viewpoint)
-    found = [*facets.named(), *facets.statuses(), *facets.of_questions(), *facets.of_properties()]
+    found = [
+        *facets.named(),
+        *facets.between(),
+        *facets.statuses(),
+        *facets.of_questions(),
+        *facets.of_properties(),
+    ]
     if viewpoint.own is None:
         found.append(facets.people())
     return [card for card in found if card.options or card.bounds is not None]
@@ -108,6 +117,46 @@ class _Facets:
         options = [Option(id, _("Record %s") % n, 1, True) for n, id in enumerate(ids, start=1)]
         if options:
             yield FacetCard(RECORD, _("Named records"), options)
+
+    def between(self) -> Iterator[FacetCard]:
+        """Who differs from whom, and what answers come to, as an address says it."""
+        for key, given in self.asked.values.items():
+            kind, _dot, name = key.partition(".")
+            rule = self.schema.questions.get(name)
+            if kind not in BETWEEN or rule is None:
+                continue
+            if kind == "differ":
+                options, title = self._pairs(given), _("Answered differently: %s")
+            else:
+                options, title = self._outcomes(rule, given), _("Comes to: %s")
+            yield FacetCard(key, title % rule.question.title, options)
+
+    def _pairs(self, given: Sequence[str]) -> list[Option]:
+        """One query for the names."""
+        pairs = {text: pair for text in given if (pair := read_pair(text)) is not None}
+        ids = {id for pair in pairs.values() for id in pair.both} - {None}
+        members = Membership.objects.filter(id__in=ids)
+        names: dict[UUID | None, str] = {one.id: one.display_name for one in members}
+        names[None] = _("the model")
+        return [
+            self._since(
+                text, pair.since, f"{names.get(pair.one, '–')} / {names.get(pair.other, '–')}"
+            )
+            for text, pair in pairs.items()
+        ]
+
+    def _outcomes(self, rule: QuestionRule, given: Sequence[str]) -> list[Option]:
+        found = {text: one for text in given if (one := read_outcome(text)) is not None}
+        texts = _texts(rule)
+        return [
+            self._since(text, one.since, texts.get(one.value, one.value))
+            for text, one in found.items()
+        ]
+
+    def _since(self, value: str, since: datetime | None, text: str) -> Option:
+        if since is not None:
+            text = _("%(what)s, since %(day)s") % {"what": text, "day": since.date().isoformat()}
+        return Option(value, text, self.counts["total"][""], True)
 
     def people(self) -> FacetCard:
         ids = [id for id in self._found("by") if id != "nobody"]

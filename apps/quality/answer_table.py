@@ -36,7 +36,7 @@ AND (%(since)s::timestamptz IS NULL OR x.inserted_at >= %(since)s)
 _PEOPLE: Final = f"""
 SELECT x.user_id, count(*) FROM response x WHERE {_SUBMITTED} AND x.values ? %(name)s
 GROUP BY 1 ORDER BY 2 DESC, 1
-"""
+"""  # noqa: S608  (constant text)
 _VALUE: Final = "array_position(%(values)s::text[], {} #>> '{{}}') - 1"
 _CLASSES: Final = f"""
 SELECT dense_rank() OVER (ORDER BY record_id) - 1, person, said, decided, suggested FROM (
@@ -49,13 +49,13 @@ SELECT dense_rank() OVER (ORDER BY record_id) - 1, person, said, decided, sugges
         AND a.dataset_id = x.dataset_id AND a.record_id = x.record_id AND a.accepted = '{{}}'
     LEFT JOIN suggestion s ON s.organization_id = x.organization_id
         AND s.dataset_id = x.dataset_id AND s.record_id = x.record_id
-        AND s.question_id = %(q)s AND s.agent IS NOT DISTINCT FROM %(agent)s
+        AND s.question_id = %(q)s
     WHERE {_SUBMITTED} AND x.values ? %(name)s ORDER BY x.id DESC LIMIT %(most)s
 ) AS given WHERE said IS NOT NULL AND person IS NOT NULL
-"""
+"""  # noqa: S608
 _AGENTS: Final = """
 SELECT agent FROM suggestion WHERE organization_id = %(o)s AND dataset_id = %(d)s
-    AND question_id = %(q)s AND type IS DISTINCT FROM 'human'
+    AND question_id = %(q)s
 GROUP BY agent ORDER BY count(*) DESC, agent LIMIT 1
 """
 _VALUES: Final = f"""
@@ -66,14 +66,13 @@ SELECT x.record_id, array_position(%(people)s::uuid[], x.user_id) - 1,
         AND a.accepted = '{{}}'),
     (SELECT s.value FROM suggestion s
         WHERE s.organization_id = x.organization_id AND s.dataset_id = x.dataset_id
-        AND s.record_id = x.record_id AND s.question_id = %(q)s
-        AND s.agent IS NOT DISTINCT FROM %(agent)s)
+        AND s.record_id = x.record_id AND s.question_id = %(q)s)
 FROM response x JOIN (
     SELECT x.record_id AS id FROM response x WHERE {_SUBMITTED} AND x.values ? %(name)s
     GROUP BY 1 ORDER BY hashtextextended(x.record_id::text, 0) LIMIT %(most)s
 ) AS drawn ON drawn.id = x.record_id
 WHERE {_SUBMITTED} AND x.values ? %(name)s ORDER BY x.record_id, x.id
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@
 - ``like`` a record's id, ``vector`` by which vector, ``least`` for the least similar,
   ``cosine`` from where on (up to where, for the least similar)
 - ``record``, ids of records, for those that somebody has named one by one
+- ``differ.<question>``, ``outcome.<question>``: pairs and outcomes as in ``between.py``
 - ``mine``, ``status``, ``by``, ``suggested.<question>``, ``answered.<question>``,
   ``meta.<property>``: any of several values; ``score.<question>.from``, ``.to`` and
   ``meta.<property>.from``, ``.to``: a range
@@ -26,10 +27,13 @@ from apps.core.ids import read_id
 from apps.datasets.models import PropertyType, QuestionType
 from apps.datasets.schema import DatasetSchema
 from apps.records.models import RecordStatus
+from apps.search.between import CLASSED, read_outcome, read_pair
 from apps.search.query import (
     AnswererScope,
     Filter,
     MetadataScope,
+    OutcomeScope,
+    PairScope,
     Range,
     RecordScope,
     ResponseScope,
@@ -49,6 +53,7 @@ MAX_TEXT: Final = 8_000  # characters of a search as text
 CLOSE: Final = 0.3  # the cosine from which a phrase and a text mean something alike
 CHOSEN: Final = {QuestionType.LABEL, QuestionType.MULTI_LABEL, QuestionType.RATING}
 RECORD: Final = "record"
+BETWEEN: Final = {"differ": read_pair, "outcome": read_outcome}
 _PLAIN: Final = {"q", "mode", "like", "vector", "least", "cosine"}
 _STATUSES: Final = {
     "mine": {"pending", *ResponseStatus.values},
@@ -133,6 +138,8 @@ def _scope(key: str, me: UUID) -> Scope:
         "by": AnswererScope(),
         "suggested": SuggestionScope(name),
         "answered": ResponseScope(name),
+        "differ": PairScope(name),
+        "outcome": OutcomeScope(name),
         "meta": MetadataScope(name),
     }
     return scopes[kind]
@@ -229,6 +236,9 @@ class _Reader:
         known = _STATUSES.get(key)
         if key == RECORD:
             given = [str(id) for one in given if (id := self._record_id(one))]
+        read_one = BETWEEN.get(key.partition(".")[0])
+        if read_one is not None:
+            given = [one for one in given if read_one(one) is not None]
         if known is not None and set(given) - known:
             self.problems.append(_("There is no status “%s”.") % min(set(given) - known)[:40])
         if len(given) > MAX_VALUES:
@@ -241,6 +251,9 @@ class _Reader:
             return True
         if key == "by":
             return self.viewpoint.own is None
+        if kind in BETWEEN and name:
+            types = set(QuestionType) if kind == "differ" else set(CLASSED)
+            return self.viewpoint.own is None and self._is_question(name, types)
         if kind in {"suggested", "answered"} and name:
             return self._is_question(name, CHOSEN)
         return kind == "meta" and bool(name) and self._is_property(name, {PropertyType.TERMS})

@@ -12,10 +12,20 @@ from apps.core.errors import InvalidError
 from apps.datasets.models import PropertyType, QuestionType
 from apps.datasets.schema import DatasetSchema, QuestionRule
 from apps.records.side_rows import MAX_TERM
+from apps.search.between import (
+    CLASSED,
+    any_of,
+    outcome_condition,
+    pair_condition,
+    read_outcome,
+    read_pair,
+)
 from apps.search.query import (
     AnswererScope,
     Filter,
     MetadataScope,
+    OutcomeScope,
+    PairScope,
     RecordScope,
     ResponseScope,
     Scope,
@@ -205,6 +215,21 @@ class NoColumn(Column):
         return "NULL::text"
 
 
+@dataclass(frozen=True, slots=True)
+class BetweenColumn(NoColumn):
+    """What answers are to each other; ``read`` and ``mean`` say what a value asks for."""
+
+    rule: QuestionRule | None = None
+    read_one: Callable[[str], Any] = read_pair
+    mean: Callable[..., str] = pair_condition
+
+    def condition(self, given: Filter) -> str:
+        if not isinstance(given, Terms):
+            return NEVER
+        found = [one for text in given.values if (one := self.read_one(text)) is not None]
+        return any_of(self.mean(self.rule, one, self.parameters.add) for one in found)
+
+
 # --- Scopes -----------------------------------------------------------------------------------
 _BESIDE: Final = (
     "{0}.organization_id = r.organization_id AND {0}.dataset_id = r.dataset_id"
@@ -232,7 +257,18 @@ class Scopes:
         if isinstance(scope, AnswererScope):
             source = self._responses(None)
             return StatusColumn("x.user_id", ID, self.parameters, *source, single=False)
+        if isinstance(scope, PairScope | OutcomeScope):
+            return self._between(scope)
         return self._response(scope)
+
+    def _between(self, scope: PairScope | OutcomeScope) -> Column:
+        """Nothing for who may not see others' answers."""
+        rule = self._question(scope.question)
+        is_pair = isinstance(scope, PairScope)
+        if self.viewpoint.own is not None or not (is_pair or rule.type in CLASSED):
+            return NoColumn("", TEXT, self.parameters)
+        functions = (read_pair, pair_condition) if is_pair else (read_outcome, outcome_condition)
+        return BetweenColumn("", TEXT, self.parameters, "", "", "", True, rule, *functions)
 
     def _metadata(self, scope: MetadataScope) -> Column:
         property = self.schema.properties.get(scope.property)

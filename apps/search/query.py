@@ -43,7 +43,29 @@ class AnswererScope:
     """Who has answered, by membership id; ``pending`` is nobody at all."""
 
 
-Scope = RecordScope | MetadataScope | SuggestionScope | ResponseScope | AnswererScope
+@dataclass(frozen=True, slots=True)
+class PairScope:
+    """Two who answered the question differently; values as ``between.py`` reads them."""
+
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeScope:
+    """What the answers to the question come to; values as ``between.py`` reads them."""
+
+    question: str
+
+
+Scope = (
+    RecordScope
+    | MetadataScope
+    | SuggestionScope
+    | ResponseScope
+    | AnswererScope
+    | PairScope
+    | OutcomeScope
+)
 
 
 @dataclass(frozen=True, slots=True)
