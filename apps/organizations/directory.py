@@ -132,6 +132,21 @@ def find_organization(slug: str) -> UUID | None:
     return row[0] if row else None
 
 
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The organization to which a host name belongs."""
+
+    organization_id: UUID
+    name: str
+
+
+def find_host(*, slug: str = "", domain: str = "") -> Host | None:
+    """Whose the host is: by the name below the base domain, or by a proven domain. One query."""
+    ask = "SELECT * FROM find_organization(%s)" if slug else "SELECT * FROM find_domain(%s)"
+    row = raw_cursor().execute(ask, [slug or domain]).fetchone()
+    return Host(*row) if row else None
+
+
 def find_only_organization() -> UUID | None:
     """The organization of an instance that has one; None where there are more. One query."""
     row = raw_cursor().execute("SELECT organization_id FROM find_only_organization()").fetchone()

@@ -15,6 +15,7 @@ from apps.core.models import TenantManager, TenantModel, TenantRow
 from apps.core.tenancy import current
 
 SLUG_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+DOMAIN_PATTERN = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$"
 
 
 class Role(models.TextChoices):
@@ -39,7 +40,10 @@ class Plan(models.TextChoices):
 class Organization(models.Model):
     """A tenant. Its own row is behind the same wall as everything it owns.
 
-    While it is suspended nobody gets in, by page or by key; what is there stays as it is.
+    While it is suspended nobody gets in, by page or by key; what is there stays as it is. So it is
+    from the wish to delete it on, until ``deletion_due_at``.
+    ``domain`` is a host name of its own, which counts once a DNS record has shown that it is
+    theirs. Where it ``requires_mfa``, pages are for members with a second factor.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -50,6 +54,12 @@ class Organization(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
     suspended_at = models.DateTimeField(null=True, blank=True)
     suspended_reason = models.CharField(max_length=500, blank=True, default="")
+    deletion_due_at = models.DateTimeField(null=True, blank=True)
+    requires_mfa = models.BooleanField(default=False)
+    invitation_only = models.BooleanField(default=False)
+    domain = models.CharField(max_length=253, null=True, blank=True)
+    domain_token = models.CharField(max_length=64, blank=True, default="")
+    domain_verified_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "organization"
@@ -58,6 +68,23 @@ class Organization(models.Model):
                 condition=Q(slug__regex=SLUG_PATTERN), name="organization_slug_is_a_host_label"
             ),
             one_of("plan", Plan, name="organization_plan_known"),
+            models.CheckConstraint(
+                condition=Q(deletion_due_at=None) | Q(suspended_at__isnull=False),
+                name="organization_deleted_is_suspended",
+            ),
+            models.UniqueConstraint(
+                fields=["domain"],
+                condition=Q(domain_verified_at__isnull=False),
+                name="organization_domain_unique",
+            ),
+            models.CheckConstraint(
+                condition=Q(domain__isnull=True) | Q(domain__regex=DOMAIN_PATTERN),
+                name="organization_domain_is_a_host",
+            ),
+            models.CheckConstraint(
+                condition=Q(domain_verified_at__isnull=True) | Q(domain__isnull=False),
+                name="organization_domain_verified_given",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -307,6 +334,29 @@ class SupportAccess(TenantModel):
                 condition=Q(ends_at__gt=F("inserted_at")), name="support_access_ends"
             ),
         ]
+
+
+class DeletionCertificate(models.Model):
+    """What the operator keeps of an organization that is gone: counts, digests and dates, signed.
+
+    It belongs to the host; the application cannot read it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    subject_id = models.UUIDField()
+    slug = models.CharField(max_length=63)
+    deleted_at = models.DateTimeField(null=True)
+    text = models.TextField()
+    signature = models.CharField(max_length=80)
+
+    class Meta:
+        db_table = "deletion_certificate"
+        constraints = [
+            models.UniqueConstraint(fields=["subject_id"], name="deletion_certificate_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
 
 
 class Level(models.TextChoices):

@@ -52,6 +52,12 @@ RETURNS TABLE (organization_id uuid, organization_name text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT id, name::text FROM organization WHERE slug = wanted_slug
 $$;
+CREATE FUNCTION find_domain(wanted_domain text)
+RETURNS TABLE (organization_id uuid, organization_name text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT id, name::text FROM organization
+    WHERE domain = wanted_domain AND domain_verified_at IS NOT NULL
+$$;
 CREATE FUNCTION find_only_organization()
 RETURNS TABLE (organization_id uuid)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -74,6 +80,7 @@ $$;
 ALTER FUNCTION find_api_key(text) OWNER TO stoneware_operator;
 ALTER FUNCTION find_member(uuid, uuid) OWNER TO stoneware_operator;
 ALTER FUNCTION find_organization(text) OWNER TO stoneware_operator;
+ALTER FUNCTION find_domain(text) OWNER TO stoneware_operator;
 ALTER FUNCTION find_only_organization() OWNER TO stoneware_operator;
 ALTER FUNCTION find_memberships(uuid) OWNER TO stoneware_operator;
 CREATE FUNCTION is_invited(wanted_email text) RETURNS boolean
@@ -87,6 +94,7 @@ SET LOCAL ROLE stoneware_operator;
 REVOKE ALL ON FUNCTION find_api_key(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_member(uuid, uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_organization(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION find_domain(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_only_organization() FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_memberships(uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION find_invitation(text) FROM PUBLIC;
@@ -94,6 +102,7 @@ REVOKE ALL ON FUNCTION is_invited(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION find_api_key(text) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_member(uuid, uuid) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_organization(text) TO stoneware_app;
+GRANT EXECUTE ON FUNCTION find_domain(text) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_only_organization() TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_memberships(uuid) TO stoneware_app;
 GRANT EXECUTE ON FUNCTION find_invitation(text) TO stoneware_app;
@@ -104,6 +113,7 @@ DROP_LOOKUPS = """
 DROP FUNCTION find_api_key(text);
 DROP FUNCTION find_member(uuid, uuid);
 DROP FUNCTION find_organization(text);
+DROP FUNCTION find_domain(text);
 DROP FUNCTION find_only_organization();
 DROP FUNCTION find_memberships(uuid);
 DROP FUNCTION find_invitation(text);
@@ -131,6 +141,12 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('suspended_at', models.DateTimeField(blank=True, null=True)),
                 ('suspended_reason', models.CharField(blank=True, default='', max_length=500)),
+                ('deletion_due_at', models.DateTimeField(blank=True, null=True)),
+                ('requires_mfa', models.BooleanField(default=False)),
+                ('invitation_only', models.BooleanField(default=False)),
+                ('domain', models.CharField(blank=True, max_length=253, null=True)),
+                ('domain_token', models.CharField(blank=True, default='', max_length=64)),
+                ('domain_verified_at', models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 'db_table': 'organization',
@@ -245,6 +261,18 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(condition=models.Q(('plan__in', ['self_hosted', 'starter', 'base', 'medium', 'large'])), name='organization_plan_known'),
         ),
         migrations.AddConstraint(
+            model_name='organization',
+            constraint=models.UniqueConstraint(condition=models.Q(('domain_verified_at__isnull', False)), fields=('domain',), name='organization_domain_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='organization',
+            constraint=models.CheckConstraint(condition=models.Q(('domain__isnull', True), ('domain__regex', '^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$'), _connector='OR'), name='organization_domain_is_a_host'),
+        ),
+        migrations.AddConstraint(
+            model_name='organization',
+            constraint=models.CheckConstraint(condition=models.Q(('domain_verified_at__isnull', True), ('domain__isnull', False), _connector='OR'), name='organization_domain_verified_given'),
+        ),
+        migrations.AddConstraint(
             model_name='membership',
             constraint=models.UniqueConstraint(fields=('organization', 'username'), name='membership_username_unique'),
         ),
@@ -313,6 +341,26 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['ends_at'], name='announcement_end')],
             },
         ),
+        migrations.AddConstraint(
+            model_name='organization',
+            constraint=models.CheckConstraint(condition=models.Q(('deletion_due_at', None), ('suspended_at__isnull', False), _connector='OR'), name='organization_deleted_is_suspended'),
+        ),
+        migrations.CreateModel(
+            name='DeletionCertificate',
+            fields=[
+                ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
+                ('subject_id', models.UUIDField()),
+                ('slug', models.CharField(max_length=63)),
+                ('deleted_at', models.DateTimeField(null=True)),
+                ('text', models.TextField()),
+                ('signature', models.CharField(max_length=80)),
+            ],
+            options={
+                'db_table': 'deletion_certificate',
+                'constraints': [models.UniqueConstraint(fields=('subject_id',), name='deletion_certificate_once')],
+            },
+        ),
+        migrations.RunSQL("REVOKE ALL ON deletion_certificate FROM stoneware_app", migrations.RunSQL.noop),
         Isolate("Organization", tenant_column="id"),
         Isolate("RecordVolume", top=True),
         Isolate("Membership", top=True),
