@@ -57,6 +57,10 @@ SEEN_THROUGH_ANOTHER = {
     "guideline_gap": "its dataset; read by those who manage it",
     "suggestion_version": "its record; read by those who run jobs there",
     "dry_run_item": "its job",
+    "invoice_line": "its invoice",
+    "invoice_counter": "nobody; one function moves it",
+    "payment_event": "nobody; it tells a message that came before",
+    "usage_month": "those who see the organization's usage",
     "workspace_membership": "its workspace, through the permission table",
     "invited_place": "its invitation; read by those who manage people, and by who was invited",
 }

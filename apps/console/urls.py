@@ -3,6 +3,7 @@
 from django.urls import path
 
 from apps.console.people_urls import urlpatterns as people_patterns
+from apps.console.plan_urls import urlpatterns as plan_patterns
 from apps.console.studio_urls import urlpatterns as studio_patterns
 from apps.console.views import drafts, jobs, providers, runs
 
@@ -30,5 +31,6 @@ urlpatterns = [
     path(f"{DATASET}drafts/undo/", drafts.undo, name="undo_drafts"),
     path(f"{DATASET}drafts/compare/", drafts.compare, name="compare_drafts"),
     *studio_patterns,
+    *plan_patterns,
     *people_patterns,
 ]

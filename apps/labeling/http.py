@@ -21,7 +21,7 @@ from django_htmx.middleware import HtmxDetails
 from psycopg.errors import ForeignKeyViolation
 
 from apps.core.addresses import client_address
-from apps.core.errors import NotAllowedError, NotFoundError
+from apps.core.errors import LimitReachedError, NotAllowedError, NotFoundError
 from apps.core.tenancy import enter
 from apps.events.log import Origin, acting_as
 from apps.labeling import support
@@ -169,7 +169,7 @@ def _translate(
     try:
         with acting_as(origin_of(request)):
             return view(request, *args, **kwargs)
-    except NotAllowedError as error:
+    except (NotAllowedError, LimitReachedError) as error:
         raise PermissionDenied(error.message) from error
     except NotFoundError as error:
         raise Http404(error.message) from error

@@ -20,6 +20,7 @@ DEFINER_FUNCTIONS = {
     "find_organization": "stoneware_operator",
     "prune_events": "stoneware_owner",
     "rank_documents": "stoneware_search",
+    "take_invoice_number": "stoneware_operator",
 }
 
 

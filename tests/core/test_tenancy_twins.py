@@ -6,6 +6,7 @@ application's role.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -40,6 +41,7 @@ SAMPLES: dict[str, Any] = {
     "webhook_delivery": {"next_attempt_at": timezone.now()},
     "draft": {"state": "accepted", "decision": UUID(int=1), "decided_at": timezone.now()},
     "llm_batch": {"next_look_at": timezone.now()},
+    "usage_month": {"month": date(2026, 1, 1)},
 }
 
 

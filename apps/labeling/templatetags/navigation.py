@@ -39,6 +39,8 @@ ORGANIZATION: tuple[tuple[str, str, Any, Action], ...] = (
     ("keys", "key", _("API keys"), Action.ANSWER),
     ("webhooks", "hook", _("Webhooks"), Action.MANAGE_WEBHOOKS),
     ("providers", "cloud", _("Model providers"), Action.USE_PROVIDERS),
+    ("plan", "gauge", _("Plan and usage"), Action.MANAGE_PLAN),
+    ("usage", "layers", _("Usage"), Action.VIEW_USAGE),
 )
 
 

@@ -3,13 +3,16 @@
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
 
+from apps.core.errors import LimitReachedError
+
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _page("400")
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _page("403")
+    is_full = isinstance(exception.__cause__, LimitReachedError)
+    return _page("403_limit" if is_full else "403")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -1,0 +1,35 @@
+"""Cents in words, as the language writes them: ``€1,234.50``, ``1.234,50 €``."""
+
+from typing import Final
+
+from django.utils.formats import number_format
+from django.utils.translation import pgettext
+
+from apps.billing.plans import CURRENCY
+
+SIGNS: Final = {"EUR": "€", "USD": "$", "GBP": "£"}
+
+
+def format_cents(cents: int, currency: str = CURRENCY, *, short: bool = False) -> str:
+    """Whole cents as money; ``short`` leaves out a ``.00``. No float comes near them."""
+    whole, rest = divmod(abs(cents), 100)
+    digits = number_format(whole, 0, force_grouping=True)
+    if rest or not short:
+        point = number_format("0.0", 1)[1:-1]
+        digits = f"{digits}{point}{rest:02d}"
+    sign = "−" if cents < 0 else ""
+    values = {"amount": digits, "currency": SIGNS.get(currency, currency)}
+    return sign + pgettext("money", "%(currency)s%(amount)s") % values
+
+
+def format_records(count: int) -> str:
+    """``2.46 M`` from a hundred thousand on, else the whole number."""
+    if abs(count) < 100_000:
+        return str(number_format(count, 0, force_grouping=True))
+    hundredths = (abs(count) + 5_000) // 10_000
+    whole, rest = divmod(hundredths, 100)
+    digits = number_format(whole, 0, force_grouping=True)
+    if rest:
+        digits += number_format("0.0", 1)[1:-1] + f"{rest:02d}"
+    sign = "−" if count < 0 else ""
+    return sign + pgettext("millions", "%(n)s M") % {"n": digits}

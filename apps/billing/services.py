@@ -1,0 +1,250 @@
+"""Writes: a plan is changed, a term renewed, an invoice issued and settled."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from django.db import transaction
+from django.utils import timezone
+
+from apps.billing.models import (
+    Invoice,
+    InvoiceLine,
+    InvoiceState,
+    LineKind,
+    PaymentEvent,
+    Subscription,
+    SubscriptionState,
+)
+from apps.billing.plans import PRICES, Period, Quote, Term, quote, term_end
+from apps.billing.plans import price as price_of
+from apps.core.errors import ConflictError, InvalidError
+from apps.core.prepared import raw_cursor
+from apps.core.tenancy import current
+from apps.events.log import emit
+from apps.organizations.models import Organization, Plan
+from apps.organizations.volume import GRACE, close_at, set_plan
+
+DAYS_TO_PAY: Final = timedelta(days=14)
+
+
+def find_subscription() -> Subscription | None:
+    """The one in force. One query."""
+    return Subscription.objects.in_force().first()
+
+
+def make_quote(*, organization: Organization, plan: str, period: str) -> Quote:
+    """What a change to this plan would come to today.
+
+    Raises ``InvalidError`` for what cannot be chosen.
+    """
+    present = find_subscription()
+    if organization.plan == Plan.SELF_HOSTED:
+        raise InvalidError("This organization has no limits; its operator sets its plan.")
+    if plan not in PRICES or period not in Period.values:
+        raise InvalidError("There is no such plan.")
+    if present and (present.plan, present.period) == (plan, period):
+        raise InvalidError("This is the present plan.")
+    return _quote(present, plan, period)
+
+
+def _quote(present: Subscription | None, plan: str, period: str) -> Quote:
+    today = timezone.now().date()
+    if present is None:
+        return quote(plan=plan, period=period, today=today)
+    former, balance = present.term, present.balance_cents
+    return quote(plan=plan, period=period, today=today, former=former, balance=balance)
+
+
+@transaction.atomic
+def change_plan(
+    *, organization: Organization, plan: str, period: str, expected_cents: int
+) -> Invoice:
+    """Begin a term of another plan at once, and issue its invoice.
+
+    ``expected_cents`` is the sum that the person has seen. Raises ``ConflictError`` when it is no
+    longer the one, ``InvalidError`` for what cannot be chosen.
+    """
+    organization = Organization.objects.select_for_update().get(pk=organization.pk)
+    offer = make_quote(organization=organization, plan=plan, period=period)
+    if offer.due != expected_cents:
+        raise ConflictError("The sum has changed meanwhile: look at it again.")
+    return _begin(organization, find_subscription(), offer)
+
+
+@transaction.atomic
+def begin_subscription(*, organization: Organization, period: str = Period.MONTHLY) -> None:
+    """Bring the subscription in line with the plan where the operator set it; else does nothing."""
+    organization = Organization.objects.select_for_update().get(pk=organization.pk)
+    present = find_subscription()
+    if organization.plan not in PRICES:
+        Subscription.objects.in_force().update(state=SubscriptionState.ENDED)
+    elif present is None or present.plan != organization.plan:
+        _begin(organization, present, _quote(present, organization.plan, period))
+
+
+def _begin(organization: Organization, present: Subscription | None, offer: Quote) -> Invoice:
+    if present is not None:
+        present.state = SubscriptionState.ENDED
+        present.save()
+    term = offer.term
+    new = Subscription.objects.create(
+        plan=term.plan,
+        period=term.period,
+        state=SubscriptionState.ACTIVE,
+        anchored_on=term.starts_on,
+        starts_on=term.starts_on,
+        ends_on=term.ends_on,
+        term_cents=term.cents,
+        balance_cents=offer.kept,
+        customer=present.customer if present else "",
+        payment_method=present.payment_method if present else "",
+    )
+    if organization.plan != term.plan:
+        set_plan(organization=organization, plan=term.plan)
+    before = [present.plan, present.period] if present else None
+    emit(
+        "subscription.changed",
+        object_id=new.id,
+        payload={"changes": {"plan": [before, [term.plan, term.period]]}},
+    )
+    return _issue(organization, new, offer)
+
+
+@transaction.atomic
+def renew(*, subscription: Subscription) -> Invoice | None:
+    """Begin the next term of a subscription whose term is over, and issue its invoice.
+
+    None when it is not over, or was renewed meanwhile.
+    """
+    row = Subscription.objects.select_for_update().get(pk=subscription.pk)
+    today = timezone.now().date()
+    if row.state == SubscriptionState.ENDED or row.ends_on > today:
+        return None
+    starts_on, ends_on = row.ends_on, term_end(row.anchored_on, row.period, row.ends_on)
+    cents = price_of(row.plan, row.period)
+    offer = Quote(Term(row.plan, row.period, starts_on, ends_on, cents), balance=row.balance_cents)
+    row.starts_on, row.ends_on, row.term_cents = starts_on, ends_on, cents
+    row.balance_cents = offer.kept
+    row.save()
+    return _issue(Organization.objects.get(), row, offer)
+
+
+def _issue(organization: Organization, subscription: Subscription, offer: Quote) -> Invoice:
+    """The number is taken last: whoever wants the next one waits for this transaction."""
+    today = timezone.now().date()
+    paid = offer.due == 0
+    made = Invoice(
+        subscription=subscription,
+        recipient=organization.name,
+        total_cents=offer.due,
+        issued_on=today,
+        due_on=today if paid else today + DAYS_TO_PAY,
+        state=InvoiceState.PAID if paid else InvoiceState.OPEN,
+        settled_at=timezone.now() if paid else None,
+    )
+    made.number = _take_number()
+    made.save(force_insert=True)
+    for position, line in enumerate(_lines(offer), start=1):
+        line.invoice, line.position = made, position
+        line.save(force_insert=True)
+    emit(
+        "invoice.issued",
+        object_id=made.id,
+        payload={"number": made.name, "cents": made.total_cents},
+    )
+    return made
+
+
+def _take_number() -> int:
+    rows = raw_cursor().execute("SELECT take_invoice_number()").fetchall()
+    return int(rows[0][0])
+
+
+def _lines(offer: Quote) -> list[InvoiceLine]:
+    term = offer.term
+    found = [_line(LineKind.TERM, term, offer.charge)]
+    if offer.former is not None and offer.unused:
+        former = offer.former
+        left = Term(former.plan, former.period, term.starts_on, former.ends_on, 0)
+        found.append(_line(LineKind.UNUSED, left, -offer.unused))
+    if offer.balance:
+        found.append(_line(LineKind.BALANCE, term, -offer.balance))
+    if offer.kept:
+        found.append(_line(LineKind.KEPT, term, offer.kept))
+    return found
+
+
+def _line(kind: LineKind, term: Term, cents: int) -> InvoiceLine:
+    return InvoiceLine(
+        kind=kind,
+        plan=term.plan,
+        period=term.period,
+        starts_on=term.starts_on,
+        ends_on=term.ends_on,
+        cents=cents,
+    )
+
+
+@transaction.atomic
+def settle_invoice(*, invoice: Invoice, state: str, reference: str = "") -> bool:
+    """Mark an open invoice as paid or void; False when it was settled already.
+
+    A void invoice of the present term leaves nothing to give back for its unused days.
+    """
+    row = Invoice.objects.select_for_update().get(pk=invoice.pk)
+    if row.state != InvoiceState.OPEN or state == InvoiceState.OPEN:
+        return False
+    row.state, row.settled_at, row.reference = state, timezone.now(), reference[:255]
+    row.save()
+    if state == InvoiceState.VOID:
+        in_force = Subscription.objects.in_force().filter(pk=row.subscription_id)
+        in_force.filter(starts_on=row.issued_on).update(term_cents=0)
+    emit(
+        f"invoice.{state}",
+        object_id=row.id,
+        payload={"number": row.name, "changes": {"state": [InvoiceState.OPEN, state]}},
+    )
+    settle_standing()
+    return True
+
+
+@transaction.atomic
+def note_failure(*, invoice: Invoice) -> None:
+    """A collection was refused: the grace begins with the first time."""
+    unpaid = Invoice.objects.open().filter(pk=invoice.pk, failed_on=None)
+    if unpaid.update(failed_on=timezone.now().date()):
+        emit("invoice.failed", object_id=invoice.id, payload={"number": invoice.name})
+    settle_standing()
+
+
+@transaction.atomic
+def settle_standing() -> None:
+    """Bring the subscription's state, and when records are closed, in line with open invoices."""
+    today = timezone.now().date()
+    rows = Invoice.objects.overdue(today).values_list("due_on", "failed_on")
+    since = min((_overdue_since(due, failed) for due, failed in rows), default=None)
+    state = SubscriptionState.ACTIVE if since is None else SubscriptionState.PAST_DUE
+    Subscription.objects.in_force().update(state=state)
+    close_at(since + GRACE if since else None)
+
+
+def _overdue_since(due_on: date, failed_on: date | None) -> datetime:
+    day = min(filter(None, (failed_on, due_on + timedelta(days=1))))
+    return datetime.combine(day, time(), UTC)
+
+
+def is_new_event(event_id: str) -> bool:
+    """Whether a collector's message is seen for the first time; remembers it. One statement."""
+    rows = raw_cursor().execute(
+        "INSERT INTO payment_event (organization_id, event_id, received_at)"
+        " VALUES (%s, %s, statement_timestamp()) ON CONFLICT DO NOTHING RETURNING 1",
+        [current(), event_id[: PaymentEvent._meta.get_field("event_id").max_length]],
+    )
+    return rows.fetchone() is not None
+
+
+def remember_payer(*, customer: str, payment_method: str) -> None:
+    """Whom the collector may ask again without the person, and how."""
+    Subscription.objects.in_force().update(
+        customer=customer[:255], payment_method=payment_method[:255]
+    )

@@ -1,0 +1,81 @@
+"""Every night: count, correct, renew and collect, one organization after the other."""
+
+import logging
+from collections.abc import Callable
+from uuid import UUID
+
+from celery import shared_task
+from django.db import connections
+from django.utils import timezone
+
+from apps.billing.collectors import CollectionError, get_collector
+from apps.billing.models import Invoice
+from apps.billing.reconcile import reconcile_volume
+from apps.billing.services import (
+    begin_subscription,
+    find_subscription,
+    renew,
+    settle_standing,
+)
+from apps.billing.usage import month_after, month_of, snapshot
+from apps.core.tenancy import enter
+from apps.organizations.models import Organization
+from apps.organizations.volume import end_needless_grace
+
+logger = logging.getLogger(__name__)
+
+
+@shared_task(name="billing.count_usage", ignore_result=True)
+def count_usage() -> None:
+    """Keep the month's usage, correct the volume, and end a grace that is not needed."""
+    _for_each(_count)
+
+
+@shared_task(name="billing.renew", ignore_result=True)
+def renew_subscriptions() -> None:
+    """Begin the terms that are due, issue their invoices, and try to have open ones paid."""
+    _for_each(_renew)
+    _for_each(_collect)
+
+
+def _for_each(work: Callable[[UUID], None]) -> None:
+    """What fails for one organization must not keep it from the others."""
+    with connections["operator"].cursor() as cursor:
+        cursor.execute("SELECT id FROM organization ORDER BY id")
+        ids = [id for (id,) in cursor.fetchall()]
+    for id in ids:
+        try:
+            work(id)
+        except Exception:
+            logger.exception("%s failed for organization %s", work.__name__, id)
+
+
+def _count(organization_id: UUID) -> None:
+    today = timezone.now().date()
+    month = month_of(today)
+    with enter(organization_id):
+        if today.day <= 7:
+            snapshot(month_after(month, -1), is_over=today.day > 1)
+        snapshot(month)
+    with enter(organization_id):
+        reconcile_volume()
+        end_needless_grace()
+
+
+def _renew(organization_id: UUID) -> None:
+    with enter(organization_id):
+        organization = Organization.objects.get()
+        begin_subscription(organization=organization)
+        present = find_subscription()
+        while present is not None and renew(subscription=present):
+            """A host that was down for months owes as many terms."""
+        settle_standing()
+
+
+def _collect(organization_id: UUID) -> None:
+    with enter(organization_id):
+        for invoice in Invoice.objects.open().order_by("number"):
+            try:
+                get_collector().collect(invoice)
+            except CollectionError as error:
+                logger.warning("%s was not collected: %s", invoice.name, error.message)

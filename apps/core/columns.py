@@ -1,0 +1,113 @@
+"""Columns by month under a limit, and meters, as SVG with the classes of ``.ch``."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from apps.core.charts import scale_top
+
+WIDTH, HEIGHT = 680, 176  # units of the viewBox
+LEFT, TOP, BOTTOM = 44, 24, 150
+FULL: Final = 80  # of a meter's hundred units: the limit; the rest is what is over it
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """``name`` stands below it; ``text``, where it is given, above."""
+
+    name: str
+    value: float
+    text: str = ""
+
+
+def column_chart(
+    columns: Sequence[Column],
+    *,
+    title: str,
+    show: Callable[[float], str],
+    limit: float | None = None,
+) -> SafeString:
+    """A column a month; ``limit`` is a line across, unless it is so far that nothing shows."""
+    most = max((column.value for column in columns), default=0)
+    shown = limit is not None and most * 20 >= limit
+    top = scale_top(max(most, limit or 0) if shown else most)
+    step = (WIDTH - LEFT) / max(len(columns), 1)
+    parts = [_grid(top, show)]
+    if shown and limit is not None:
+        parts.append(_line("limit", _y(limit, top)))
+    parts += [_column(column, LEFT + step * n, step, top) for n, column in enumerate(columns)]
+    return format_html(
+        '<svg class="ch wide" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
+        WIDTH,
+        HEIGHT,
+        title,
+        format_html_join("", "{}", ((part,) for part in parts)),
+    )
+
+
+def meter(value: float, limit: float) -> SafeString:
+    """How much of a limit is used, with marks at 80 % and 100 %; it only goes with numbers."""
+    used = min(FULL * value / limit, 100) if limit else 100
+    kind = "f-bad" if value >= limit else "f-warn" if value * 100 >= limit * 80 else "f-hum"
+    return format_html(
+        '<svg class="meter" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        '<rect class="track" x="0" y="2" width="{}" height="6"/>'
+        '<rect class="{}" x="0" y="2" width="{}" height="6"/>'
+        '<line class="mark" x1="{}" x2="{}" y1="0" y2="10"/>'
+        '<line class="mark end" x1="{}" x2="{}" y1="0" y2="10"/></svg>',
+        FULL,
+        kind,
+        f"{used:.1f}",
+        FULL * 0.8,
+        FULL * 0.8,
+        FULL,
+        FULL,
+    )
+
+
+def _y(value: float, top: float) -> float:
+    return BOTTOM - (BOTTOM - TOP) * min(max(value / top, 0.0), 1.0)
+
+
+def _line(name: str, y: float) -> SafeString:
+    return format_html(
+        '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>',
+        name,
+        LEFT,
+        WIDTH,
+        f"{y:.1f}",
+        f"{y:.1f}",
+    )
+
+
+def _grid(top: float, show: Callable[[float], str]) -> SafeString:
+    heights = [top * share / 2 for share in range(3)]
+    rows = (
+        (_line("grid", _y(h, top)), LEFT - 8, f"{_y(h, top) + 4:.1f}", show(h)) for h in heights
+    )
+    return format_html_join("", '{}<text x="{}" y="{}" text-anchor="end">{}</text>', rows)
+
+
+def _column(column: Column, left: float, step: float, top: float) -> SafeString:
+    y, middle = _y(column.value, top), f"{left + step / 2:.1f}"
+    height = max(BOTTOM - y, 1.0 if column.value else 0.0)
+    return format_html(
+        '<rect class="f-hum" x="{}" y="{}" width="{}" height="{}" rx="2"/>'
+        '<text x="{}" y="168" text-anchor="middle">{}</text>{}',
+        f"{left + step * 0.22:.1f}",
+        f"{BOTTOM - height:.1f}",
+        f"{step * 0.56:.1f}",
+        f"{height:.1f}",
+        middle,
+        column.name,
+        _above(column.text, middle, y) if column.text else "",
+    )
+
+
+def _above(text: str, middle: str, y: float) -> SafeString:
+    return format_html(
+        '<text class="s" x="{}" y="{}" text-anchor="middle">{}</text>', middle, f"{y - 6:.1f}", text
+    )
