@@ -27,6 +27,7 @@ from apps.events.log import Origin, acting_as
 from apps.labeling import support
 from apps.organizations import directory
 from apps.organizations.models import Membership, SupportAccess
+from apps.organizations.services import note_visit
 from apps.users.models import User
 
 logger = logging.getLogger(__name__)
