@@ -159,6 +159,11 @@ class JobPage(JobCard):
         return self.job.params.get("write_mode") == "new_records" and not self.is_dry
 
     @property
+    def brings_records(self) -> bool:
+        """Whether people may begin with what it has brought."""
+        return self.job.kind in {"file_import", "dataset_copy", "hub_import"}
+
+    @property
     def version(self) -> str:
         """Changes whenever the page has something new to say."""
         job = self.job
