@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from apps.console.creation_urls import urlpatterns as creation_patterns
 from apps.console.people_urls import urlpatterns as people_patterns
 from apps.console.plan_urls import urlpatterns as plan_patterns
 from apps.console.studio_urls import urlpatterns as studio_patterns
@@ -30,6 +31,7 @@ urlpatterns = [
     path(f"{DATASET}drafts/decide/", drafts.decide, name="decide_drafts"),
     path(f"{DATASET}drafts/undo/", drafts.undo, name="undo_drafts"),
     path(f"{DATASET}drafts/compare/", drafts.compare, name="compare_drafts"),
+    *creation_patterns,
     *studio_patterns,
     *plan_patterns,
     *people_patterns,
