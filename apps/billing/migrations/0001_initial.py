@@ -10,11 +10,11 @@ from django.db import migrations, models
 # The number of an invoice: the row stays locked until the invoice is committed, so that a number is
 # neither given twice nor lost. The application cannot move the counter in any other way.
 COUNTER = """
-INSERT INTO invoice_counter (id, last) VALUES (1, 0);
 REVOKE ALL ON invoice_counter FROM stoneware_app;
 CREATE FUNCTION take_invoice_number() RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-    UPDATE invoice_counter SET last = last + 1 WHERE id = 1 RETURNING last
+    INSERT INTO invoice_counter AS c (id, last) VALUES (1, 1)
+    ON CONFLICT (id) DO UPDATE SET last = c.last + 1 RETURNING last
 $$;
 ALTER FUNCTION take_invoice_number() OWNER TO stoneware_operator;
 SET LOCAL ROLE stoneware_operator;
