@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from allauth.mfa.models import Authenticator
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.annotation.models import Annotator
@@ -61,9 +61,8 @@ def find_members(text: str) -> QuerySet[Membership]:
 
 
 def former_members() -> QuerySet[Membership]:
-    """Those who have left, the latest first, with the number of their answers."""
-    left = Membership.objects.filter(is_active=False).annotate(answers=Count("responses"))
-    return left.order_by("-updated_at", "id")[:PAGE]
+    """Those who have left, the latest first."""
+    return Membership.objects.filter(is_active=False).order_by("-updated_at", "id")[:PAGE]
 
 
 def member_rows(actor: Membership, members: Sequence[Membership]) -> list[Row]:

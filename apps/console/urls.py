@@ -2,9 +2,11 @@
 
 from django.urls import path
 
+from apps.console.audit_urls import urlpatterns as audit_patterns
 from apps.console.creation_urls import urlpatterns as creation_patterns
 from apps.console.people_urls import urlpatterns as people_patterns
 from apps.console.plan_urls import urlpatterns as plan_patterns
+from apps.console.standing_urls import urlpatterns as standing_patterns
 from apps.console.studio_urls import urlpatterns as studio_patterns
 from apps.console.views import drafts, jobs, providers, runs
 
@@ -33,6 +35,8 @@ urlpatterns = [
     path(f"{DATASET}drafts/compare/", drafts.compare, name="compare_drafts"),
     *creation_patterns,
     *studio_patterns,
+    *audit_patterns,
+    *standing_patterns,
     *plan_patterns,
     *people_patterns,
 ]

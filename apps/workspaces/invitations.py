@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from allauth.account.models import EmailAddress
@@ -266,10 +266,11 @@ def _places_of(invitation: Invitation) -> dict[UUID, str | None]:
     return dict(rows.values_list("workspace_id", "role"))
 
 
-def workspaces_of(invitation: Invitation) -> list[tuple[str, str]]:
-    """Name and role of each workspace that the invitation lets into."""
+def workspaces_of(invitation: Invitation) -> list[tuple[str, Any]]:
+    """Name and role, in words, of each workspace that the invitation lets into."""
     rows = InvitedPlace.objects.filter(invitation=invitation).select_related("workspace")
-    return sorted((row.workspace.name, row.role or invitation.role) for row in rows)
+    named = rows.order_by("workspace__name")
+    return [(row.workspace.name, Role(row.role or invitation.role).label) for row in named]
 
 
 def _new_token() -> str:

@@ -19,6 +19,7 @@ class Action(models.TextChoices):
     """What can be done; organization-wide first, then within a workspace."""
 
     MANAGE_ORGANIZATION = "manage_organization"
+    VIEW_AUDIT = "view_audit"
     MANAGE_MEMBERS = "manage_members"
     MANAGE_PEOPLE = "manage_people"  # up to one's own role, as on the pages
     MANAGE_WORKSPACES = "manage_workspaces"
@@ -44,6 +45,7 @@ class Action(models.TextChoices):
 _ANNOTATOR: Final = {Action.VIEW_DATASET, Action.ANSWER}
 _REVIEWER: Final = _ANNOTATOR | {Action.VIEW_ALL_RESPONSES, Action.REVIEW, Action.LIST_RECORDS}
 _ADMIN: Final = _REVIEWER | {
+    Action.VIEW_AUDIT,
     Action.MANAGE_PEOPLE,
     Action.VIEW_WORKSPACE_MEMBERS,
     Action.REMOVE_WORKSPACE_MEMBERS,

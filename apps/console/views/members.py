@@ -19,7 +19,7 @@ from apps.console.members import (
 )
 from apps.core.errors import InvalidError
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
-from apps.organizations.models import Invitation, Membership
+from apps.organizations.models import Invitation, Membership, Role
 from apps.users import mail
 from apps.users.models import User
 from apps.workspaces import invitations, people, permissions
@@ -143,7 +143,7 @@ def _send(request: HttpRequest, sent: invitations.Sent) -> None:
     context = {
         "organization": request.member.organization,  # type: ignore[attr-defined]
         "inviter": invitation.invited_by,
-        "role": invitation.get_role_display(),
+        "role": Role(invitation.role).label,
         "workspaces": invitations.workspaces_of(invitation),
         "url": request.build_absolute_uri(path),
         "expires_at": invitation.expires_at,
