@@ -26,7 +26,7 @@ from apps.core.tenancy import enter
 from apps.events.log import Origin, acting_as
 from apps.labeling import support
 from apps.organizations import directory
-from apps.organizations.models import Membership, SupportAccess
+from apps.organizations.models import Membership, Role, SupportAccess
 from apps.organizations.services import note_visit
 from apps.users.models import User
 
@@ -79,8 +79,9 @@ def for_members(
             member = _find_member(request.user)
             if member is not None and not _is_meant(request, member):
                 return HttpResponse(status=401)
-            if member is not None and member.organization.suspended_at is not None:
-                return _refuse_suspended(member)
+            shut = member is not None and member.organization.suspended_at is not None
+            if member is not None and shut and not hasattr(view, "works_while_suspended"):
+                return _refuse_suspended(request, member)
             if member is not None and _lacks_a_factor(member):
                 return _ask_for_a_factor(request)
             if member is not None:
@@ -114,9 +115,19 @@ def _look(
     return redirect("operator:home")
 
 
-def _refuse_suspended(member: Membership) -> HttpResponse:
-    page = render_to_string("errors/suspended.html", {"organization": member.organization})
+def _refuse_suspended(request: LabelingRequest, member: Membership) -> HttpResponse:
+    """Why nobody gets in; an owner may take back the wish to delete the organization."""
+    context = {"organization": member.organization, "is_owner": member.role == Role.OWNER}
+    page = render_to_string("errors/suspended.html", context, request=request)
     return HttpResponse(page, status=403)
+
+
+def works_while_suspended(
+    view: Callable[Concatenate[LabelingRequest, P], HttpResponse],
+) -> Callable[Concatenate[LabelingRequest, P], HttpResponse]:
+    """For what takes the deletion of an organization back; stands below ``for_members``."""
+    view.works_while_suspended = True  # type: ignore[attr-defined]
+    return view
 
 
 def chosen_organization(request: LabelingRequest) -> UUID | None:

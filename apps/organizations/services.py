@@ -41,6 +41,14 @@ RESERVED_SLUGS = frozenset(
 )
 
 
+def check_slug(slug: str) -> None:
+    """Raise ``InvalidError`` for what cannot be a new organization's slug."""
+    if not re.fullmatch(SLUG_PATTERN, slug):  # a validator lets a line end pass
+        raise InvalidError("A slug has lower-case letters, digits and dashes.")
+    if slug in RESERVED_SLUGS:
+        raise InvalidError(f"The slug {slug!r} is reserved.")
+
+
 def create_organization(*, name: str, slug: str, plan: str = Plan.SELF_HOSTED) -> Organization:
     """Create a tenant with an empty record volume.
 
@@ -51,10 +59,7 @@ def create_organization(*, name: str, slug: str, plan: str = Plan.SELF_HOSTED) -
         organization.clean_fields()
     except ValidationError as error:
         raise InvalidError("; ".join(error.messages)) from error
-    if not re.fullmatch(SLUG_PATTERN, slug):  # the validator lets a line end pass
-        raise InvalidError("A slug has lower-case letters, digits and dashes.")
-    if slug in RESERVED_SLUGS:
-        raise InvalidError(f"The slug {slug!r} is reserved.")
+    check_slug(slug)
     if directory.find_organization(slug):
         raise ConflictError(f"An organization with the slug {slug!r} exists already.")
     with enter(organization.id):

@@ -162,6 +162,11 @@ CELERY_WORKER_CONCURRENCY = env.number("WORKER_THREADS", 4)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULE = {
+    "seal-events": {"task": "events.seal", "schedule": 60.0},
+    "check-events": {"task": "events.check", "schedule": 6 * 3600.0},
+    "prune-events": {"task": "events.prune", "schedule": 3600.0},
+    "delete-organizations": {"task": "exchange.delete_organizations", "schedule": 3600.0},
+    "forget-exports": {"task": "exchange.forget_exports", "schedule": 3600.0},
     "ring-waiting-jobs": {"task": "jobs.ring_waiting", "schedule": 5.0},
     "return-expired-leases": {"task": "annotation.return_expired_leases", "schedule": 30.0},
     "prune-versions": {"task": "annotation.prune_versions", "schedule": 3600.0},
@@ -321,6 +326,7 @@ ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 # --- The operator -----------------------------------------------------------------------------
 OPERATOR_SESSION_MINUTES = env.number("OPERATOR_SESSION_MINUTES", 30)  # then proof is due again
 OPERATOR_MFA_REQUIRED = env.flag("OPERATOR_MFA_REQUIRED", default=True)
+EXPORTS_DIR = Path(env.text("EXPORTS_DIR", str(DATA_DIR / "exports")))  # of whole organizations
 BACKUP_DIR = Path(env.text("BACKUP_DIR", str(DATA_DIR / "backups")))  # reports of backups, drills
 # Where Prometheus asks: host:port or a socket's path. Empty: nowhere.
 METRICS_ADDRESS = env.text("METRICS_ADDRESS")

@@ -17,7 +17,8 @@ TABS: tuple[tuple[str, Any, Action], ...] = (
     ("annotate", _("Annotate"), Action.ANSWER),
     ("review", _("Review"), Action.REVIEW),
     ("explore", _("Explore"), Action.ANSWER),
-    ("team", _("Progress"), Action.VIEW_DATASET),
+    ("console:team", _("Progress"), Action.VIEW_DATASET),
+    ("console:quality", _("Quality"), Action.REVIEW),
     ("gaps", _("Guideline gaps"), Action.REVIEW),
     ("console:studio", _("Studio"), Action.RUN_JOBS),
     ("console:jobs", _("Models"), Action.RUN_JOBS),
@@ -39,6 +40,8 @@ ORGANIZATION: tuple[tuple[str, str, Any, Action], ...] = (
     ("keys", "key", _("API keys"), Action.ANSWER),
     ("webhooks", "hook", _("Webhooks"), Action.MANAGE_WEBHOOKS),
     ("providers", "cloud", _("Model providers"), Action.USE_PROVIDERS),
+    ("audit", "log", _("Audit log"), Action.VIEW_AUDIT),
+    ("data", "data", _("Data"), Action.MANAGE_ORGANIZATION),
     ("plan", "gauge", _("Plan and usage"), Action.MANAGE_PLAN),
     ("usage", "layers", _("Usage"), Action.VIEW_USAGE),
 )

@@ -1,0 +1,177 @@
+"""The event log in words: what was done, and to what."""
+
+from typing import Any, Final
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+# The kinds of an app's events by their first word, as the filter shows them.
+GROUPS: Final[dict[str, Promise]] = {
+    "member": _("People"),
+    "invitation": _("Invitations"),
+    "api_key": _("API keys"),
+    "workspace": _("Workspaces"),
+    "dataset": _("Datasets"),
+    "field": _("Fields"),
+    "question": _("Questions"),
+    "metadata_property": _("Metadata properties"),
+    "vector_settings": _("Vectors"),
+    "record": _("Records"),
+    "response": _("Answers"),
+    "suggestion": _("Suggestions"),
+    "provider": _("Model providers"),
+    "budget": _("Budgets"),
+    "webhook": _("Webhooks"),
+    "job": _("Jobs"),
+    "prompt": _("Prompts"),
+    "organization": _("Organization"),
+    "audit": _("Audit log"),
+    "support": _("Support access"),
+    "adjudication": _("Decisions"),
+    "draft": _("Drafts"),
+}
+
+DID: Final[dict[str, Promise]] = {
+    "organization.created": _("founded the organization"),
+    "organization.updated": _("changed the organization"),
+    "organization.exported": _("exported the organization"),
+    "organization.imported": _("imported the organization"),
+    "organization.suspended": _("suspended the organization"),
+    "organization.unsuspended": _("lifted the suspension"),
+    "organization.limit_changed": _("changed the record limit"),
+    "organization.deletion_asked": _("asked for deletion"),
+    "organization.deletion_cancelled": _("cancelled the deletion"),
+    "audit.exported": _("exported the audit log"),
+    "audit.retention_set": _("changed how long entries are kept"),
+    "audit.pruned": _("removed entries no longer kept"),
+    "member.created": _("added a member"),
+    "member.updated": _("changed a member"),
+    "member.removed": _("removed a member"),
+    "member.admitted": _("came in by a provider"),
+    "member.logged_in": _("signed in"),
+    "member.login_failed": _("failed to sign in"),
+    "member.password_set": _("set a password"),
+    "api_key.created": _("made an API key"),
+    "api_key.rotated": _("rotated an API key"),
+    "api_key.revoked": _("revoked an API key"),
+    "workspace.created": _("created a workspace"),
+    "workspace.deleted": _("deleted a workspace"),
+    "workspace.member_added": _("let a member into a workspace"),
+    "workspace.member_removed": _("took a member out of a workspace"),
+    "dataset.created": _("created a dataset"),
+    "dataset.updated": _("changed a dataset"),
+    "dataset.published": _("published a dataset"),
+    "dataset.deleted": _("deleted a dataset"),
+    "dataset.quotas_set": _("set quotas"),
+    "dataset.exported": _("exported a dataset"),
+    "field.created": _("added a field"),
+    "field.updated": _("changed a field"),
+    "field.deleted": _("removed a field"),
+    "question.created": _("added a question"),
+    "question.updated": _("changed a question"),
+    "question.deleted": _("removed a question"),
+    "record.created": _("pushed records"),
+    "record.updated": _("changed records"),
+    "record.deleted": _("deleted records"),
+    "record.completed": _("completed a record"),
+    "response.created": _("answered"),
+    "response.updated": _("changed an answer"),
+    "response.deleted": _("deleted an answer"),
+    "provider.created": _("added a model provider"),
+    "provider.updated": _("changed a model provider"),
+    "provider.deleted": _("deleted a model provider"),
+    "budget.set": _("set a budget"),
+    "webhook.created": _("added a webhook"),
+    "webhook.updated": _("changed a webhook"),
+    "webhook.deleted": _("deleted a webhook"),
+    "webhook.disabled": _("switched off a webhook"),
+    "webhook.secret_rotated": _("rotated a webhook’s secret"),
+    "job.created": _("ordered a job"),
+    "job.paused": _("paused a job"),
+    "job.resumed": _("resumed a job"),
+    "job.retried": _("retried a job"),
+    "job.cancelled": _("cancelled a job"),
+    "job.done": _("finished a job"),
+    "job.failed": _("failed at a job"),
+    "support.began": _("began support access"),
+    "support.ended": _("ended support access"),
+    "review.configured": _("changed the review"),
+}
+
+# What a payload may say that is worth a line, in this order.
+_TELLING: Final = (
+    "name",
+    "username",
+    "email",
+    "url",
+    "slug",
+    "reason",
+    "as",
+    "operator",
+    "scope",
+    "role",
+    "number",
+    "provider",
+    "due_at",
+)
+_COUNTED: Final = ("records", "drafts", "events", "rows", "done", "failed", "total")
+LONGEST: Final = 120  # characters of a value
+
+
+def did(kind: str) -> str:
+    """``member.created`` in words; of a kind without any, its own."""
+    known = DID.get(kind)
+    return str(known) if known else kind.replace("_", " ").replace(".", ": ")
+
+
+def group(kind: str) -> str:
+    """The first word of a kind, as people say it."""
+    first = kind.partition(".")[0]
+    known = GROUPS.get(first)
+    return str(known) if known else first.replace("_", " ").capitalize()
+
+
+def told(payload: dict[str, Any]) -> list[str]:
+    """What the payload says beside the changes, shortened."""
+    texts = [shortened(payload[name]) for name in _TELLING if payload.get(name)]
+    for name in _COUNTED:
+        value = payload.get(name)
+        count = len(value) if isinstance(value, list) else value
+        if isinstance(count, int) and not isinstance(count, bool):
+            texts.append(f"{count:,} {_noun(name)}")
+    return list(dict.fromkeys(texts))
+
+
+def _noun(name: str) -> str:
+    return {
+        "records": gettext("records"),
+        "drafts": gettext("drafts"),
+        "events": gettext("entries"),
+        "rows": gettext("rows"),
+        "done": gettext("done"),
+        "failed": gettext("failed"),
+        "total": gettext("in all"),
+    }[name]
+
+
+def changed(payload: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """``(field, before, after)`` of each change, shortened."""
+    changes = payload.get("changes")
+    if not isinstance(changes, dict):
+        return []
+    return [
+        (name.replace("_", " "), shortened(pair[0]), shortened(pair[1]))
+        for name, pair in changes.items()
+        if isinstance(pair, list) and len(pair) == 2
+    ]
+
+
+def shortened(value: Any) -> str:
+    """A value of a payload, on one line."""
+    if value is None or value == "":
+        return gettext("nothing")
+    if isinstance(value, bool):
+        return gettext("yes") if value else gettext("no")
+    text = " ".join(str(value).split())
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
