@@ -7,7 +7,14 @@ import pytest
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
-from apps.annotation.models import Annotator, Lease, Response, ResponseVersion
+from apps.annotation.models import (
+    Annotator,
+    Lease,
+    Response,
+    ResponseVersion,
+    RewrittenAnswer,
+    SchemaChange,
+)
 from apps.datasets.models import (
     Dataset,
     Field,
@@ -331,3 +338,18 @@ def answer(record: Record, member: Membership) -> None:
         status="draft",
         updated_at=timezone.now(),
     )
+
+
+def test_a_change_of_the_questions(dataset: Dataset, record: Record) -> None:
+    refuses(
+        "schema_change_state_known",
+        SchemaChange.objects.create,
+        dataset=dataset,
+        edit={},
+        state="gone",
+    )
+    change = SchemaChange.objects.create(dataset=dataset, edit={})
+    one = {"change": change, "record": record, "part": "suggestion"}
+    RewrittenAnswer.objects.create(**one)
+    refuses("rewritten_answer_once_a_change", RewrittenAnswer.objects.create, **one)
+    refuses("rewritten_answer_part_known", RewrittenAnswer.objects.create, **one | {"part": "x"})
