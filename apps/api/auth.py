@@ -7,6 +7,7 @@ organization; every five minutes one write that notes the key's use.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -37,15 +38,19 @@ class InvalidBearerError(AuthenticationFailed):
 
 @contextmanager
 def acting(
-    key: str | None, token: str | None = None, address: str | None = None
+    key: str | None,
+    token: str | None = None,
+    address: str | None = None,
+    host: UUID | None = None,
 ) -> Iterator[directory.KeyHolder]:
     """One transaction inside the caller's organization, in which the member acts.
 
-    ``address`` is where the request comes from. The token is asked only when the key is not valid.
+    ``address`` is where the request comes from, ``host`` the organization whose host it is for: a
+    key of another is none there. The token is asked only when the key is not valid.
     Raises ``AuthenticationFailed``.
     """
     with enter_found(lambda: _find(key, token)) as holder:
-        if holder is None:
+        if holder is None or host not in {None, holder.organization_id}:
             raise AuthenticationFailed
         if holder.is_suspended:
             raise SuspendedError
@@ -63,6 +68,12 @@ def _find(key: str | None, token: str | None) -> directory.KeyHolder | None:
         return tokens.find_and_enter(token)
     except tokens.InvalidTokenError as error:
         raise InvalidBearerError from error
+
+
+def _host(request: Request) -> UUID | None:
+    """The organization whose host the request is for; None where all share one."""
+    found: UUID | None = getattr(request._request, "host_organization", None)
+    return found
 
 
 def bearer_token(request: Request) -> str | None:
@@ -85,7 +96,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         if not key and not token:
             return None
         address = client_address(request.META)
-        holder = request.scope.enter_context(acting(key, token, address))
+        holder = request.scope.enter_context(acting(key, token, address, _host(request)))
         return holder.member, holder
 
     def authenticate_header(self, request: Request) -> str:

@@ -3,11 +3,14 @@
 Usernames are unique in an organization only, so a name says which one it means:
 ``organization/username`` with the organization's slug, the e-mail of an account that is a member
 of one organization, or a plain username on an instance that has only one organization. The slug
-may also come by itself, as ``organization``.
+may also come by itself, as ``organization``. A password alone is refused to an account with a
+second factor and to a member of an organization that asks for one: they use an API key.
 """
 
 from uuid import UUID
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.hashers import make_password
 
 from apps.core.tenancy import enter
@@ -20,10 +23,20 @@ def log_in(*, name: str, password: str, organization: str = "") -> Membership | 
     """The active member with their account, or None; a wrong name costs a hash as well."""
     member = _find(name, organization.lower())
     user = member.user if member else None
-    if user is None or not user.is_active:
+    if member is None or user is None or not user.is_active:
         make_password(password)
         return None
-    return member if user.check_password(password) else None
+    known = user.check_password(password)
+    return member if known and not _needs_more(member, user) else None
+
+
+def _needs_more(member: Membership, user: User) -> bool:
+    """Whether a password alone does not do: a second factor is set up, or the e-mail unproven."""
+    return (
+        member.organization.requires_mfa
+        or Authenticator.objects.filter(user_id=user.id).exists()
+        or EmailAddress.objects.filter(user_id=user.id, verified=False).exists()
+    )
 
 
 def _find(name: str, slug: str) -> Membership | None:
@@ -43,7 +56,9 @@ def _find(name: str, slug: str) -> Membership | None:
 def _member(name: str, organization_id: UUID) -> Membership | None:
     """By username, else by e-mail."""
     with enter(organization_id):
-        members = Membership.objects.active().select_related("user").exclude(user=None)
+        members = (
+            Membership.objects.active().select_related("user", "organization").exclude(user=None)
+        )
         return (
             members.filter(username=name).first()
             or members.filter(user__email__iexact=name).first()

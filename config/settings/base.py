@@ -180,6 +180,7 @@ CELERY_BEAT_SCHEDULE = {
     "look-after-batches": {"task": "llms.look_after_batches", "schedule": 10.0},
     "book-abandoned-calls": {"task": "llms.book_abandoned", "schedule": 600.0},
     "prune-webhook-deliveries": {"task": "webhooks.prune", "schedule": 3600.0},
+    "empty-trash": {"task": "records.empty_trash", "schedule": 3600.0},
     "retrain-suggesters": {"task": "quality.retrain", "schedule": 10.0},
     "notice-retraining": {"task": "monitoring.notice", "schedule": 60.0},
     "prune-predictions": {"task": "monitoring.prune", "schedule": 3600.0},

@@ -18,6 +18,9 @@ if SECRET_KEY.startswith("django-insecure-"):
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
 if not ALLOWED_HOSTS:
     raise ImproperlyConfigured("Production needs ALLOWED_HOSTS: the names it is served under.")
+SITE_HOSTS = ALLOWED_HOSTS
+if BASE_DOMAIN:
+    ALLOWED_HOSTS = ["*"]  # HostMiddleware knows each, the organizations' own domains too
 
 LOG_FORMAT = env.text("LOG_FORMAT", "json")
 LOGGING["handlers"]["console"]["formatter"] = "json" if LOG_FORMAT == "json" else "line"

@@ -44,12 +44,16 @@ class Offer:
 
 def offered(request: HttpRequest) -> list[Offer]:
     """The configured providers. No query but that for those in the database."""
-    if not settings.HAS_PROVIDERS:
+    if not _are_configured():
         return []
     return [
         Offer(provider.sub_id, _name(provider), reverse("provider_begin", args=[provider.sub_id]))
         for provider in get_adapter().list_providers(request)
     ]
+
+
+def _are_configured() -> bool:
+    return any(provider.get("APPS") for provider in settings.SOCIALACCOUNT_PROVIDERS.values())
 
 
 def _name(provider: Any) -> str:
@@ -74,7 +78,7 @@ def _connect(request: HttpRequest, provider: str) -> HttpResponse:
 
 def _leave(request: HttpRequest, name: str, process: str) -> HttpResponse:
     found = [one for one in get_adapter().list_providers(request) if one.sub_id == name]
-    if not settings.HAS_PROVIDERS or not found:
+    if not _are_configured() or not found:
         raise Http404
     try:
         response: HttpResponse = found[0].redirect(request, process, next_url=_next(request))
