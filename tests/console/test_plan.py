@@ -10,13 +10,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.test import Client
+from django.core.exceptions import PermissionDenied
+from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
 from apps.billing import usage
 from apps.billing.models import Invoice, Subscription, UsageMonth
 from apps.billing.services import begin_subscription, note_failure, settle_invoice
+from apps.core.errors import LimitReachedError
+from apps.labeling.views.errors import forbidden
 from apps.organizations.models import Membership, Organization, RecordVolume
 from apps.organizations.volume import set_plan
 from apps.users.models import User
@@ -222,6 +225,15 @@ def test_a_full_plan_is_a_403_with_a_code(
     assert answer.json()["detail"]["code"] == "quota_exceeded"
     assert "limit is reached" in answer.json()["detail"]["params"]["detail"]
     assert RecordVolume.objects.get().records == 0
+
+
+def test_what_finds_no_room_is_said_on_a_page_of_its_own() -> None:
+    refused = PermissionDenied()
+    refused.__cause__ = LimitReachedError("The plan's record limit is reached.")
+    page = forbidden(RequestFactory().get("/"), refused)
+    assert page.status_code == 403
+    assert "A limit is reached" in text_of(page)
+    assert "A limit is reached" not in text_of(forbidden(RequestFactory().get("/"), Exception()))
 
 
 # --- In a browser ---------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+"""Columns by month and meters: what is drawn, and that nothing in a name becomes markup."""
+
+import re
+
+from apps.core.columns import BOTTOM, TOP, Column, column_chart, meter
+
+
+def chart(*values: float, limit: float | None = None) -> str:
+    columns = [Column("J", value) for value in values]
+    return column_chart(columns, title="Title", show=lambda value: f"{value:g}", limit=limit)
+
+
+def heights(svg: str) -> list[float]:
+    return [float(found) for found in re.findall(r'width="[\d.]+" height="([\d.]+)"', svg)]
+
+
+def test_columns_are_as_high_as_their_share() -> None:
+    assert heights(chart(0, 50, 100)) == [0, (BOTTOM - TOP) / 2, BOTTOM - TOP]
+    assert heights(chart(0.001, 100))[0] == 1, "what is there is seen"
+
+
+def test_a_limit_is_drawn_unless_it_is_far_away() -> None:
+    assert 'class="limit"' in chart(50, limit=100)
+    assert 'class="limit"' in chart(150, limit=100)
+    assert 'class="limit"' not in chart(1, limit=1_000_000)
+    assert 'class="limit"' not in chart(1)
+
+
+def test_nothing_at_all_is_a_chart_too() -> None:
+    assert chart().startswith("<svg")
+    assert heights(chart(0, 0)) == [0, 0]
+
+
+def test_texts_are_escaped() -> None:
+    svg = column_chart([Column("<b>", 1, '"&')], title="<i>", show=lambda value: "<u>")
+    assert not re.search(r"<[biu]>", svg)
+    assert "&quot;&amp;" in svg
+
+
+def test_a_meter_shows_how_far_one_is_and_over() -> None:
+    assert 'class="f-hum" x="0" y="2" width="40.0"' in meter(50, 100)
+    assert 'class="f-warn" x="0" y="2" width="64.0"' in meter(80, 100)
+    assert 'class="f-bad" x="0" y="2" width="80.0"' in meter(100, 100)
+    assert 'width="100.0"' in meter(999, 100)
+    assert meter(1, 0)
