@@ -48,7 +48,7 @@ def find_places(member: Membership, search: str) -> list[Place]:
     wanted = search.casefold()
     pages = [Place(str(text), reverse(name), icon) for name, text, icon in PAGES]
     found = [page for page in pages if wanted in page.text.casefold()]
-    datasets = Dataset.objects.visible_to(member).filter(status=DatasetStatus.READY)
+    datasets = Dataset.objects.visible_to(member).in_use().filter(status=DatasetStatus.READY)
     if search:
         found += [*_records(member, search), *_views(member, search)]
     named = datasets.filter(name__icontains=search).select_related("workspace")
@@ -89,11 +89,12 @@ def _ways(member: Membership, dataset: Dataset) -> Iterator[Place]:
         url = reverse("labeling:annotate", args=[dataset.id])
         yield Place(gettext("Annotate %(name)s") % {"name": dataset.name}, url, "pencil", detail)
     ways = (
-        (Action.ANSWER, "explore", gettext("Explore %(name)s"), "search"),
-        (Action.REVIEW, "review", gettext("Review %(name)s"), "flag"),
-        (Action.VIEW_DATASET, "team", gettext("Progress of %(name)s"), "gauge"),
+        (Action.ANSWER, "labeling:explore", gettext("Explore %(name)s"), "search"),
+        (Action.REVIEW, "labeling:review", gettext("Review %(name)s"), "flag"),
+        (Action.VIEW_DATASET, "console:team", gettext("Progress of %(name)s"), "gauge"),
+        (Action.REVIEW, "console:quality", gettext("Quality of %(name)s"), "gauge"),
     )
     for action, name, text, icon in ways:
         if permissions.may(member, action, dataset.workspace_id):
-            url = reverse(f"labeling:{name}", args=[dataset.id])
+            url = reverse(name, args=[dataset.id])
             yield Place(text % {"name": dataset.name}, url, icon, detail)

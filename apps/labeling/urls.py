@@ -14,7 +14,7 @@ from apps.labeling.views import (
     preferences,
     review,
     saving,
-    team,
+    welcome,
 )
 
 app_name = "labeling"
@@ -42,8 +42,6 @@ urlpatterns = [
     path(f"{RECORD}skip/", saving.skip, name="skip"),
     path(f"{RECORD}lease/", annotate.renew, name="renew"),
     path(f"{RECORD}lease/release/", annotate.release, name="release"),
-    path("datasets/<uuid:dataset_id>/progress/", team.team, name="team"),
-    path("datasets/<uuid:dataset_id>/quotas/", team.set_quotas, name="set_quotas"),
     path("me/", preferences.preferences, name="preferences"),
     path("me/keyboard/", preferences.keyboard, name="keyboard"),
     path("search", palette.palette, name="palette"),
@@ -58,6 +56,7 @@ urlpatterns = [
     path(f"{RECORD}flag/", comments.flag, name="flag"),
     path(f"{RECORD}gap/", comments.report_gap, name="report_gap"),
     path("feedback/", feedback.feedback, name="feedback"),
+    path("welcome/", welcome.welcome, name="welcome"),
     path("organizations/", accounts.organizations, name="organizations"),
     path("accounts/login/member/", accounts.member_login, name="member_login"),
 ]

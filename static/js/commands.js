@@ -10,7 +10,7 @@ import { one } from "./page.js";
 const press = (selector) => (one(selector) ? one(selector).click() : false);
 const submit = () => press("#answer [name=do][value=submit]");
 const scrolls = (event) => event.target.matches?.(".pane, .qs") || keys.isControl(event.target);
-const goTo = (tab) => () => press(`[data-tab=${tab}]`);
+const goTo = (tab) => () => press(`[data-tab="${tab}"]`);
 const inRanking = () => answers.current()?.dataset.type === "ranking";
 const by = (event, back) => (event.key === back ? -1 : 1);
 const open = (run) => (...given) => (answers.current() ? run(...given) : false);
@@ -79,7 +79,7 @@ function first(event) {
 export function start() {
   for (const [command, run] of Object.entries(COMMANDS)) keys.register({ [command]: open(run) });
   keys.register({ "option.filter": enterFilter, "queue.filter": () => press("[data-opens=filter]") });
-  keys.register({ "go.progress": goTo("team"), "go.review": goTo("review"), "go.bulk": goTo("explore") });
+  keys.register({ "go.progress": goTo("console:team"), "go.review": goTo("review"), "go.bulk": goTo("explore") });
   keys.register({ "answer.undo": () => press("#undo button"), "answer.redo": () => press("#redo button") });
   keys.intercept(first);
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from django.template.loader import render_to_string
 from django.test import Client
@@ -54,7 +55,10 @@ class World:
 
     def path(self, screen: "Screen") -> str:
         names = ("notes", "bank", "blank", "record", "first", "job")
-        return screen.path.format(**{name: getattr(self, name).id for name in names})
+        ids = {name: getattr(self, name).id for name in names}
+        mara, bo = self.people["mara"].id, self.people["bo"].id
+        pair = urlencode({"differ.sentiment": f"{mara}~{bo}"})
+        return screen.path.format(**ids, bo=bo, pair=pair)
 
     def url(self, screen: "Screen") -> str:
         return self.site.url + self.path(screen)
@@ -186,6 +190,14 @@ def _fail_to_save(world: World, page: Any) -> None:
     page.locator("#save-state[data-now=failed]").wait_for()
 
 
+def _load(world: World, page: Any) -> None:
+    """The cards that come by themselves, one opened as a table."""
+    page.locator("[hx-trigger=load]").first.wait_for(state="detached")
+    page.wait_for_function("() => !document.querySelector('[hx-trigger=load]')")
+    for details in page.locator("details.data").all()[:2]:
+        details.evaluate("one => { one.open = true; }")
+
+
 def _wait(world: World, page: Any) -> None:
     page.wait_for_load_state("networkidle")
     page.route("**/annotate/**", lambda route: route.abort())
@@ -243,8 +255,19 @@ SCREENS = (
     Screen("preferences: wrong key", "/me/", _clash),
     Screen("feedback", "/feedback/", queries=12),
     Screen("feedback: empty", "/feedback/", who="newcomer", queries=10),
-    Screen("progress", f"{NOTES}progress/", queries=16),
-    Screen("progress: empty", f"{BLANK}progress/", queries=16),
+    Screen("progress", f"{NOTES}progress/", _load, queries=17),
+    Screen("progress: empty", f"{BLANK}progress/", _load, queries=17),
+    Screen("progress: all at once", f"{NOTES}progress/?all=1&days=all", queries=36),
+    Screen("progress: own", f"{NOTES}progress/?all=1", who="bo", queries=34),
+    Screen("quality", f"{NOTES}quality/?question=sentiment", _load, queries=11),
+    Screen("quality: all at once", f"{NOTES}quality/?all=1&days=all", queries=60),
+    Screen("quality: ratings", f"{NOTES}quality/?question=quality", _load),
+    Screen("quality: spans", f"{NOTES}quality/?question=entities", _load),
+    Screen("quality: rankings", f"{NOTES}quality/?question=order", _load),
+    Screen("quality: texts", f"{NOTES}quality/?question=comment", _load),
+    Screen("quality: empty", f"{BLANK}quality/", _load, queries=11),
+    Screen("quality: differing", f"{NOTES}explore/?{{pair}}", queries=24),
+    Screen("a person", "/people/{bo}/", queries=18),
     Screen("explore", EXPLORE, queries=19),
     Screen("explore: found", f"{EXPLORE}?q=card+stolen&mode=both", _select, queries=24),
     Screen("explore: like one", f"{EXPLORE}?like={{first}}&cosine=.4", queries=25),

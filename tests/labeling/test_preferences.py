@@ -239,8 +239,8 @@ def test_who_may_set_quotas(
     workspace: Workspace, dataset: Dataset, ann: Membership, sign_in: SignIn, role: str, status: int
 ) -> None:
     client = sign_in(factories.make_member(role=role, workspace=workspace))
-    assert client.get(reverse("labeling:team", args=[dataset.id])).status_code == 200
-    path = reverse("labeling:set_quotas", args=[dataset.id])
+    assert client.get(reverse("console:team", args=[dataset.id])).status_code == 200
+    path = reverse("console:set_quotas", args=[dataset.id])
     given = {"daily_quota": 5, "total_quota": ""}
     assert client.post(path, {**given, "person": str(ann.id)}).status_code == status
     assert client.post(path, given).status_code == status
@@ -253,7 +253,7 @@ def test_quotas_of_strangers_and_wrong_ones_change_nothing(
     dataset: Dataset, workspace: Workspace, sign_in: SignIn
 ) -> None:
     client = sign_in(factories.make_member(role="admin", workspace=workspace))
-    path = reverse("labeling:set_quotas", args=[dataset.id])
+    path = reverse("console:set_quotas", args=[dataset.id])
     outsider = factories.make_member(workspace=factories.make_workspace("elsewhere"))
     for person in (str(outsider.id), "x", str(dataset.id)):
         assert client.post(path, {"daily_quota": 1, "person": person}).status_code == 404
@@ -262,7 +262,7 @@ def test_quotas_of_strangers_and_wrong_ones_change_nothing(
     dataset.refresh_from_db()
     assert (dataset.daily_quota, dataset.total_quota) == (None, None)
     stranger = sign_in(outsider)
-    assert stranger.get(reverse("labeling:team", args=[dataset.id])).status_code == 404
+    assert stranger.get(reverse("console:team", args=[dataset.id])).status_code == 404
 
 
 def test_an_annotator_sees_the_team_as_numbers_and_only_themselves(
@@ -272,7 +272,7 @@ def test_an_annotator_sees_the_team_as_numbers_and_only_themselves(
     values = {"sentiment": {"value": "positive"}}
     for record, person in zip(factories.make_records(dataset, 2), (ann, bo), strict=True):
         save_response(record=record, annotator=person, status="submitted", values=values)
-    path = reverse("labeling:team", args=[dataset.id])
+    path = reverse("console:team", args=[dataset.id])
     mine = sign_in(ann).get(path).content.decode()
     assert "Every record is completed." in mine
     assert "bo" not in [word.strip("<>/") for word in mine.split()]

@@ -83,7 +83,7 @@ def test_no_page_asks_the_database_more_than_it_may(world: World) -> None:
 NO_PAGES = {  # acts, parts of pages, and what leads elsewhere
     *("ahead", "previous", "undo", "redo", "save", "unanswer", "skip", "renew", "release"),
     *("explore_answer", "keep_view", "forget_view", "explore_cancel", "explore_undo"),
-    *("set_quotas", "keyboard", "review_settings", "review_refresh", "resolve_gap", "judge"),
+    *("keyboard", "review_settings", "review_refresh", "resolve_gap", "judge"),
     *("flag", "report_gap", "custom_field"),
 }
 

@@ -1,0 +1,101 @@
+"""How far a dataset is and how fast it gets on, as cards."""
+
+from datetime import date
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+
+from apps.console.standing_cards import Card, Look, show_day
+from apps.core.standing_charts import Course, burn_up_chart, column_chart
+from apps.quality import pace
+
+
+def burn_up_card(look: Look) -> Card:
+    """Completed records over time, and the day on which all are."""
+    burn = pace.burn_up(look.dataset)
+    days = burn.upto(look.since)
+    if not burn.total or not days:
+        return Card(_("Progress"), empty=_("Nothing is completed yet."))
+    eta = burn.eta
+    course = Course(
+        [float(n) for _day, n in days],
+        float(burn.total),
+        *(None if one is None else (one - pace.today()).days for one in _ends(eta)),
+    )
+    labels = [show_day(day) for day, _n in days]
+    goal = _("goal %s") % number_format(burn.total)
+    return Card(
+        _("Progress"),
+        strong=show_day(eta.day) if eta else "",
+        about=_when(burn),
+        chart=burn_up_chart(course, labels, title=_told(burn), goal=goal),
+        columns=[_("Day"), _("Completed")],
+        rows=[[day, n] for day, n in reversed(days)],
+        foot=_told(burn),
+    )
+
+
+def _ends(eta: pace.Eta | None) -> tuple[date | None, date | None, date | None]:
+    return (eta.day, eta.early, eta.late) if eta else (None, None, None)
+
+
+def _when(burn: pace.BurnUp) -> str:
+    if burn.eta is None:
+        return "" if burn.completed == burn.total else _("no forecast yet")
+    if burn.eta.late is None:
+        return _("%(early)s at the earliest") % {"early": show_day(burn.eta.early)}
+    ends = {"early": show_day(burn.eta.early), "late": show_day(burn.eta.late)}
+    return _("%(early)s to %(late)s") % ends
+
+
+def _told(burn: pace.BurnUp) -> str:
+    done = {"n": number_format(burn.completed), "total": number_format(burn.total)}
+    told = _("%(n)s of %(total)s records are completed.") % done
+    if burn.eta is None:
+        return told
+    rate = number_format(round(burn.a_day, 1))
+    return f"{told} " + _(
+        "At %(rate)s a day, the mean of the last two weeks, all are on %(day)s; the dates beside "
+        "it are the ends of its 95 %% interval."
+    ) % {"rate": rate, "day": show_day(burn.eta.day)}
+
+
+def daily_card(look: Look) -> Card:
+    """Answers a day."""
+    days = pace.daily_answers(look.dataset, look.since)
+    if not days:
+        return Card(_("Answers a day"), empty=_("No answers in this period."))
+    total = sum(done for _day, done, _dropped in days)
+    chart = column_chart(
+        [float(done) for _day, done, _dropped in days],
+        [show_day(day) for day, *_counts in days],
+        title=_("Submitted answers by day"),
+    )
+    return Card(
+        _("Answers a day"),
+        about=_("%s in the period") % number_format(total),
+        chart=chart,
+        columns=[_("Day"), _("Submitted"), _("Discarded")],
+        rows=[list(row) for row in reversed(days)],
+    )
+
+
+def redundancy_card(look: Look) -> Card:
+    """How many records have as many answers as they need."""
+    burn = pace.burn_up(look.dataset)
+    if not burn.total:
+        return Card(_("Answers a record"), empty=_("No records yet."))
+    needed = look.dataset.min_submitted
+    counts = pace.redundancy(look.dataset, burn.total)
+    names = [str(n) if n <= needed else _("%d or more") % n for n, _count in counts]
+    return Card(
+        _("Answers a record"),
+        about=_("%d needed") % needed,
+        chart=column_chart(
+            [float(n) for _answers, n in counts],
+            names,
+            title=_("Records by the number of their submitted answers"),
+        ),
+        columns=[_("Answers"), _("Records")],
+        rows=[[name, n] for name, (_answers, n) in zip(names, counts, strict=True)],
+    )
