@@ -4,6 +4,7 @@ from django.urls import path
 
 from apps.console.audit_urls import urlpatterns as audit_patterns
 from apps.console.creation_urls import urlpatterns as creation_patterns
+from apps.console.general_urls import urlpatterns as general_patterns
 from apps.console.people_urls import urlpatterns as people_patterns
 from apps.console.plan_urls import urlpatterns as plan_patterns
 from apps.console.standing_urls import urlpatterns as standing_patterns
@@ -34,6 +35,7 @@ urlpatterns = [
     path(f"{DATASET}drafts/undo/", drafts.undo, name="undo_drafts"),
     path(f"{DATASET}drafts/compare/", drafts.compare, name="compare_drafts"),
     *creation_patterns,
+    *general_patterns,
     *studio_patterns,
     *audit_patterns,
     *standing_patterns,

@@ -212,6 +212,9 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_ADAPTER = "apps.labeling.entrance.AccountAdapter"
 ACCOUNT_FORMS = {"signup": "apps.labeling.entrance.SignupForm"}
 SIGNUP = env.one_of("SIGNUP", "closed", ("closed", "invite", "open"))
+SIGNUP_PLAN = env.one_of(  # of organizations that people found themselves
+    "SIGNUP_PLAN", "self_hosted", ("self_hosted", "starter", "base", "medium", "large")
+)
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"  # of accounts that people made themselves
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = 15 * 60  # seconds

@@ -52,6 +52,19 @@ def load_dataset(*, demo: DemoDataset, workspace: Workspace, author: Membership)
     return True
 
 
+def load_sample(*, demo: DemoDataset, workspace: Workspace, author: Membership) -> bool:
+    """The dataset with its records and vectors alone: the answers are still to be given.
+
+    Runs inside the organization, in one transaction. Returns whether it was created.
+    """
+    if Dataset.objects.filter(workspace=workspace, name=demo.name).exists():
+        return False
+    dataset = _create(demo, workspace, author)
+    _import(dataset, list(_sample(demo.name)), demo.columns)
+    embed_records(dataset)
+    return True
+
+
 def _create(demo: DemoDataset, workspace: Workspace, author: Membership) -> Dataset:
     dataset = create_dataset(
         workspace=workspace,

@@ -36,6 +36,8 @@ SECTIONS: tuple[tuple[str, str, Any, Action], ...] = (
 
 # The organization's own pages: name of the URL, which ``here`` is too, icon, text, action.
 ORGANIZATION: tuple[tuple[str, str, Any, Action], ...] = (
+    ("general", "building", _("General"), Action.MANAGE_ORGANIZATION),
+    ("security", "shield", _("Security"), Action.MANAGE_ORGANIZATION),
     ("members", "users", _("Members"), Action.MANAGE_PEOPLE),
     ("keys", "key", _("API keys"), Action.ANSWER),
     ("webhooks", "hook", _("Webhooks"), Action.MANAGE_WEBHOOKS),

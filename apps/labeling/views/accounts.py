@@ -5,6 +5,7 @@ from typing import Any
 from allauth.account import views as allauth
 from allauth.account.internal.flows.login import perform_login, record_authentication
 from allauth.account.models import Login
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -109,6 +110,11 @@ def organizations(request: LabelingRequest) -> HttpResponse:
             if str(place.organization_id) == request.POST.get("organization"):
                 http.enter_organization(request, place.organization_id)
                 return redirect(_safe_next(request))
+    host = getattr(request, "host_organization", None)
+    if host is not None:
+        places = [place for place in places if place.organization_id == host]
+    if not places and settings.SIGNUP == "open" and host is None:
+        return redirect("labeling:welcome")
     if not places:
         return render(request, "account/no_organization.html", status=403)
     context = {"places": places, "next": request.GET.get("next", "")}

@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from apps.labeling import work
+from apps.labeling.checklist import find_checklist
 from apps.labeling.feedback import feedback_of
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
 from apps.quality.models import FeedbackKind
@@ -38,6 +39,7 @@ def home(request: LabelingRequest) -> HttpResponse:
     context["unread"] = sum(count_unread(request.member))
     context["changes"] = feedback_of(request.member, [FeedbackKind.CHANGED], CHANGES)
     context["week"] = work.find_week(request.member, rows)
+    context["left"] = find_checklist(request.member)
     context["attention"] = work.find_attention(request.member, rows)
     return render(request, "labeling/home.html", context)
 
