@@ -1,5 +1,6 @@
 """The URL table."""
 
+from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from django.views.generic import RedirectView
 
@@ -7,6 +8,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("apps.api.urls")),
     path("api", RedirectView.as_view(url="/api/v1/docs")),
     path("docs", RedirectView.as_view(url="/api/v1/docs")),
+    path("operator/admin/", admin.site.urls),
     path("operator/", include("apps.operator.urls")),
     path("", include("apps.labeling.urls")),
     path("", include("apps.console.urls")),

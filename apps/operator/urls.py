@@ -1,6 +1,5 @@
 """The operator's pages."""
 
-from django.contrib import admin
 from django.urls import path
 
 from apps.operator.views import entry, organizations, upkeep, users, work
@@ -40,5 +39,4 @@ urlpatterns = [
     path(f"{ACCOUNT}lock/", users.lock, name="lock"),
     path(f"{ACCOUNT}unlock/", users.unlock, name="unlock"),
     path(f"{ACCOUNT}reset-factor/", users.reset_factor, name="reset_factor"),
-    path("admin/", admin.site.urls),
 ]

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.db import connections
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse  # noqa: TID251
 from django.urls import path
 
 from config.urls import urlpatterns as good
