@@ -23,13 +23,13 @@ def format_cents(cents: int, currency: str = CURRENCY, *, short: bool = False) -
 
 
 def format_records(count: int) -> str:
-    """``2.46 M`` from a hundred thousand on, else the whole number."""
+    """``2.46 M`` from a hundred thousand on (rounded, a half up), else the whole number."""
     if abs(count) < 100_000:
         return str(number_format(count, 0, force_grouping=True))
     hundredths = (abs(count) + 5_000) // 10_000
     whole, rest = divmod(hundredths, 100)
     digits = number_format(whole, 0, force_grouping=True)
     if rest:
-        digits += number_format("0.0", 1)[1:-1] + f"{rest:02d}"
+        digits += number_format("0.0", 1)[1:-1] + f"{rest:02d}".rstrip("0")
     sign = "−" if count < 0 else ""
     return sign + pgettext("millions", "%(n)s M") % {"n": digits}

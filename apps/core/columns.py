@@ -32,12 +32,12 @@ def column_chart(
 ) -> SafeString:
     """A column a month; ``limit`` is a line across, unless it is so far that nothing shows."""
     most = max((column.value for column in columns), default=0)
-    shown = limit is not None and most * 20 >= limit
-    top = scale_top(max(most, limit or 0) if shown else most)
+    shown = limit if limit is not None and most * 20 >= limit else None
+    top = shown if shown and most <= shown else scale_top(most)
     step = (WIDTH - LEFT) / max(len(columns), 1)
     parts = [_grid(top, show)]
-    if shown and limit is not None:
-        parts.append(_line("limit", _y(limit, top)))
+    if shown is not None:
+        parts.append(_line("limit", _y(shown, top)))
     parts += [_column(column, LEFT + step * n, step, top) for n, column in enumerate(columns)]
     return format_html(
         '<svg class="ch wide" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
@@ -84,11 +84,18 @@ def _line(name: str, y: float) -> SafeString:
 
 
 def _grid(top: float, show: Callable[[float], str]) -> SafeString:
-    heights = [top * share / 2 for share in range(3)]
+    count = _count(top)
+    heights = [top * share / count for share in range(count + 1)]
     rows = (
         (_line("grid", _y(h, top)), LEFT - 8, f"{_y(h, top) + 4:.1f}", show(h)) for h in heights
     )
     return format_html_join("", '{}<text x="{}" y="{}" text-anchor="end">{}</text>', rows)
+
+
+def _count(top: float) -> int:
+    """How many parts of the axis are a round number: 1, 2 or 5 times a power of ten."""
+    parts = ((count, top / count) for count in (4, 3, 2, 5))
+    return next((count for count, part in parts if scale_top(part) == part), 2)
 
 
 def _column(column: Column, left: float, step: float, top: float) -> SafeString:

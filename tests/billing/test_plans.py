@@ -7,7 +7,7 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.billing.money import format_cents
+from apps.billing.money import format_cents, format_records
 from apps.billing.plans import PRICES, Period, Term, price, quote, share, term_end
 
 DAYS = st.dates(date(2020, 1, 1), date(2040, 12, 31))
@@ -76,6 +76,16 @@ def test_a_change_neither_makes_nor_loses_money(
     assert 0 <= offer.unused <= former.cents
     assert offer.unused == (former.cents if passed == 0 else offer.unused)
     assert passed < offer.of or offer.unused == 0
+
+
+def test_records_in_millions() -> None:
+    known = {99_999: "99,999", 100_000: "0.1 M", 2_464_999: "2.46 M", 2_465_000: "2.47 M"}
+    with translation.override("en"):
+        assert {n: format_records(n) for n in known} == known
+        assert format_records(3_000_000) == "3 M"
+        assert format_records(-1_500_000) == "−1.5 M"
+    with translation.override("de"):
+        assert format_records(2_460_000) == "2,46\xa0Mio."
 
 
 @pytest.mark.parametrize(

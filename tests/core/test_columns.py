@@ -23,6 +23,20 @@ def test_a_limit_is_drawn_unless_it_is_far_away() -> None:
     assert 'class="limit"' in chart(50, limit=100)
     assert 'class="limit"' in chart(150, limit=100)
     assert 'class="limit"' not in chart(1, limit=1_000_000)
+
+
+def test_the_axis_ends_at_the_limit_in_round_steps() -> None:
+    def names(limit: float) -> list[str]:
+        return re.findall(r'text-anchor="end">([^<]+)<', chart(limit, limit=limit))
+
+    assert names(3) == ["0", "1", "2", "3"]
+    assert names(1) == ["0", "0.25", "0.5", "0.75", "1"]
+    assert names(4) == ["0", "1", "2", "3", "4"]
+    assert names(6) == ["0", "2", "4", "6"]
+    assert re.findall(r'text-anchor="end">([^<]+)<', chart(4, limit=3))[-1] == "5"
+
+
+def test_without_a_limit_there_is_no_line() -> None:
     assert 'class="limit"' not in chart(1)
 
 
