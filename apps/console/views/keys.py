@@ -51,8 +51,7 @@ class RotationForm(forms.Form):
 def keys(request: LabelingRequest) -> HttpResponse:
     """Keys that work or have expired, and a form for a new one."""
     if request.method == "GET":
-        usual = {"scopes": [Scope.READ, Scope.ANNOTATE, Scope.WRITE], "days": "90"}
-        return _show(request, KeyForm(initial=usual))
+        return _show(request, _blank())
     form = KeyForm(request.POST)
     if not form.is_valid():
         return _show(request, form, code=422)
@@ -63,7 +62,7 @@ def keys(request: LabelingRequest) -> HttpResponse:
         scopes=form.cleaned_data["scopes"],
         expires_at=timezone.now() + timedelta(days=int(days)) if days else None,
     )
-    return _show(request, KeyForm(), made=row, key=key)
+    return _show(request, _blank(), made=row, key=key)
 
 
 @never_cache
@@ -75,13 +74,13 @@ def rotate(request: LabelingRequest, api_key_id: UUID) -> HttpResponse:
     found = get_object_or_404(mine, pk=api_key_id)
     form = RotationForm(request.POST)
     if not form.is_valid():
-        return _show(request, KeyForm(), problem=_("Say when the old key ends."), code=422)
+        return _show(request, _blank(), problem=_("Say when the old key ends."), code=422)
     overlap = timedelta(hours=int(form.cleaned_data["hours"]))
     try:
         row, key = rotate_api_key(key_id=found.id, overlap=overlap)
     except DomainError as error:
-        return _show(request, KeyForm(), problem=error.message, code=409)
-    return _show(request, KeyForm(), made=row, key=key)
+        return _show(request, _blank(), problem=error.message, code=409)
+    return _show(request, _blank(), made=row, key=key)
 
 
 @require_POST
@@ -92,6 +91,11 @@ def revoke(request: LabelingRequest, api_key_id: UUID) -> HttpResponse:
     all_keys.check_revocable(request.member, found)
     revoke_api_key(key_id=found.id)
     return redirect(f"{reverse('console:keys')}?revoked=1")
+
+
+def _blank() -> KeyForm:
+    usual = [Scope.READ.value, Scope.ANNOTATE.value, Scope.WRITE.value]
+    return KeyForm(initial={"scopes": usual, "days": "90"})
 
 
 def _show(
