@@ -24,6 +24,7 @@ from apps.core.prepared import fetch, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import DatasetSchema
+from apps.datasets.services import refuse_archived
 from apps.datasets.values import clean_response, clean_value
 from apps.events.log import Happening, emit_all
 from apps.organizations.models import Membership
@@ -128,6 +129,7 @@ def answer_records(
 
     Records that are gone, or to which the answer would be incomplete or wrong, are left out.
     """
+    refuse_archived(schema.dataset)
     slots.lock_places(schema.dataset.id, [annotator.id])
     ids = slots.lock(record_ids)
     mine = _answers(annotator, ids)

@@ -143,6 +143,8 @@ def claim(
     when nothing more is open or a quota of the annotator's is reached. ``beyond`` is a record
     that was skipped: what follows it comes first, also where the least certain come first.
     """
+    if dataset.archived_at is not None:
+        return []
     now = timezone.now()
     expires = now + lease_time()
     with transaction.atomic(savepoint=False):

@@ -21,6 +21,7 @@ from apps.annotation.services import recount
 from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
+from apps.datasets.services import refuse_archived
 from apps.events.log import Happening, emit_all
 from apps.organizations.models import Membership
 from apps.webhooks.models import WebhookEvent
@@ -154,6 +155,7 @@ class _Change:
 def _swap(
     dataset: Dataset, annotator: Membership, key: UUID, limit: int | None, *, redo: bool, hold: bool
 ) -> Swapped:
+    refuse_archived(dataset)
     now = timezone.now()
     facts: dict[str, Any] = {"o": current(), "d": dataset.id, "u": annotator.id}
     facts |= {"key": key, "n": limit, "since": _since(dataset), "undone_at": None if redo else now}

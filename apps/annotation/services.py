@@ -19,6 +19,7 @@ from apps.core.prepared import fetch_one, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
+from apps.datasets.services import refuse_archived
 from apps.datasets.values import clean_response
 from apps.events.log import Happening, emit_all
 from apps.organizations.models import Membership
@@ -65,6 +66,7 @@ def save_response(
     when the record is gone, ``ConflictError`` when ``must_be_new`` and there is an earlier answer.
     Cost: 4 statements, and those of a claim.
     """
+    refuse_archived(record.dataset)
     schema = schema or load_schema(record.dataset)
     cleaned = clean_response(schema, values, status, record.fields)
     if not slots.lock_answer(record.id, annotator.id):
@@ -214,6 +216,7 @@ def delete_response(*, response: Response, request_key: UUID | None = None) -> N
 
     ``request_key`` names the act, which can then be undone.
     """
+    refuse_archived(response.record.dataset)
     slots.lock_answer(response.record_id, response.user_id)
     described = describe(WebhookEvent.RESPONSE_DELETED, [response.id])
     facts: dict[str, Any] = {"o": current(), "id": response.id, "d": response.dataset_id}

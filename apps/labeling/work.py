@@ -33,6 +33,7 @@ JOB_NAMES: dict[str, Any] = {
     "hub_export": _("export to a hub"),
     "hub_import": _("import from a hub"),
     "pick_records": _("choice of the records that come next"),
+    "edit_questions": _("edit of the questions"),
     "recompute_dataset": _("new count of what is completed"),
     "refresh_review": _("search for records to review"),
     "suggest_few_shot": _("training of the suggestions"),
@@ -130,7 +131,11 @@ def find_rows(member: Membership, search: str = "") -> list[DatasetRow]:
 
 def find_queues(member: Membership) -> list[DatasetRow]:
     """The queues that are open: with work first, begun ones before others, then by activity."""
-    rows = [row for row in find_rows(member) if row.dataset.status == DatasetStatus.READY]
+    rows = [
+        row
+        for row in find_rows(member)
+        if row.dataset.status == DatasetStatus.READY and row.dataset.archived_at is None
+    ]
     return sorted(rows, key=lambda row: (not row.has_work, not row.is_begun))
 
 

@@ -18,6 +18,7 @@ from apps.core.ids import read_id
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
+from apps.datasets.services import refuse_archived
 from apps.datasets.values import clean_value
 from apps.events.log import Happening, emit, emit_all
 from apps.organizations.models import Membership
@@ -79,6 +80,7 @@ def decide(
     wrong value, ``ChangedMeanwhileError``, ``ConflictError`` while somebody else holds the
     record, ``NotFoundError`` when it is gone.
     """
+    refuse_archived(record.dataset)
     schema = load_schema(record.dataset)
     ruling = clean_ruling(schema, ruling, record.fields)
     if not slots.lock([record.id]):

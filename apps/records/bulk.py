@@ -22,6 +22,7 @@ from apps.core.tenancy import current
 from apps.datasets import content, values
 from apps.datasets.models import Dataset, DatasetStatus
 from apps.datasets.schema import DatasetSchema, load_schema
+from apps.datasets.services import refuse_archived
 from apps.events.log import emit
 from apps.organizations.volume import count_records
 from apps.records import staging
@@ -69,6 +70,7 @@ def upsert_records(
     """
     if dataset.status != DatasetStatus.READY:
         raise InvalidError("records cannot be created or updated for a non published dataset")
+    refuse_archived(dataset)
     schema = schema or load_schema(dataset)
     for _ in range(5):
         for position, reason in record_errors(schema, items):
@@ -78,6 +80,7 @@ def upsert_records(
                 return _Upsert(dataset, schema, items).run()
         except _OutdatedError:
             dataset = Dataset.objects.get(pk=dataset.pk)
+            refuse_archived(dataset)
             schema = load_schema(dataset)
         except _RacedError:  # look again: what they inserted is now ours to update
             continue

@@ -13,6 +13,7 @@ from apps.core.prepared import raw_cursor
 from apps.datasets import content
 from apps.datasets.models import Dataset, MetadataProperty
 from apps.datasets.schema import load_schema
+from apps.datasets.services import delete_dataset, lock_dataset, refuse_archived
 from apps.events.log import emit
 from apps.organizations.volume import count_records
 from apps.records.bulk import clean_record, clean_suggestion
@@ -95,6 +96,7 @@ def update_record(
     record = (
         Record.objects.select_for_update(of=("self",)).select_related("dataset").get(pk=record.pk)
     )
+    refuse_archived(record.dataset)
     schema = load_schema(record.dataset)
     item = RecordInput(
         fields=record.fields if fields is None else fields,
@@ -138,6 +140,7 @@ def _write_search_document(record: Record, texts: Sequence[str | None]) -> None:
 @transaction.atomic
 def delete_records(*, dataset: Dataset, ids: Iterable[UUID]) -> int:
     """Delete the records with everything about them; unknown ids are skipped. Returns how many."""
+    refuse_archived(dataset)
     ids = list(ids)
     described = describe(WebhookEvent.RECORD_DELETED, ids)
     rows = raw_cursor().execute(
@@ -175,6 +178,7 @@ def upsert_suggestion(*, record: Record, given: SuggestionInput) -> tuple[Sugges
     record = (
         Record.objects.select_for_update(of=("self",)).select_related("dataset").get(pk=record.pk)
     )
+    refuse_archived(record.dataset)
     schema = load_schema(record.dataset)
     clean_suggestion(schema, given, record.fields, strict=True)
     item = RecordInput(fields=None, sets_metadata=False, suggestions=[given])
@@ -189,6 +193,7 @@ def upsert_suggestion(*, record: Record, given: SuggestionInput) -> tuple[Sugges
 @transaction.atomic
 def delete_suggestions(*, record: Record, ids: Iterable[UUID]) -> int:
     """Delete suggestions of the record; unknown ids are skipped. Returns how many."""
+    refuse_archived(record.dataset)
     count, _ = Suggestion.objects.filter(record=record, id__in=list(ids)).delete()
     if count:
         schema = load_schema(record.dataset)
@@ -196,3 +201,13 @@ def delete_suggestions(*, record: Record, ids: Iterable[UUID]) -> int:
         side_rows.refresh_certainty([record.id])
         emit("record.updated", dataset_id=record.dataset_id, payload={"records": [str(record.id)]})
     return count
+
+
+@transaction.atomic
+def delete_with_records(*, dataset: Dataset) -> None:
+    """Delete a dataset for good; its records no longer count against the plan."""
+    dataset = lock_dataset(dataset, against_records=True, even_archived=True)
+    counter = DatasetCounter.objects.filter(dataset=dataset).first()
+    delete_dataset(dataset=dataset)
+    if counter and counter.records:
+        count_records(-counter.records)

@@ -15,14 +15,11 @@ from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset, DatasetStatus, QueueOrder
 from apps.datasets.services import (
     create_dataset,
-    delete_dataset,
     lock_dataset,
     publish_dataset,
     update_dataset,
 )
-from apps.organizations.volume import count_records
-from apps.records.models import DatasetCounter
-from apps.records.services import prepare_dataset
+from apps.records.services import delete_with_records, prepare_dataset
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Action, check
 
@@ -143,14 +140,14 @@ class Datasets(ApiViewSet):
         return tagged(dataset_document(publish_dataset(dataset=dataset)))
 
     def destroy(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
-        """The dataset as it was; its records no longer count against the plan."""
+        """The dataset as it was, gone for good; its records no longer count against the plan.
+
+        The trash is for people: a script that deletes gets its volume and the name back at once.
+        """
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_DATASET)
-        dataset = lock_dataset(dataset, against_records=True)
+        dataset = lock_dataset(dataset, against_records=True, even_archived=True)
         check_match(request, dataset_document(dataset))
-        counter = DatasetCounter.objects.filter(dataset=dataset).first()
-        delete_dataset(dataset=dataset)
-        if counter and counter.records:
-            count_records(-counter.records)
+        delete_with_records(dataset=dataset)
         return ApiResponse(dataset_document(dataset))
 
 

@@ -17,12 +17,12 @@ LEFT JOIN workspace_membership w ON w.organization_id = d.organization_id
 """
 _DATASET = f"""
 SELECT w.id IS NOT NULL, w.role, {columns(Dataset, "d")} FROM dataset d {_OF_MEMBER}
-WHERE d.organization_id = %(organization)s AND d.id = %(id)s
+WHERE d.organization_id = %(organization)s AND d.id = %(id)s AND d.trashed_at IS NULL
 """
 _RECORD = f"""
 SELECT w.id IS NOT NULL, w.role, {columns(Dataset, "d")}, {columns(Record, "r")} FROM record r
 JOIN dataset d ON d.organization_id = r.organization_id AND d.id = r.dataset_id {_OF_MEMBER}
-WHERE r.organization_id = %(organization)s AND r.id = %(id)s
+WHERE r.organization_id = %(organization)s AND r.id = %(id)s AND d.trashed_at IS NULL
 """
 _DATASET_COLUMNS = len(Dataset._meta.concrete_fields)
 

@@ -5,10 +5,15 @@ are never used twice.
 """
 
 from apps.datasets.services.datasets import (
+    archive_dataset,
     create_dataset,
     delete_dataset,
     lock_dataset,
     publish_dataset,
+    refuse_archived,
+    restore_dataset,
+    trash_dataset,
+    unarchive_dataset,
     update_dataset,
 )
 from apps.datasets.services.parts import (
@@ -27,6 +32,7 @@ from apps.datasets.services.parts import (
 )
 
 __all__ = [
+    "archive_dataset",
     "create_dataset",
     "create_field",
     "create_property",
@@ -39,6 +45,10 @@ __all__ = [
     "delete_vector_settings",
     "lock_dataset",
     "publish_dataset",
+    "refuse_archived",
+    "restore_dataset",
+    "trash_dataset",
+    "unarchive_dataset",
     "update_dataset",
     "update_field",
     "update_property",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -120,7 +121,7 @@ def delete_dataset(*, dataset: Dataset) -> None:
     The caller gives the records back to the plan's volume: ``lock_dataset`` against records,
     count, delete, and ``organizations.volume.count_records`` as the transaction's last statement.
     """
-    dataset = lock_dataset(dataset)
+    dataset = lock_dataset(dataset, even_archived=True)
     described = describe(WebhookEvent.DATASET_DELETED, [dataset.id])
     delete_dataset_jobs(dataset_id=dataset.id)
     Dataset.objects.filter(pk=dataset.pk).delete()
@@ -129,19 +130,82 @@ def delete_dataset(*, dataset: Dataset) -> None:
     announce(WebhookEvent.DATASET_DELETED, list(described.values()))
 
 
-def lock_dataset(dataset: Dataset, *, against_records: bool = False) -> Dataset:
+@transaction.atomic
+def archive_dataset(*, dataset: Dataset) -> Dataset:
+    """Make the dataset read-only and take it out of everybody's queue. Twice is fine."""
+    dataset = lock_dataset(dataset, even_archived=True)
+    return _put_away(dataset, "archived", archived_at=dataset.archived_at or timezone.now())
+
+
+@transaction.atomic
+def unarchive_dataset(*, dataset: Dataset) -> Dataset:
+    dataset = lock_dataset(dataset, even_archived=True)
+    return _put_away(dataset, "unarchived", archived_at=None)
+
+
+@transaction.atomic
+def trash_dataset(*, dataset: Dataset) -> Dataset:
+    """Hide the dataset from everybody for ``trash.KEPT``; its name is free at once.
+
+    Its jobs stop. Its records count against the plan until it is deleted for good.
+    """
+    dataset = lock_dataset(dataset, even_archived=True)
+    delete_dataset_jobs(dataset_id=dataset.id)
+    return _put_away(dataset, "trashed", trashed_at=dataset.trashed_at or timezone.now())
+
+
+@transaction.atomic
+def restore_dataset(*, dataset: Dataset, name: str | None = None) -> Dataset:
+    """Take the dataset out of the trash, under another ``name`` where its own is taken.
+
+    Raises ``ConflictError`` when the workspace has another dataset of the name.
+    """
+    dataset = lock_dataset(dataset, even_archived=True)
+    dataset.name = name or dataset.name
+    with _unique_dataset_name(dataset.name, dataset.workspace):
+        return _put_away(dataset, "restored", trashed_at=None, name=dataset.name)
+
+
+def _put_away(dataset: Dataset, verb: str, **values: Any) -> Dataset:
+    before = Dataset.objects.filter(pk=dataset.pk).values(*values).get()
+    for name, value in values.items():
+        setattr(dataset, name, value)
+    dataset.save(update_fields=[*values, "updated_at"])
+    changes = {name: [_plain(before[name]), _plain(values[name])] for name in values}
+    changes = {name: both for name, both in changes.items() if both[0] != both[1]}
+    _emit(f"dataset.{verb}", dataset, {"name": dataset.name, "changes": changes})
+    return dataset
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def lock_dataset(
+    dataset: Dataset, *, against_records: bool = False, even_archived: bool = False
+) -> Dataset:
     """The dataset as it is now, locked until the transaction ends.
 
     Others who change the dataset or its parts wait. Writers of its records do so only
     ``against_records``: what is counted then stays true. Raises ``NotFoundError`` when the dataset
-    was deleted meanwhile.
+    was deleted meanwhile, ``ConflictError`` for an archived one unless ``even_archived``.
     """
     # Records hold their dataset's key by foreign key: only a lock of the key concerns them.
     rows = Dataset.objects.select_for_update(of=("self",), no_key=not against_records)
     locked = rows.select_related("workspace").filter(pk=dataset.pk).first()
     if locked is None:
         raise NotFoundError(f"Dataset with id `{dataset.pk}` not found")
+    if not even_archived:
+        refuse_archived(locked)
     return locked
+
+
+def refuse_archived(dataset: Dataset) -> None:
+    """Raises ``ConflictError`` for an archived dataset, ``NotFoundError`` for one in the trash."""
+    if dataset.trashed_at is not None:
+        raise NotFoundError(f"Dataset with id `{dataset.pk}` not found")
+    if dataset.archived_at is not None:
+        raise ConflictError("The dataset is archived, and read-only until it is taken back.")
 
 
 def _keep_guidelines(dataset: Dataset, author: Membership | None) -> None:
