@@ -167,6 +167,7 @@ CELERY_BEAT_SCHEDULE = {
     "prune-events": {"task": "events.prune", "schedule": 3600.0},
     "delete-organizations": {"task": "exchange.delete_organizations", "schedule": 3600.0},
     "forget-exports": {"task": "exchange.forget_exports", "schedule": 3600.0},
+    "sweep-uploads": {"task": "exchange.sweep_uploads", "schedule": 3600.0},
     "ring-waiting-jobs": {"task": "jobs.ring_waiting", "schedule": 5.0},
     "return-expired-leases": {"task": "annotation.return_expired_leases", "schedule": 30.0},
     "prune-versions": {"task": "annotation.prune_versions", "schedule": 3600.0},
