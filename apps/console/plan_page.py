@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from apps.billing import usage
-from apps.billing.models import Invoice, Subscription
+from apps.billing.models import NO_WORKSPACE, Invoice, Subscription
 from apps.billing.money import format_records
 from apps.billing.plans import NAMES, PRICES, Period, price
 from apps.billing.services import find_subscription
@@ -99,7 +99,7 @@ def plan_context(member: Membership, period: str, chosen: str) -> dict[str, Any]
     rows = usage.kept_since(usage.month_after(month, -11), month)
     places = usage.held_by_workspace()
     held = sum(n for _name, n in places)
-    now = Used(month, usage.NO_WORKSPACE, "", held, 0, total(spent_this_month(member)).usd)
+    now = Used(month, NO_WORKSPACE, "", held, 0, total(spent_this_month(member)).usd)
     volume = volume_of(organization, rows, now)
     period = period if period in Period.values else (present.period if present else Period.MONTHLY)
     return {
