@@ -121,7 +121,8 @@ def literal_messages(path: Path) -> list[str]:
 def marked() -> dict[str, str]:
     """Every message of the pages, with a place where it is."""
     found: dict[str, str] = {}
-    for path in sorted((ROOT / "templates").rglob("*.html")):
+    templates = ROOT / "templates"
+    for path in sorted([*templates.rglob("*.html"), *templates.rglob("*.txt")]):
         found |= dict.fromkeys(template_messages(path), str(path))
     for path in sorted((ROOT / "apps").rglob("*.py")):
         if "django.utils.translation" in path.read_text():

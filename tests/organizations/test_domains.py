@@ -1,0 +1,138 @@
+"""Name, slug, a proven domain, who gets in: and what the database forbids."""
+
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from apps.core.dns import UnresolvedError
+from apps.core.errors import ConflictError, InvalidError, NotAllowedError
+from apps.core.tenancy import enter
+from apps.events.models import Event
+from apps.organizations.directory import find_host
+from apps.organizations.domains import (
+    claim_domain,
+    record_name,
+    record_text,
+    rename_organization,
+    set_access,
+    verify_domain,
+)
+from apps.organizations.models import Organization
+from apps.workspaces.admission import Identity, admit
+from tests import factories
+
+
+def test_the_proof_makes_the_domain_count(organization: Organization) -> None:
+    claim_domain(organization=organization, domain=" Labels.Example.com. ")
+    assert (organization.domain, organization.domain_verified_at) == ("labels.example.com", None)
+    assert find_host(domain="labels.example.com") is None
+    texts = {record_name("labels.example.com"): ["v=spf1", record_text(organization)]}
+    verify_domain(organization=organization, read=lambda name: texts[name])
+    found = find_host(domain="labels.example.com")
+    assert found is not None
+    assert found.organization_id == organization.id
+    told = str(Event.objects.filter(kind="organization.updated").values_list("payload"))
+    assert organization.domain_token not in told
+    claim_domain(organization=organization, domain="")
+    assert find_host(domain="labels.example.com") is None
+
+
+def _unresolved(name: str) -> list[str]:
+    raise UnresolvedError
+
+
+def test_without_the_proof_it_does_not(organization: Organization) -> None:
+    with pytest.raises(InvalidError):
+        verify_domain(organization=organization, read=lambda name: [])
+    claim_domain(organization=organization, domain="labels.example.com")
+    old = record_text(organization)
+    claim_domain(organization=organization, domain="other.example.com")
+    for read in (lambda name: [], lambda name: [old], _unresolved):
+        with pytest.raises(InvalidError):
+            verify_domain(organization=organization, read=read)
+    assert organization.domain_verified_at is None
+
+
+def test_one_of_two_claimants_proves_it(db: None) -> None:
+    first, second = factories.make_organization("One"), factories.make_organization("Two")
+    for place in (first, second):
+        with enter(place.id):
+            claim_domain(organization=place, domain="labels.example.com")
+    with enter(first.id):
+        verify_domain(organization=first, read=lambda name: [record_text(first)])
+    with enter(second.id), pytest.raises(ConflictError):
+        verify_domain(organization=second, read=lambda name: [record_text(second)])
+
+
+@pytest.mark.parametrize(
+    "domain",
+    ["example", "-a.example.com", "a_b.example.com", "1.2.3.4", "a b.com", "a.com/x", "x" * 250],
+)
+def test_what_is_no_domain_is_refused(organization: Organization, domain: str) -> None:
+    with pytest.raises(InvalidError):
+        claim_domain(organization=organization, domain=domain)
+
+
+def test_hosts_of_the_site_are_nobodys_domain(organization: Organization, settings: Any) -> None:
+    settings.BASE_DOMAIN = "stoneware.example"
+    for domain in ("stoneware.example", "other.stoneware.example"):
+        with pytest.raises(InvalidError):
+            claim_domain(organization=organization, domain=domain)
+
+
+@pytest.mark.parametrize(
+    ("values", "constraint"),
+    [
+        ({"domain": "No Host"}, "organization_domain_is_a_host"),
+        ({"domain_verified_at": timezone.now()}, "organization_domain_verified_given"),
+    ],
+)
+def test_the_database_keeps_domains_sound(
+    organization: Organization, values: dict[str, Any], constraint: str
+) -> None:
+    with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+        Organization.objects.filter(id=organization.id).update(**values)
+
+
+def test_a_proven_domain_is_unique(db: None) -> None:
+    places = [factories.make_organization(name) for name in ("One", "Two")]
+    proven = {"domain": "labels.example.com", "domain_verified_at": timezone.now()}
+    with enter(places[0].id):
+        Organization.objects.filter(id=places[0].id).update(**proven)
+    with (
+        enter(places[1].id),
+        pytest.raises(IntegrityError, match="organization_domain_unique"),
+        transaction.atomic(),
+    ):
+        Organization.objects.filter(id=places[1].id).update(**proven)
+
+
+def test_an_organization_is_renamed(organization: Organization) -> None:
+    rename_organization(organization=organization, name="Acme Pay", slug="acme-pay")
+    found = find_host(slug="acme-pay")
+    assert found is not None
+    assert found.name == "Acme Pay"
+    with pytest.raises(InvalidError):
+        rename_organization(organization=organization, name=" ", slug="acme-pay")
+    for slug in ("www", "operator", "Acme", "a_b", ""):
+        with pytest.raises(InvalidError):
+            rename_organization(organization=organization, name="Acme", slug=slug)
+
+
+def test_a_taken_slug_is_refused(db: None) -> None:
+    one, two = factories.make_organization("One"), factories.make_organization("Two")
+    with enter(two.id), pytest.raises(ConflictError):
+        rename_organization(organization=two, name="Two", slug=one.slug)
+
+
+def test_newcomers_of_a_provider_may_need_an_invitation(
+    organization: Organization, settings: Any
+) -> None:
+    settings.OAUTH_ORGANIZATION = organization.slug
+    set_access(organization=organization, requires_mfa=False, invitation_only=True)
+    with pytest.raises(NotAllowedError):
+        admit(Identity(provider="company", uid="1", email="ada@example.org"))
+    set_access(organization=organization, requires_mfa=False, invitation_only=False)
+    assert admit(Identity(provider="company", uid="1", email="ada@example.org"))
