@@ -57,7 +57,7 @@ def agreement_card(look: Look) -> Card:
             if name == found.name:
                 text = share(ends[0]) if estimate else _("not estimable")
                 dots.append(Dot(title, MARKS[name], *ends, text))
-    columns = [_("Question"), _("Measure"), _("Value"), _("From"), _("To"), _("Records")]
+    columns = [_("Question"), _("Measure"), _("Value"), _("Lower end"), _("Upper end"), _("Records")]
     told = ", ".join(f"{dot.label} {dot.text}" for dot in dots)
     return Card(
         _("Agreement"),
