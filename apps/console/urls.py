@@ -7,6 +7,7 @@ from apps.console.creation_urls import urlpatterns as creation_patterns
 from apps.console.general_urls import urlpatterns as general_patterns
 from apps.console.people_urls import urlpatterns as people_patterns
 from apps.console.plan_urls import urlpatterns as plan_patterns
+from apps.console.settings_urls import urlpatterns as settings_patterns
 from apps.console.standing_urls import urlpatterns as standing_patterns
 from apps.console.studio_urls import urlpatterns as studio_patterns
 from apps.console.views import drafts, jobs, providers, runs
@@ -35,6 +36,7 @@ urlpatterns = [
     path(f"{DATASET}drafts/undo/", drafts.undo, name="undo_drafts"),
     path(f"{DATASET}drafts/compare/", drafts.compare, name="compare_drafts"),
     *creation_patterns,
+    *settings_patterns,
     *general_patterns,
     *studio_patterns,
     *audit_patterns,

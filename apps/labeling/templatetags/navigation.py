@@ -22,6 +22,7 @@ TABS: tuple[tuple[str, Any, Action], ...] = (
     ("gaps", _("Guideline gaps"), Action.REVIEW),
     ("console:studio", _("Studio"), Action.RUN_JOBS),
     ("console:jobs", _("Models"), Action.RUN_JOBS),
+    ("console:settings", _("Settings"), Action.MANAGE_DATASET),
 )
 
 # What one does with language models in a dataset: name of the URL, icon, text, action.
