@@ -39,17 +39,17 @@ def price(plan: str, period: str) -> int:
     return 12 * month * YEARLY_PERCENT // 100 if period == Period.YEARLY else month
 
 
-def term_end(anchor: date, period: str, after: date) -> date:
-    """The first day after the term that holds ``after``.
+def term_of(anchor: date, period: str, day: date) -> tuple[date, date]:
+    """The term that holds the day: its first day, and the first day after it.
 
     Terms are counted from ``anchor``, so those of a 31st end on the last day of shorter months
     and go back to the 31st.
     """
     months = 12 if period == Period.YEARLY else 1
-    number = 1
-    while (end := _months_later(anchor, months * number)) <= after:
-        number += 1
-    return end
+    number, start = 1, anchor
+    while (end := _months_later(anchor, months * number)) <= day:
+        number, start = number + 1, end
+    return start, end
 
 
 def _months_later(day: date, months: int) -> date:
@@ -112,7 +112,7 @@ def quote(
     *, plan: str, period: str, today: date, former: Term | None = None, balance: int = 0
 ) -> Quote:
     """A new term from today, less what is left of the former one and the balance."""
-    end = term_end(today, period, today)
+    _start, end = term_of(today, period, today)
     term = Term(plan, period, today, end, price(plan, period))
     if former is None:
         return Quote(term, balance=balance)

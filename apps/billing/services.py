@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from apps.billing.models import (
@@ -15,7 +16,7 @@ from apps.billing.models import (
     Subscription,
     SubscriptionState,
 )
-from apps.billing.plans import PRICES, Period, Quote, Term, quote, term_end
+from apps.billing.plans import PRICES, Period, Quote, Term, quote, term_of
 from apps.billing.plans import price as price_of
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.prepared import raw_cursor
@@ -64,7 +65,7 @@ def change_plan(
     ``expected_cents`` is the sum that the person has seen. Raises ``ConflictError`` when it is no
     longer the one, ``InvalidError`` for what cannot be chosen.
     """
-    organization = Organization.objects.select_for_update().get(pk=organization.pk)
+    organization = Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
     offer = make_quote(organization=organization, plan=plan, period=period)
     if offer.due != expected_cents:
         raise ConflictError("The sum has changed meanwhile: look at it again.")
@@ -74,7 +75,7 @@ def change_plan(
 @transaction.atomic
 def begin_subscription(*, organization: Organization, period: str = Period.MONTHLY) -> None:
     """Bring the subscription in line with the plan where the operator set it; else does nothing."""
-    organization = Organization.objects.select_for_update().get(pk=organization.pk)
+    organization = Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
     present = find_subscription()
     if organization.plan not in PRICES:
         Subscription.objects.in_force().update(state=SubscriptionState.ENDED)
@@ -112,15 +113,16 @@ def _begin(organization: Organization, present: Subscription | None, offer: Quot
 
 @transaction.atomic
 def renew(*, subscription: Subscription) -> Invoice | None:
-    """Begin the next term of a subscription whose term is over, and issue its invoice.
+    """Begin the present term of a subscription whose term is over, and issue its invoice.
 
-    None when it is not over, or was renewed meanwhile.
+    Terms that went by meanwhile, as the organization was suspended or the host away, cost nothing.
+    None when the term is not over, or was renewed by somebody else.
     """
     row = Subscription.objects.select_for_update().get(pk=subscription.pk)
     today = timezone.now().date()
     if row.state == SubscriptionState.ENDED or row.ends_on > today:
         return None
-    starts_on, ends_on = row.ends_on, term_end(row.anchored_on, row.period, row.ends_on)
+    starts_on, ends_on = term_of(row.anchored_on, row.period, today)
     cents = price_of(row.plan, row.period)
     offer = Quote(Term(row.plan, row.period, starts_on, ends_on, cents), balance=row.balance_cents)
     row.starts_on, row.ends_on, row.term_cents = starts_on, ends_on, cents
@@ -189,7 +191,8 @@ def _line(kind: LineKind, term: Term, cents: int) -> InvoiceLine:
 def settle_invoice(*, invoice: Invoice, state: str, reference: str = "") -> bool:
     """Mark an open invoice as paid or void; False when it was settled already.
 
-    A void invoice of the present term leaves nothing to give back for its unused days.
+    A void invoice of the present term leaves nothing to give back for its unused days, and what
+    it had used up of earlier payments is kept for later invoices again.
     """
     row = Invoice.objects.select_for_update().get(pk=invoice.pk)
     if row.state != InvoiceState.OPEN or state == InvoiceState.OPEN:
@@ -197,8 +200,7 @@ def settle_invoice(*, invoice: Invoice, state: str, reference: str = "") -> bool
     row.state, row.settled_at, row.reference = state, timezone.now(), reference[:255]
     row.save()
     if state == InvoiceState.VOID:
-        in_force = Subscription.objects.in_force().filter(pk=row.subscription_id)
-        in_force.filter(starts_on=row.issued_on).update(term_cents=0)
+        _take_back(row)
     emit(
         f"invoice.{state}",
         object_id=row.id,
@@ -206,6 +208,16 @@ def settle_invoice(*, invoice: Invoice, state: str, reference: str = "") -> bool
     )
     settle_standing()
     return True
+
+
+def _take_back(invoice: Invoice) -> None:
+    """Undo what the invoice made of the subscription's money, where its term is the present one."""
+    lines = list(invoice.lines.in_order())
+    used = -sum(line.cents for line in lines if line.kind != LineKind.TERM)
+    in_force = Subscription.objects.in_force().filter(pk=invoice.subscription_id)
+    in_force.filter(starts_on=lines[0].starts_on).update(
+        term_cents=0, balance_cents=F("balance_cents") + used
+    )
 
 
 @transaction.atomic

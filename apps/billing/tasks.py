@@ -65,15 +65,18 @@ def _count(organization_id: UUID) -> None:
 def _renew(organization_id: UUID) -> None:
     with enter(organization_id):
         organization = Organization.objects.get()
+        if organization.suspended_at is not None:
+            return
         begin_subscription(organization=organization)
-        present = find_subscription()
-        while present is not None and renew(subscription=present):
-            """A host that was down for months owes as many terms."""
+        if present := find_subscription():
+            renew(subscription=present)
         settle_standing()
 
 
 def _collect(organization_id: UUID) -> None:
     with enter(organization_id):
+        if Organization.objects.get().suspended_at is not None:
+            return
         for invoice in Invoice.objects.open().order_by("number"):
             try:
                 get_collector().collect(invoice)

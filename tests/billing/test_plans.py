@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.billing.money import format_cents, format_records
-from apps.billing.plans import PRICES, Period, Term, price, quote, share, term_end
+from apps.billing.plans import PRICES, Period, Term, price, quote, share, term_of
 
 DAYS = st.dates(date(2020, 1, 1), date(2040, 12, 31))
 PLANS = st.sampled_from(sorted(PRICES))
@@ -40,7 +40,10 @@ def test_a_year_is_ten_percent_less(plan: str, month: int, year: int) -> None:
     ],
 )
 def test_terms_keep_their_day(anchor: date, period: str, after: date, end: date) -> None:
-    assert term_end(anchor, period, after) == end
+    start, found = term_of(anchor, period, after)
+    assert found == end
+    assert start <= after < end
+    assert start == anchor or term_of(anchor, period, start - timedelta(days=1))[1] == start
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,7 @@ def test_a_share_is_never_more_than_half_a_cent_off(cents: int, days: int, of: i
 def test_a_change_neither_makes_nor_loses_money(
     old: str, old_period: str, new: str, period: str, start: date, passed: int, balance: int
 ) -> None:
-    end = term_end(start, old_period, start)
+    end = term_of(start, old_period, start)[1]
     former = Term(old, old_period, start, end, price(old, old_period))
     offer = quote(
         plan=new,

@@ -189,7 +189,35 @@ def test_a_refused_payment_begins_the_grace_with_the_first_time(
 def test_a_void_invoice_gives_nothing_back(billed: Invoice) -> None:
     settle_invoice(invoice=billed, state="void")
     assert present().term_cents == 0
-    assert bill("monthly", "base").total_cents == 59_000
+    second = bill("monthly", "base")
+    assert second.total_cents == 59_000
+
+
+def test_a_void_invoice_gives_back_what_it_had_used(billed: Invoice) -> None:
+    settle_invoice(invoice=billed, state="paid")
+    second = bill("monthly", "base")
+    settle_invoice(invoice=second, state="void")
+    assert (present().term_cents, present().balance_cents) == (0, 24_000)
+    third = bill("monthly", "large")
+    assert third.total_cents == 99_000 - 24_000
+    settle_invoice(invoice=third, state="void")
+    assert present().balance_cents == 24_000
+
+
+def test_a_suspended_organization_is_not_invoiced_and_pays_nothing_for_that_time(
+    hosted: Organization, today: Today
+) -> None:
+    today(date(2026, 1, 1))
+    begin_subscription(organization=hosted)
+    Organization.objects.update(suspended_at=timezone.now())
+    today(date(2026, 6, 15))
+    tasks._renew(hosted.id)
+    assert Invoice.objects.count() == 1
+    Organization.objects.update(suspended_at=None)
+    tasks._renew(hosted.id)
+    tasks._renew(hosted.id)
+    assert Invoice.objects.count() == 2
+    assert (present().starts_on, present().ends_on) == (date(2026, 6, 1), date(2026, 7, 1))
 
 
 @pytest.mark.django_db(transaction=True)
