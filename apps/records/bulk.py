@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.core.ids import uuid7s
+from apps.core.metrics import RECORDS_WRITTEN
 from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets import content, values
@@ -77,7 +78,9 @@ def upsert_records(
             raise _invalid(position, reason)
         try:
             with transaction.atomic():
-                return _Upsert(dataset, schema, items).run()
+                written = _Upsert(dataset, schema, items).run()
+            RECORDS_WRITTEN.inc(len(written))
+            return written
         except _OutdatedError:
             dataset = Dataset.objects.get(pk=dataset.pk)
             refuse_archived(dataset)
