@@ -24,8 +24,8 @@ class UnresolvedError(Exception):
 def read_texts(name: str) -> list[str]:
     """The TXT records of ``name``; none where there is no such name. Raises ``UnresolvedError``."""
     id = secrets.randbelow(1 << 16)
-    question = _question(name)
     try:
+        question = _question(name)
         return _texts(_ask(struct.pack(">6H", id, 0x0100, 1, 0, 0, 0) + question), question)
     except (OSError, struct.error, IndexError, UnicodeError) as error:
         raise UnresolvedError(str(error)) from error
