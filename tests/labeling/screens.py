@@ -248,7 +248,7 @@ SCREENS = (
     Screen("keys", "/", press("?", until="dialog[open]")),
     Screen("palette", "/search?q=note", queries=11),
     Screen("palette: nothing", "/search?q=qqqq", queries=11),
-    Screen("datasets", "/datasets/", queries=10),
+    Screen("datasets", "/datasets/", queries=11),
     Screen("datasets: empty", "/datasets/", who="newcomer", queries=8),
     Screen("datasets: nothing found", "/datasets/?q=qqqq", queries=8),
     Screen("preferences", "/me/", queries=6),

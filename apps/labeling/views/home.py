@@ -9,6 +9,7 @@ from django.views.decorators.http import require_GET
 
 from apps.labeling import work
 from apps.labeling.checklist import find_checklist
+from apps.labeling.dataset_list import DatasetList
 from apps.labeling.feedback import feedback_of
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
 from apps.quality.models import FeedbackKind
@@ -48,8 +49,7 @@ def home(request: LabelingRequest) -> HttpResponse:
 @require_GET
 @for_members
 def datasets(request: LabelingRequest) -> HttpResponse:
-    """Every dataset the member sees, searched by name; a script gets the table alone."""
-    search = request.GET.get("q", "").replace("\0", "").strip()
-    rows = work.find_rows(request.member, search)
+    """The datasets the member sees, narrowed and sorted; a script gets the table alone."""
+    datasets = DatasetList(request.member, request.GET)
     template = "labeling/_dataset_table.html" if is_fragment(request) else "labeling/datasets.html"
-    return render(request, template, {"rows": rows, "search": search})
+    return render(request, template, {"list": datasets, "page": datasets.page})
