@@ -99,7 +99,17 @@ def uproot(planted: Planted) -> None:
     users = [caller.user.pk for caller in planted.callers if caller.user]
     with connections["operator"].cursor() as cursor:
         cursor.execute("DELETE FROM organization WHERE id = %s", [planted.organization_id])
-    User.objects.filter(pk__in=users).delete()
+    _delete_accounts(users)
+
+
+def _delete_accounts(users: list[Any]) -> None:
+    """With what hangs on them; their memberships have gone with the organization."""
+    with transaction.atomic(), connections["default"].cursor() as cursor:
+        for relation in User._meta.related_objects:
+            table, column = relation.related_model._meta.db_table, relation.field.column
+            if table != "membership":
+                cursor.execute(f'DELETE FROM "{table}" WHERE "{column}" = ANY(%s)', [users])
+        cursor.execute("DELETE FROM user_account WHERE id = ANY(%s)", [users])
 
 
 def _dataset(workspace: Any, mark: str) -> Dataset:

@@ -18,8 +18,8 @@ from apps.operator.health import readiness
 TRIES = Limit(10 / 300, 10)  # of one account: ten at once, and then two a minute
 
 
-@require_GET
 @for_operators
+@require_GET
 def home(request: OperatorRequest) -> HttpResponse:
     """Health, queues and what nobody could do: the first look of the day."""
     parts = readiness()
@@ -33,10 +33,10 @@ def home(request: OperatorRequest) -> HttpResponse:
     return render(request, "operator/home.html", context)
 
 
+@for_staff
 @never_cache
 @sensitive_post_parameters("password", "code")
 @require_http_methods(["GET", "POST"])
-@for_staff
 def sign_in(request: OperatorRequest) -> HttpResponse:
     """The step-up: password, and a code where the account has or needs a second factor."""
     has_factor = access.has_second_factor(request.user)
@@ -58,8 +58,8 @@ def sign_in(request: OperatorRequest) -> HttpResponse:
     return render(request, "operator/sign_in.html", context, status=code)
 
 
-@require_POST
 @for_staff
+@require_POST
 def leave(request: OperatorRequest) -> HttpResponse:
     """Forget the proof; the account stays signed in."""
     access.drop_proof(request)

@@ -17,8 +17,8 @@ from apps.organizations import operating
 from apps.organizations.models import Membership, Organization, SupportAccess
 
 
-@require_GET
 @for_operators
+@require_GET
 def organizations(request: OperatorRequest) -> HttpResponse:
     """All of them, or those that a text finds."""
     text = request.GET.get("q", "").replace("\0", "").strip()[:200]
@@ -43,15 +43,15 @@ def organizations(request: OperatorRequest) -> HttpResponse:
     return render(request, "operator/organizations.html", context)
 
 
-@require_GET
 @for_operators
+@require_GET
 def organization(request: OperatorRequest, organization_id: UUID) -> HttpResponse:
     """One of them, with its people, jobs and who looked at it."""
     return _show(request, organization_id)
 
 
-@require_POST
 @for_operators
+@require_POST
 def suspend(request: OperatorRequest, organization_id: UUID) -> HttpResponse:
     """Let nobody in until it is lifted."""
     reason = request.POST.get("reason", "")
@@ -62,15 +62,15 @@ def suspend(request: OperatorRequest, organization_id: UUID) -> HttpResponse:
     )
 
 
-@require_POST
 @for_operators
+@require_POST
 def unsuspend(request: OperatorRequest, organization_id: UUID) -> HttpResponse:
     """Let everybody in again."""
     return _change(request, organization_id, lambda found: operating.unsuspend(organization=found))
 
 
-@require_POST
 @for_operators
+@require_POST
 def set_limit(request: OperatorRequest, organization_id: UUID) -> HttpResponse:
     """How many records it may hold; nothing is no limit."""
     typed = request.POST.get("limit", "").strip()
@@ -83,8 +83,8 @@ def set_limit(request: OperatorRequest, organization_id: UUID) -> HttpResponse:
     return _change(request, organization_id, change)
 
 
-@require_POST
 @for_operators
+@require_POST
 def begin_support(request: OperatorRequest, organization_id: UUID) -> HttpResponse:
     """Look at its pages as one of its members, for half an hour, changing nothing."""
     member_id = read_id(request.POST.get("member", ""))
@@ -107,8 +107,8 @@ def begin_support(request: OperatorRequest, organization_id: UUID) -> HttpRespon
     return redirect("labeling:datasets")
 
 
-@require_POST
 @for_operators
+@require_POST
 def end_support(request: OperatorRequest) -> HttpResponse:
     """Back to the console, from which it began."""
     organization_id = _end_current(request)

@@ -22,8 +22,8 @@ from apps.organizations.models import Announcement, Level
 MONTHS: Final = 12
 
 
-@require_GET
 @for_operators
+@require_GET
 def spend(request: OperatorRequest) -> HttpResponse:
     """Of a month by organization, and what providers refused lately."""
     months = _months()
@@ -42,8 +42,8 @@ def spend(request: OperatorRequest) -> HttpResponse:
     return render(request, "operator/spend.html", context)
 
 
-@require_GET
 @for_operators
+@require_GET
 def backups(request: OperatorRequest) -> HttpResponse:
     """Runs of backups and of drills that restored one."""
     reports = read_reports()
@@ -55,8 +55,8 @@ def backups(request: OperatorRequest) -> HttpResponse:
     return render(request, "operator/backups.html", context)
 
 
-@require_http_methods(["GET", "POST"])
 @for_operators
+@require_http_methods(["GET", "POST"])
 def announcements(request: OperatorRequest) -> HttpResponse:
     """Those of now and later; a new one."""
     problem, code = "", 200
@@ -76,8 +76,8 @@ def announcements(request: OperatorRequest) -> HttpResponse:
     return render(request, "operator/announcements.html", context, status=code)
 
 
-@require_POST
 @for_operators
+@require_POST
 def end_announcement(request: OperatorRequest, announcement_id: UUID) -> HttpResponse:
     """Take it back."""
     found = get_object_or_404(Announcement, id=announcement_id)

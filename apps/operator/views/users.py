@@ -15,15 +15,15 @@ from apps.organizations.operating import note_account_change
 from apps.users.models import User
 
 
-@require_GET
 @for_operators
+@require_GET
 def users(request: OperatorRequest) -> HttpResponse:
     """The newest accounts, or those that a text finds."""
     return _show(request)
 
 
-@require_POST
 @for_operators
+@require_POST
 def lock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
     """No log-in, no page, no key of theirs works any more, until it is unlocked."""
     user = get_object_or_404(User, id=account_id)
@@ -32,16 +32,16 @@ def lock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
     return _set_active(user, "account.locked", is_active=False)
 
 
-@require_POST
 @for_operators
+@require_POST
 def unlock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
     """As before."""
     user = get_object_or_404(User, id=account_id)
     return _set_active(user, "account.unlocked", is_active=True)
 
 
-@require_POST
 @for_operators
+@require_POST
 def reset_factor(request: OperatorRequest, account_id: UUID) -> HttpResponse:
     """Forget authenticator, passkeys and recovery codes; the password stays."""
     user = get_object_or_404(User, id=account_id)

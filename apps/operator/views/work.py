@@ -32,15 +32,15 @@ STEPS_OF: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-@require_GET
 @for_operators
+@require_GET
 def jobs(request: OperatorRequest) -> HttpResponse:
     """What waits or runs, or what failed."""
     return _show_jobs(request)
 
 
-@require_POST
 @for_operators
+@require_POST
 def steer(request: OperatorRequest, organization_id: UUID, job_id: UUID, step: str) -> HttpResponse:
     """Requeue what failed, cancel, pause or resume; as if the organization had done it."""
     if step not in _STEPS:
@@ -53,15 +53,15 @@ def steer(request: OperatorRequest, organization_id: UUID, job_id: UUID, step: s
     return redirect("operator:jobs")
 
 
-@require_GET
 @for_operators
+@require_GET
 def deliveries(request: OperatorRequest) -> HttpResponse:
     """Webhook deliveries that were given up."""
     return _show_deliveries(request)
 
 
-@require_POST
 @for_operators
+@require_POST
 def send_again(
     request: OperatorRequest, organization_id: UUID, webhook_delivery_id: UUID
 ) -> HttpResponse:
