@@ -29,8 +29,15 @@ WAIT: Final = timedelta(days=30)
 BATCH: Final = 5_000  # rows
 REASON: Final = "Deletion was asked for."
 PURPOSE: Final = "deletion certificate"
-# Rows that only the cascade of their organization takes away.
-_WITH_THE_ORGANIZATION: Final = {"organization", "event", "event_seal", "llm_ledger"}
+# Rows that only the cascade of their organization takes away; and members, whose accounts a run
+# that was taken up again must still find.
+_WITH_THE_ORGANIZATION: Final = {
+    "organization",
+    "membership",
+    "event",
+    "event_seal",
+    "llm_ledger",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +106,7 @@ def delete_organization(*, organization_id: UUID) -> DeletionCertificate:
         if name not in _WITH_THE_ORGANIZATION:
             _delete_rows(name, organization_id)
     _finish(certificate, organization_id)
-    _forget_accounts([person.id for person in people])
+    _forget_accounts(organization_id, [person.id for person in people])
     shutil.rmtree(settings.EXPORTS_DIR / str(organization_id), ignore_errors=True)
     logger.info("Deleted the organization %s (%s)", organization_id, organization.slug)
     return certificate
@@ -154,11 +161,12 @@ def is_genuine(certificate: DeletionCertificate) -> bool:
     return is_signed(certificate.text, certificate.signature, purpose=PURPOSE)
 
 
-def _forget_accounts(ids: list[UUID]) -> None:
+def _forget_accounts(organization_id: UUID, ids: list[UUID]) -> None:
     """Those that are a member of nothing else, and not the operator's own."""
     with connections["operator"].cursor() as cursor:
         cursor.execute(
             "SELECT DISTINCT user_id FROM membership WHERE user_id = ANY(%s)", [list(ids)]
         )
         elsewhere = {row[0] for row in cursor.fetchall()}
-    User.objects.filter(id__in=set(ids) - elsewhere, is_staff=False).delete()
+    with enter(organization_id):  # where they are members of nothing any more
+        User.objects.filter(id__in=set(ids) - elsewhere, is_staff=False).delete()

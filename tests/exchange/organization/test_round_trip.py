@@ -86,9 +86,8 @@ def rows(organization: UUID, table: str) -> list[dict[str, Any]]:
     ours = {"organization_id", *new.get(table, set()), *BLANKED.get(table, {})}
     column = "id" if table == "organization" else "organization_id"
     with enter(organization), connection.cursor() as cursor:
-        cursor.execute(
-            f'SELECT to_jsonb(t)::text FROM "{table}" t WHERE "{column}" = %s', [organization]
-        )  # noqa: S608, E501
+        statement = f'SELECT to_jsonb(t)::text FROM "{table}" t WHERE "{column}" = %s'  # noqa: S608
+        cursor.execute(statement, [organization])
         found = [json.loads(text) for (text,) in cursor.fetchall()]
     kept = [{name: row[name] for name in row if name not in ours} for row in found]
     return sorted(kept, key=str)
