@@ -65,6 +65,8 @@ def _name(provider: Any) -> str:
 @require_POST
 def begin(request: HttpRequest, provider: str) -> HttpResponse:
     """Lead to the provider: to sign in, or signed in already, to add it to the account."""
+    if provider not in {one.id for one in offered(request)}:
+        raise Http404
     if request.user.is_authenticated:
         connecting: HttpResponse = _connect(request, provider)
         return connecting
@@ -77,16 +79,14 @@ def _connect(request: HttpRequest, provider: str) -> HttpResponse:
 
 
 def _leave(request: HttpRequest, name: str, process: str) -> HttpResponse:
-    found = [one for one in get_adapter().list_providers(request) if one.sub_id == name]
-    if not _are_configured() or not found:
-        raise Http404
+    found = next(one for one in get_adapter().list_providers(request) if one.sub_id == name)
     try:
-        response: HttpResponse = found[0].redirect(request, process, next_url=_next(request))
+        response: HttpResponse = found.redirect(request, process, next_url=_next(request))
     except _NONSENSE:
         return render(request, "socialaccount/authentication_error.html", status=502)
     if response.status_code != 302:
         return response
-    context = {"url": response["Location"], "name": _name(found[0])}
+    context = {"url": response["Location"], "name": _name(found)}
     return render(request, "socialaccount/leave.html", context)
 
 
