@@ -65,7 +65,7 @@ def _earlier(source: SourceDataset) -> Dataset | None:
 
 def _namesake(source: SourceDataset, workspace_id: UUID) -> Dataset | None:
     name = source.dataset.name
-    found = Dataset.objects.filter(workspace=workspace_id, name=name).first()
+    found = Dataset.objects.there().filter(workspace=workspace_id, name=name).first()
     if found is not None and _parts_here(load_schema(found)) != _parts_there(source):
         raise InvalidError("a dataset of this name, but with other fields or questions, is here")
     return found

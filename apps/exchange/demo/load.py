@@ -40,7 +40,7 @@ def load_dataset(*, demo: DemoDataset, workspace: Workspace, author: Membership)
 
     Runs inside the organization, in one transaction. Returns whether it was created.
     """
-    if Dataset.objects.filter(workspace=workspace, name=demo.name).exists():
+    if Dataset.objects.there().filter(workspace=workspace, name=demo.name).exists():
         return False
     dataset = _create(demo, workspace, author)
     rows = list(_sample(demo.name))

@@ -39,7 +39,7 @@ def find_place(*, organization: str, workspace: str, dataset: str) -> Place:
     """Where the dataset is, by names. Raises ``NotFoundError``."""
     organization_id = find_organization(organization)
     with enter(organization_id):
-        found = Dataset.objects.filter(name=dataset, workspace__name=workspace).first()
+        found = Dataset.objects.there().filter(name=dataset, workspace__name=workspace).first()
     if found is None:
         raise NotFoundError(
             f"There is no dataset {dataset!r} in the workspace {workspace!r} of {organization!r}."

@@ -47,6 +47,7 @@ ORGANIZATION: tuple[tuple[str, str, Any, Action], ...] = (
     ("data", "data", _("Data"), Action.MANAGE_ORGANIZATION),
     ("plan", "gauge", _("Plan and usage"), Action.MANAGE_PLAN),
     ("usage", "layers", _("Usage"), Action.VIEW_USAGE),
+    ("trash", "hist", _("Trash"), Action.MANAGE_DATASET),
 )
 
 
