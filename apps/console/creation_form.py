@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from apps.core.errors import InvalidError
 from apps.datasets.settings import MAX_LABELS
@@ -156,7 +157,10 @@ def _fault_of(question: QuestionDraft) -> str:
         least = 1 if question.type == "span" else 2
         most = 50 if question.type == "ranking" else MAX_LABELS
         if len(question.labels) < least:
-            return _("It needs at least %d labels.") % least
+            return (
+                ngettext("It needs at least %d label.", "It needs at least %d labels.", least)
+                % least
+            )
         if len(question.labels) > most:
             return _("More than %d labels are too many.") % most
         if any(len(label) > MAX_NAME for label in question.labels):

@@ -110,7 +110,7 @@ def _record(schema: DatasetSchema, number: int, item: RecordInput) -> PreviewRec
         )
         for one in item.suggestions
     }
-    answers = item.responses[0].values if item.responses else {}
+    answers = (item.responses[0].values if item.responses else None) or {}
     fields = item.fields or {}
     questions = show_questions(schema, suggestions, answers, {}, fields)
     cards = show_fields(schema, fields, questions)

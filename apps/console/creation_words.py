@@ -56,7 +56,7 @@ def groups(content: SketchContent) -> list[Group]:
         (_("Field"), _texts(_FIELDS)),
         (_("Suggestion for a new question"), _asked("suggestion")),
         (_("Answer to a new question"), _asked("response")),
-        (_("Metadata"), _texts(_METADATA)),
+        (_("Metadata"), _named("metadata", _METADATA)),
         (_("Other"), _texts(_OTHERS)),
     ]
     return [(_("What is there already"), known), *made] if known else made
@@ -67,7 +67,12 @@ def _texts(words: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _asked(kind: str) -> list[tuple[str, str]]:
-    return [(f"{kind}.{type}", str(text)) for type, text in QUESTION_TYPES.items()]
+    return _named(kind, {f"{kind}.{type}": text for type, text in QUESTION_TYPES.items()})
+
+
+def _named(kind: str, words: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A closed list shows one entry alone, so each says what it is of."""
+    return [(written, str(_KNOWN[kind]) % text) for written, text in words.items()]
 
 
 # --- Reasons ----------------------------------------------------------------------------------

@@ -66,10 +66,17 @@ class JobCard:
     def percent(self) -> int:
         return self.gone * 100 // self.job.total if self.job.total else 0
 
+    @property
+    def brings_records(self) -> bool:
+        """Whether people may begin with what it has brought."""
+        return self.job.kind in {"file_import", "dataset_copy", "hub_import"}
+
     def may(self, step: str) -> bool:
         """Whether the state allows to pause, resume, cancel or retry."""
         if step == "retry" and self.job.planned_at and not self.job.failed:
             return False
+        if step == "retry" and self.brings_records and self.job.state == JobState.DONE:
+            return False  # rows that were left out would be left out again
         return self.job.state in _STEPS[step]
 
     @property
@@ -157,11 +164,6 @@ class JobPage(JobCard):
     @property
     def makes_drafts(self) -> bool:
         return self.job.params.get("write_mode") == "new_records" and not self.is_dry
-
-    @property
-    def brings_records(self) -> bool:
-        """Whether people may begin with what it has brought."""
-        return self.job.kind in {"file_import", "dataset_copy", "hub_import"}
 
     @property
     def version(self) -> str:

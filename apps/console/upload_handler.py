@@ -47,7 +47,7 @@ class StoringHandler(FileUploadHandler):
             raise StopUpload(connection_reset=True)
         cast(BinaryIO, self._out).write(raw_data)
 
-    def file_complete(self, file_size: int) -> UploadedFile | None:
+    def file_complete(self, file_size: int) -> "UploadedFile[bytes] | None":
         cast(BinaryIO, self._out).close()
         self.part = self._path
         return UploadedFile(name=self.name, size=file_size)
