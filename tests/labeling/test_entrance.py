@@ -118,6 +118,9 @@ def test_an_address_with_an_account_gets_the_same_answer(
     guesses = [one.post(CONFIRM, {"code": "AAA-AAA"}).status_code for one in (known, unknown)]
     assert guesses == [422, 422]
     assert mail.outbox[0].subject == "You have an account at Stoneware already"
+    for one in (known, unknown):  # nor does going back tell
+        assert one.get(LOGIN).status_code == 200
+        assert one.get(CONFIRM).headers["Location"] == LOGIN
     assert mara.user is not None
     assert User.objects.get(pk=mara.user.pk).check_password(factories.PASSWORD)
 

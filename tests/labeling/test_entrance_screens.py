@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from apps.core.tenancy import enter
+from apps.datasets.models import Dataset
+from apps.organizations.directory import find_memberships
 from apps.organizations.models import Organization
 from apps.users.models import User
 from tests import factories
@@ -64,8 +65,8 @@ def sign_in(page: Any, site: Site, user: User) -> None:
     page.goto(f"{site.url}/accounts/login/")
     page.fill("input[name=login]", user.email)
     page.fill("input[name=password]", factories.PASSWORD)
-    page.locator("form .btn.main").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.locator("form .btn.main").click()
 
 
 def check(page: Any, name: str, width: int) -> list[str]:
@@ -134,6 +135,6 @@ def test_from_a_new_account_to_a_labelled_record(site: Site, visit: Visit, newco
     page.locator("button[value=sample]").click()
     page.wait_for_url("**/annotate/**")
     assert page.locator("#main").count() == 1
-    organization = Organization.objects.using("operator").get(name="Nia & Friends")
-    with enter(organization.id):
-        assert organization.inserted_at <= timezone.now()
+    (place,) = find_memberships(newcomer.id)
+    with enter(place.organization_id):
+        assert Dataset.objects.count() == 1

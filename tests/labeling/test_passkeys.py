@@ -35,7 +35,8 @@ def test_a_passkey_signs_in_by_itself(device: Any, site: Site) -> None:
     device.goto(f"{url}/accounts/login/")
     device.fill("input[name=login]", site.email)
     device.fill("input[name=password]", factories.PASSWORD)
-    device.click("form .btn.main")
+    with device.expect_navigation():
+        device.click("form .btn.main")
     device.goto(f"{url}/accounts/2fa/passkeys/add/")
     device.fill("input[name=password]", factories.PASSWORD)  # is it you?
     device.click("form .btn.main")

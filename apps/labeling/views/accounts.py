@@ -3,8 +3,13 @@
 from typing import Any
 
 from allauth.account import views as allauth
+from allauth.account.internal.flows.email_verification_by_code import (
+    EMAIL_VERIFICATION_CODE_SESSION_KEY,
+)
 from allauth.account.internal.flows.login import perform_login, record_authentication
+from allauth.account.internal.stagekit import clear_login, get_pending_stage
 from allauth.account.models import Login
+from allauth.account.stages import EmailVerificationStage
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -30,7 +35,24 @@ class InvalidIs422:
         return response
 
 
-class LoginView(InvalidIs422, allauth.LoginView):  # type: ignore[misc]
+class BeginsAnew:
+    """Who comes to a first page has given up the code they were asked for.
+
+    allauth would lead them back to it, but only those with an account to prove: strangers could
+    tell which addresses have one.
+    """
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.user.is_authenticated:
+            request.session.pop(EMAIL_VERIFICATION_CODE_SESSION_KEY, None)
+            stage = get_pending_stage(request)
+            if stage is not None and stage.key == EmailVerificationStage.key:
+                clear_login(request)
+        response: HttpResponse = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
+        return response
+
+
+class LoginView(BeginsAnew, InvalidIs422, allauth.LoginView):  # type: ignore[misc]
     """E-mail and password."""
 
 
@@ -43,7 +65,7 @@ class LogoutView(allauth.LogoutView):  # type: ignore[misc]
         return response
 
 
-class SignupView(InvalidIs422, allauth.SignupView):  # type: ignore[misc]
+class SignupView(BeginsAnew, InvalidIs422, allauth.SignupView):  # type: ignore[misc]
     """E-mail and password, where people may sign up."""
 
 
