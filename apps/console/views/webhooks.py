@@ -9,7 +9,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _now
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -134,7 +134,7 @@ def test(request: LabelingRequest, webhook_id: UUID) -> HttpResponse:
 def delete(request: LabelingRequest, webhook_id: UUID) -> HttpResponse:
     """Delete it with its deliveries, once ``delete`` was typed."""
     found = _find(request, webhook_id)
-    if request.POST.get("word", "").strip().casefold() != _now("delete").casefold():
+    if request.POST.get("word", "").strip().casefold() != gettext("delete").casefold():
         return _show(request, found, _form_of(found), misspelt=True, code=422)
     delete_webhook(webhook=found)
     return redirect("console:webhooks")
