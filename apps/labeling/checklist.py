@@ -44,7 +44,7 @@ def find_checklist(member: Membership) -> Checklist | None:
     others = Membership.objects.exclude(pk=member.pk)
     answers = Response.objects.filter(status=ResponseStatus.SUBMITTED).values("pk")
     found = (
-        Organization.objects.filter(id=member.organization_id)
+        Organization.objects.filter(pk=member.organization.pk)
         .annotate(
             workspace=Exists(Workspace.objects.all()),
             dataset=Exists(Dataset.objects.all()),
@@ -54,7 +54,7 @@ def find_checklist(member: Membership) -> Checklist | None:
         .values("workspace", "dataset", "answers", "colleague")
         .get()
     )
-    checklist = Checklist([(name, text, found.get(name, True)) for name, text in _WORDS])
+    checklist = Checklist([(name, text, bool(found.get(name, True))) for name, text in _WORDS])
     return None if checklist.is_complete else checklist
 
 

@@ -52,6 +52,8 @@ def provider(server: Provider, settings: Any, db: None) -> Provider:
 def come_back(client: Client, **form: str) -> Any:
     """To the provider and back; what the site answers then."""
     page = client.post(BEGIN, form)
+    if page.status_code == 302:  # is it you?
+        page = client.post(page.headers["Location"], {"password": factories.PASSWORD})
     assert page.status_code == 200, page.content
     text = page.content.decode()
     address = unescape(text.split('http-equiv="refresh" content="0;url=')[1].split('"')[0])

@@ -118,7 +118,10 @@ def member_login(request: HttpRequest) -> HttpResponse:
         if place.slug == form.cleaned_data["organization"].lower():
             http.enter_organization(request, place.organization_id)
     record_authentication(request, form.user, method="password")
-    return perform_login(request, Login(user=form.user, redirect_url=_safe_next(request)))
+    response: HttpResponse = perform_login(
+        request, Login(user=form.user, redirect_url=_safe_next(request))
+    )
+    return response
 
 
 @never_cache
