@@ -33,6 +33,11 @@ class Checklist:
         return sum(done for _, _, done in self.rows)
 
     @property
+    def is_begun(self) -> bool:
+        """Whether the steps of the welcome are behind: there is a dataset."""
+        return all(done for name, _, done in self.rows if name in {"workspace", "dataset"})
+
+    @property
     def is_complete(self) -> bool:
         return self.done == len(self.rows)
 
