@@ -12,6 +12,7 @@ from apps.billing.plans import CURRENCY, Period, Term
 from apps.core.constraints import one_of
 from apps.core.fields import TenantLink
 from apps.core.models import TenantManager, TenantModel, TenantRow
+from apps.core.prepared import raw_cursor
 from apps.organizations.models import Membership, Plan
 from apps.workspaces.permissions import Action, may
 
@@ -82,6 +83,12 @@ class Subscription(TenantModel):
         return Term(self.plan, self.period, self.starts_on, self.ends_on, self.term_cents)
 
 
+def take_number() -> int:
+    """The next number of the host. Whoever wants the one after it waits for this transaction."""
+    rows = raw_cursor().execute("SELECT take_invoice_number()").fetchall()
+    return int(rows[0][0])
+
+
 class InvoiceState(models.TextChoices):
     OPEN = "open", _("Open")
     PAID = "paid", _("Paid")
@@ -111,7 +118,7 @@ class Invoice(TenantModel):
     """
 
     subscription = TenantLink(Subscription, related_name="invoices")
-    number = models.BigIntegerField()
+    number = models.BigIntegerField(default=take_number)
     state = models.CharField(max_length=10, choices=InvoiceState, default=InvoiceState.OPEN)
     recipient = models.CharField(max_length=200)
     currency = models.CharField(max_length=3, default=CURRENCY)

@@ -132,10 +132,9 @@ def renew(*, subscription: Subscription) -> Invoice | None:
 
 
 def _issue(organization: Organization, subscription: Subscription, offer: Quote) -> Invoice:
-    """The number is taken last: whoever wants the next one waits for this transaction."""
     today = timezone.now().date()
     paid = offer.due == 0
-    made = Invoice(
+    made = Invoice.objects.create(
         subscription=subscription,
         recipient=organization.name,
         total_cents=offer.due,
@@ -144,8 +143,6 @@ def _issue(organization: Organization, subscription: Subscription, offer: Quote)
         state=InvoiceState.PAID if paid else InvoiceState.OPEN,
         settled_at=timezone.now() if paid else None,
     )
-    made.number = _take_number()
-    made.save(force_insert=True)
     for position, line in enumerate(_lines(offer), start=1):
         line.invoice, line.position = made, position
         line.save(force_insert=True)
@@ -155,11 +152,6 @@ def _issue(organization: Organization, subscription: Subscription, offer: Quote)
         payload={"number": made.name, "cents": made.total_cents},
     )
     return made
-
-
-def _take_number() -> int:
-    rows = raw_cursor().execute("SELECT take_invoice_number()").fetchall()
-    return int(rows[0][0])
 
 
 def _lines(offer: Quote) -> list[InvoiceLine]:

@@ -1,3 +1,4 @@
+import apps.billing.models
 import apps.core.fields
 import apps.core.ids
 import apps.core.tenancy
@@ -86,7 +87,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=apps.core.ids.uuid7, editable=False, primary_key=True, serialize=False)),
                 ('inserted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('updated_at', models.DateTimeField(auto_now=True)),
-                ('number', models.BigIntegerField()),
+                ('number', models.BigIntegerField(default=apps.billing.models.take_number)),
                 ('state', models.CharField(choices=[('open', 'Open'), ('paid', 'Paid'), ('void', 'Void')], default='open', max_length=10)),
                 ('recipient', models.CharField(max_length=200)),
                 ('currency', models.CharField(default='EUR', max_length=3)),
