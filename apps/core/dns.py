@@ -33,6 +33,8 @@ def read_texts(name: str) -> list[str]:
 
 def _question(name: str) -> bytes:
     labels = [label.encode("idna") for label in name.rstrip(".").split(".")]
+    if not all(labels):
+        raise UnicodeError("A name has no empty labels.")
     told = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
     return told + struct.pack(">2H", _TXT, 1)
 

@@ -72,9 +72,13 @@ def test_what_is_wrong_is_said_with_what_was_typed(olga: Client, form: dict[str,
     assert f'value="{form["slug"].lower()}"' in answer.content.decode()
 
 
-def test_a_short_name_of_others_is_taken(olga: Client, db: None) -> None:
-    Organization.objects.using("operator").create(name="Other", slug="other-place")
-    answer = olga.post(GENERAL, {"name": "Acme", "slug": "other-place"})
+@pytest.fixture
+def other(db: None) -> Organization:
+    return factories.make_organization("Other")
+
+
+def test_a_short_name_of_others_is_taken(other: Organization, olga: Client) -> None:
+    answer = olga.post(GENERAL, {"name": "Acme", "slug": other.slug})
     assert answer.status_code == 422
     assert "taken" in answer.content.decode()
 
