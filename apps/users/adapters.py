@@ -110,6 +110,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Also to accounts whose address is not one of allauth's."""
         super().send_notification_mail(template_prefix, user, context, email or user.email)
 
+    def add_message(
+        self,
+        request: Any,
+        level: int,
+        message_template: str | None = None,
+        *args: Any,
+        message: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """What a page does not show by itself; allauth's own words stay unsaid."""
+        name = (message_template or "").rpartition("/")[2].removesuffix(".txt")
+        told = message or _NOTICES.get(name)
+        if told:
+            super().add_message(request, level, message=str(told))
+
     def reauthenticate(self, user: Any, password: str) -> bool:
         """Members without an e-mail have a password too."""
         return bool(user.check_password(password))

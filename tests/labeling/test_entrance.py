@@ -334,6 +334,7 @@ def test_a_new_password_ends_the_other_sessions(mara: Membership, sending: None)
     assert here.post("/accounts/password/change/", form).status_code == 422
     form["oldpassword"] = factories.PASSWORD
     assert here.post("/accounts/password/change/", form).status_code == 302
+    assert "Your password was changed" in here.get(FACTORS).content.decode()
     assert here.get("/").status_code == 200
     assert there.get("/").status_code == 302
     assert mail.outbox[0].subject == "Your password was changed"
