@@ -1,0 +1,146 @@
+"""Usage by month and workspace, where one stands, and when the limit will be reached."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+
+from apps.annotation.services import save_response
+from apps.billing import usage
+from apps.billing.models import UsageMonth
+from apps.billing.standing import State, pace, standing_now
+from apps.llms.models import LedgerEntry
+from apps.organizations.models import Membership, Organization, RecordVolume
+from apps.workspaces.models import Workspace
+from tests import factories
+
+MONTH = usage.month_of(timezone.now().date())
+
+
+def spend(usd: str, workspace: Workspace | None = None, at: datetime | None = None) -> None:
+    LedgerEntry.objects.create(
+        id=uuid4(),
+        inserted_at=at or timezone.now(),
+        kind="call",
+        key=b"k",
+        provider_id=uuid4(),
+        model="tiny",
+        workspace_id=workspace.id if workspace else None,
+        usd=Decimal(usd),
+    )
+
+
+@pytest.fixture
+def busy(organization: Organization) -> Workspace:
+    """Three records, one answer and a dollar and a half; a second workspace is empty."""
+    workspace = factories.make_workspace("busy")
+    ann: Membership = factories.make_member(workspace=workspace)
+    record, *_more = factories.make_records(factories.make_dataset(workspace), 3)
+    save_response(
+        record=record,
+        annotator=ann,
+        status="submitted",
+        values={"sentiment": {"value": "positive"}},
+    )
+    factories.make_workspace("idle")
+    spend("1.25", workspace)
+    spend("0.25")
+    spend("9", workspace, at=datetime(2020, 1, 1, tzinfo=UTC))
+    return workspace
+
+
+def test_a_month_is_counted_by_workspace(busy: Workspace) -> None:
+    rows = [(row.name, row.records, row.answers, row.usd) for row in usage.count_now(MONTH)]
+    assert rows == [
+        ("busy", 3, 1, Decimal("1.25")),
+        ("", 0, 0, Decimal("0.25")),
+        ("idle", 0, 0, Decimal(0)),
+    ]
+    before = usage.count_now(usage.month_after(MONTH, -1))
+    assert sum(row.answers for row in before) == 0
+    assert usage.held_by_workspace() == [("busy", 3), ("idle", 0)]
+
+
+def test_a_snapshot_is_taken_again_and_keeps_the_records_of_a_month_that_is_over(
+    busy: Workspace,
+) -> None:
+    usage.snapshot(MONTH)
+    usage.snapshot(MONTH)
+    assert UsageMonth.objects.count() == 3
+    UsageMonth.objects.update(records=7, answers=0)
+    usage.snapshot(MONTH, is_over=True)
+    row = UsageMonth.objects.get(workspace_id=busy.id)
+    assert (row.records, row.answers) == (7, 1)
+    Workspace.objects.filter(name="idle").delete()
+    usage.snapshot(MONTH)
+    assert UsageMonth.objects.filter(workspace_name="idle").exists(), "what was used stays"
+
+
+def test_twelve_months_have_no_hole(busy: Workspace) -> None:
+    usage.snapshot(MONTH)
+    months = usage.by_month(usage.kept_since(date(2000, 1, 1), date(2100, 1, 1)), MONTH)
+    assert len(months) == 12
+    assert [row.records for row in months] == [0] * 11 + [3]
+    assert months[-1].usd == Decimal("1.5")
+    assert usage.month_after(date(2026, 1, 1), -1) == date(2025, 12, 1)
+    assert usage.month_after(date(2026, 12, 1)) == date(2027, 1, 1)
+
+
+def test_counting_is_one_statement(busy: Workspace, django_assert_num_queries: Any) -> None:
+    with django_assert_num_queries(1):
+        usage.count_now(MONTH)
+    with django_assert_num_queries(1):
+        usage.snapshot(MONTH)
+
+
+SOON, PAST = timedelta(days=3), timedelta(days=-3)
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "percent"),
+    [
+        ({"records": 10**9}, State.FINE, 0),
+        ({"records": 79, "record_limit": 100}, State.FINE, 79),
+        ({"records": 80, "record_limit": 100}, State.NEAR, 80),
+        ({"records": 999, "record_limit": 1000}, State.NEAR, 99),
+        ({"records": 100, "record_limit": 100}, State.FULL, 100),
+        ({"records": 101, "record_limit": 100, "former_until": SOON}, State.GRACE, 101),
+        ({"records": 101, "record_limit": 100, "former_until": PAST}, State.OVER, 101),
+        ({"records": 101, "record_limit": 100}, State.OVER, 101),
+        ({"records": 1, "record_limit": 100, "closes_at": SOON}, State.OVERDUE, 1),
+        ({"records": 1, "record_limit": 100, "closes_at": PAST}, State.CLOSED, 1),
+        ({"records": 0, "record_limit": 0}, State.FULL, 0),
+    ],
+)
+def test_where_one_stands(
+    organization: Organization, values: dict[str, Any], state: State, percent: int
+) -> None:
+    now = timezone.now()
+    values = {k: now + v if isinstance(v, timedelta) else v for k, v in values.items()}
+    RecordVolume.objects.update(**values)
+    found = standing_now()
+    assert (found.state, found.percent) == (state, percent)
+    assert found.is_read_only == (state in {State.OVER, State.CLOSED})
+
+
+def test_the_day_of_the_limit_follows_from_the_months_pace() -> None:
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    grows = pace(held=2_460_000, before=1_580_000, now=now, since=long_ago)
+    assert (grows.added, grows.per_day) == (880_000, 44_000)
+    assert grows.reaches(3_000_000) == date(2026, 12, 3)
+    assert grows.reaches(None) is grows.reaches(2_000_000) is None
+    assert grows.reaches(10**12) is None, "nobody looks that far"
+    still = pace(held=5, before=9, now=now, since=long_ago)
+    assert still.reaches(100) is None
+    young = pace(held=500, before=0, now=now, since=now - timedelta(days=5))
+    assert young.reaches(1_000) == date(2026, 11, 26)
+
+
+def test_ids_of_a_month_are_found_by_its_first_moment() -> None:
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    lowest = usage._lowest_id(moment)
+    assert lowest.int >> 80 == int(moment.timestamp() * 1000)
