@@ -47,8 +47,10 @@ def test_every_tab_is_shown_to_who_manages_it_alone(
     client: Client,
     workspace: Workspace,
     sign_in: Callable[[Membership], Client],
+    django_assert_max_num_queries: Any,
 ) -> None:
-    assert client.get(path(dataset, f"{tab}/")).status_code == 200
+    with django_assert_max_num_queries(24):
+        assert client.get(path(dataset, f"{tab}/")).status_code == 200
     bo = sign_in(factories.make_member(workspace=workspace, username="bo"))
     assert bo.get(path(dataset, f"{tab}/")).status_code == 403
     assert client.get(path(dataset, "nothing/")).status_code == 404

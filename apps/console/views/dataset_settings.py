@@ -112,7 +112,7 @@ def show(
         "tabs": TABS,
         "saved": request.GET.get("saved", ""),
         "cards": more.pop("cards", None) or cards_of(tab, dataset),
-        **_OF_TAB.get(tab, lambda request, dataset, more: {})(request, dataset, more),
+        **(_OF_TAB[tab](request, dataset, more) if tab in _OF_TAB else {}),
         **more,
     }
     return render(

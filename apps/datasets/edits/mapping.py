@@ -21,12 +21,12 @@ def map_labels(type: str, answer: Mapping[str, Any], mapping: Mapping[str, str |
         return (None, False) if new is None else ({**answer, "value": new}, True)
     key = {QuestionType.SPAN: "label", QuestionType.RANKING: "value"}.get(QuestionType(type))
     scores = answer.get("score")
-    listed = isinstance(scores, list)
-    items, is_clear = _map_items(value, scores if listed else [None] * len(value), key, mapping)
+    of_items: list[Any] = scores if isinstance(scores, list) else [None] * len(value)
+    items, is_clear = _map_items(value, of_items, key, mapping)
     if not items and value and not is_clear:
         return None, False
     mapped = {**answer, "value": [item for item, _score in items]}
-    if listed:
+    if isinstance(scores, list):
         mapped["score"] = [score for _item, score in items]
     return mapped, is_clear
 

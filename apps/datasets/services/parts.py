@@ -96,7 +96,7 @@ def create_question(
     if isinstance(settings, SpanQuestion):
         _check_span_field(dataset, settings.field)
     with _unique_part_name("Question", name, dataset):
-        question = Question.objects.create(
+        question: Question = Question.objects.create(
             dataset=dataset,
             name=name,
             title=title,
@@ -243,7 +243,7 @@ def delete_vector_settings(*, settings: VectorSettings) -> None:
 def _lock_part(part: _PartType) -> _PartType:
     """The part as it is now, its dataset locked."""
     lock_dataset(part.dataset)
-    locked = type(part).objects.filter(pk=part.pk).first()
+    locked: _PartType | None = type(part).objects.filter(pk=part.pk).first()
     if locked is None:
         raise NotFoundError(f"{type(part).__name__} with id `{part.pk}` not found")
     locked.__dict__["_before"] = _described(locked)

@@ -84,7 +84,8 @@ def preview(*, dataset: Dataset, edit: AnyEdit) -> Preview:
     ids = records_after(dataset.id, concerned, after=FIRST, limit=SAMPLE + 1)
     sample = ids[:SAMPLE]
     plan = plan_of(edit, shapes, parts_of(edit, load_schema(dataset), sample))
-    requeued, examples = 0, []
+    requeued = 0
+    examples: list[Example] = []
     rows = Response.objects.filter(record__in=sample).select_related("record", "user__user")
     for row in rows.order_by("record_id", "id"):
         made, status = plan.answer((row.record_id, "response", row.user_id), row.values, row.status)
@@ -160,7 +161,7 @@ def settle(dataset: Dataset) -> SchemaChange | None:
     running = SchemaChange.objects.of(dataset).filter(state=ChangeState.RUNNING).first()
     if running is None:
         return None
-    job = Job.objects.filter(id=running.job_id).first()
+    job = Job.objects.filter(id__in=[running.job_id]).first()
     if job is not None and (job.state != JobState.DONE or job.failed):
         return running
     _finish(running)
