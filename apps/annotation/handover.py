@@ -5,7 +5,7 @@ where it is, since it keeps nobody else from the record.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -86,7 +86,7 @@ def _found(giver: Membership) -> tuple[Work, Work]:
     )
 
 
-def _grouped(pairs: Sequence[tuple[UUID, UUID]]) -> Work:
+def _grouped(pairs: Iterable[tuple[UUID, UUID]]) -> Work:
     work: Work = defaultdict(set)
     for dataset_id, record_id in pairs:
         work[dataset_id].add(record_id)

@@ -241,7 +241,7 @@ def create_api_key(
         scopes=[scope for scope in Scope.values if scope in scopes],
         expires_at=expires_at,
     )
-    payload = {"member": str(member.id), "name": name, "scopes": row.scopes}
+    payload: dict[str, object] = {"member": str(member.id), "name": name, "scopes": row.scopes}
     payload["changes"] = {"name": [None, name], "scopes": [None, row.scopes]}
     emit("api_key.created", object_id=row.id, payload=payload)
     return row, key

@@ -102,7 +102,8 @@ def _invite(
 def members_among(emails: Sequence[str]) -> set[str]:
     """Those of the e-mails, in lower case, that active members have."""
     found = Membership.objects.active().filter(user__email__isnull=False)
-    return set(emails) & {email.lower() for email in found.values_list("user__email", flat=True)}
+    known = found.values_list("user__email", flat=True)
+    return set(emails) & {email.lower() for email in known if email}
 
 
 def invited_among(emails: Sequence[str]) -> set[str]:
@@ -159,7 +160,8 @@ def accept(*, invitation_id: UUID, token: str, user: User) -> Membership:
     if Membership.objects.filter(user=user).exists():
         raise ConflictError(_("You are a member already."))
     _check_still_given(invitation, inviter)
-    member = _return(invitation, user) if invitation.membership else _join(invitation, user)
+    left = invitation.membership
+    member = _return(invitation, left, user) if left else _join(invitation, user)
     WorkspaceMembership.objects.bulk_create(
         WorkspaceMembership(workspace_id=id, membership=member, role=own)
         for id, own in _places_of(invitation).items()
@@ -205,10 +207,10 @@ def _join(invitation: Invitation, user: User) -> Membership:
     )
 
 
-def _return(invitation: Invitation, user: User) -> Membership:
+def _return(invitation: Invitation, left: Membership, user: User) -> Membership:
     """To the place that they left, with the answers that they gave."""
     rows = Membership.objects.select_for_update(of=("self",), no_key=True)
-    member = rows.get(pk=invitation.membership_id)
+    member = rows.get(pk=left.pk)
     if member.is_active:
         raise ConflictError(_("This place is taken already."))
     before = {"is_active": False, "role": member.role}

@@ -81,7 +81,7 @@ def _answer(request: HttpRequest, invited: Invitation, token: str) -> HttpRespon
         if not form.is_valid():
             return _show(request, invited, form, code=422)
         _sign_up(request, invited.id, token, form)
-    enter_organization(request, invited.organization_id)
+    enter_organization(request, invited.organization.id)
     return redirect("labeling:home")
 
 
