@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from uuid import UUID
 
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.db import transaction
@@ -50,6 +51,17 @@ def admit(identity: Identity, *, slug: str = "") -> Membership:
     if account is None:
         return _welcome(identity, slug)
     return _place_of(account.user, slug)
+
+
+def check_factor(member: Membership) -> None:
+    """Raise ``NotAllowedError`` where a second factor is asked for: tokens of a provider have none.
+
+    On the pages it is asked for after the provider; programs use an API key.
+    """
+    with enter(member.organization_id):
+        requires = Organization.objects.get(pk=member.organization_id).requires_mfa
+    if requires or Authenticator.objects.filter(user_id=member.user_id).exists():
+        raise NotAllowedError("This account needs a second factor: use an API key")
 
 
 def _place_of(user: User, slug: str) -> Membership:

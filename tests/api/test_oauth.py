@@ -11,7 +11,7 @@ from django.test import Client
 
 from apps.core.rate_limits import refill
 from apps.core.tenancy import enter
-from apps.organizations.models import Membership
+from apps.organizations.models import Membership, Organization
 from apps.organizations.services import create_member, remove_member
 from apps.users.models import User
 from apps.workspaces.models import WorkspaceMembership
@@ -226,6 +226,17 @@ def test_an_unverified_email_is_not_kept(provider: Provider, browser: Client) ->
     provider.profile["email_verified"] = False
     assert log_in(browser).status_code == 200
     assert SocialAccount.objects.get().user.email is None
+
+
+def test_an_organization_that_asks_for_a_second_factor_gives_no_token(
+    provider: Provider, browser: Client, cast: Cast
+) -> None:
+    with enter(cast.organization.id):
+        Organization.objects.update(requires_mfa=True)
+    refused(log_in(browser), "second factor")
+    with enter(cast.organization.id):
+        Organization.objects.update(requires_mfa=False)
+    assert log_in(browser).status_code == 200
 
 
 def test_who_was_removed_does_not_come_back_by_themselves(

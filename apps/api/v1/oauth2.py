@@ -12,7 +12,7 @@ from apps.api.v1.status import PublicView
 from apps.api.v1.token import token_answer
 from apps.api.views import ApiRequest, Schema
 from apps.core.errors import InvalidError
-from apps.workspaces.admission import admit
+from apps.workspaces.admission import admit, check_factor
 
 
 class BeginQuery(Schema):
@@ -71,7 +71,9 @@ class AccessToken(PublicView):
         identity, detour = providers.come_back(
             request._request, provider, code=query.code, state=query.state
         )
-        response = token_answer(admit(identity, slug=detour.organization), status=200)
+        member = admit(identity, slug=detour.organization)
+        check_factor(member)
+        response = token_answer(member, status=200)
         response.delete_cookie(providers.COOKIE, path=providers.COOKIE_PATH, samesite="Lax")
         return response
 
