@@ -14,6 +14,7 @@ function replace(html) {
   const fresh = new DOMParser().parseFromString(html, "text/html");
   const main = fresh.querySelector("#main");
   if (!main) return fail();
+  main.querySelector("[autofocus]")?.removeAttribute("autofocus"); // something has the focus already
   one("#main").replaceWith(document.adoptNode(main));
   one("#errors")?.focus();
   begin();

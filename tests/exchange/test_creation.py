@@ -384,6 +384,27 @@ def test_discarding_removes_the_file(
     assert not DatasetSketch.objects.exists()
 
 
+def test_of_many_begun_ones_the_oldest_goes(
+    author: Membership, django_capture_on_commit_callbacks: Any
+) -> None:
+    first = sketch_of(author, as_csv(ROWS))
+    with django_capture_on_commit_callbacks(execute=True):
+        for _ in range(10):
+            sketch_of(author, as_csv(ROWS))
+    assert DatasetSketch.objects.count() == 10
+    assert not DatasetSketch.objects.filter(id=first.id).exists()
+    assert not uploads.path_of(current(), first.id).exists()
+
+
+def test_a_finished_import_needs_its_file_no_more(
+    author: Membership, workspace: Workspace, django_capture_on_commit_callbacks: Any
+) -> None:
+    sketch = sketch_of(author, as_csv(ROWS))
+    with django_capture_on_commit_callbacks(execute=True):
+        create(sketch, workspace)
+    assert not uploads.path_of(current(), sketch.id).exists()
+
+
 def test_old_uploads_are_swept(author: Membership) -> None:
     old, fresh = sketch_of(author, as_csv(ROWS)), sketch_of(author, as_csv(ROWS))
     os.utime(uploads.path_of(current(), old.id), (0, 0))

@@ -8,10 +8,13 @@ on; its rows are stored together with its completion and the next item.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, Final
 from uuid import UUID
+
+from django.db import transaction
 
 from apps.core.errors import DomainError, InvalidError
 from apps.core.tenancy import enter
@@ -91,7 +94,11 @@ class FileImport(Kind[Path, Batch]):
                 for one in rejects
             ],
         )
-        if result.position is not None:
+        if result.position is None:
+            sketch_id = UUID(work.job.params["sketch_id"])
+            gone = partial(uploads.remove, work.organization_id, sketch_id)
+            transaction.on_commit(gone, robust=True)
+        else:
             chain.append(work, _payload(result.position))
         chain.advance(
             work,

@@ -28,6 +28,7 @@ from apps.workspaces.models import Workspace
 
 IMPORT: Final = "file_import"
 COPY: Final = "dataset_copy"
+MOST_BEGUN: Final = 10  # sketches of a person, each of which may have a large file
 MOST_PASTED: Final = 5 * 1024 * 1024  # bytes
 
 
@@ -43,6 +44,8 @@ def start_sketch(
 ) -> DatasetSketch:
     """A new sketch; ``file`` is a complete upload, which becomes the sketch's own.
 
+    A person has at most ten begun ones: the one that was left alone longest goes.
+
     Raises ``InvalidError`` for a file that cannot be read as what it says it is.
     """
     sketch = DatasetSketch(
@@ -55,6 +58,8 @@ def start_sketch(
     outline.propose(content)
     sketch.content = content.model_dump(mode="json")
     sketch.save(force_insert=True)
+    for forgotten in DatasetSketch.objects.visible_to(author).unfinished()[MOST_BEGUN:]:
+        discard_sketch(sketch=forgotten)
     return sketch
 
 
