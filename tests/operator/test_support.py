@@ -98,7 +98,7 @@ def test_support_sees_what_the_member_sees_and_everybody_is_told(
     with enter(acme.id):
         dataset = factories.make_dataset(name="seen-by-support")
     begin(console, owner)
-    page = console.get("/datasets/").content.decode()
+    page = console.get(f"/datasets/{dataset.id}/explore/").content.decode()
     assert dataset.name in page
     assert "Support access" in page
     assert str(operator) in page
@@ -110,7 +110,8 @@ def test_support_sees_what_the_member_sees_and_everybody_is_told(
 
     assert console.post("/operator/support/end/").status_code == 302
     assert [one.kind for one in events(acme, "support.")] == ["support.began", "support.ended"]
-    assert "seen-by-support" not in console.get("/datasets/", follow=True).content.decode()
+    after = console.get(f"/datasets/{dataset.id}/explore/", follow=True).content.decode()
+    assert "seen-by-support" not in after
 
 
 def test_support_changes_nothing(
