@@ -68,19 +68,34 @@ def save_response(
     """
     refuse_archived(record.dataset)
     schema = schema or load_schema(record.dataset)
-    cleaned = clean_response(schema, values, status, record.fields)
-    if not slots.lock_answer(record.id, annotator.id):
-        raise NotFoundError(f"Record with id `{record.id}` not found")
-    with transaction.atomic(savepoint=False):
+    while True:
+        cleaned = clean_response(schema, values, status, record.fields)
+        if not slots.lock_answer(record.id, annotator.id):
+            raise NotFoundError(f"Record with id `{record.id}` not found")
         response = _response(record, annotator, status, cleaned, request_key)
-        stored = _store(response, must_be_new=must_be_new)
-        if stored is None:
+        with transaction.atomic(savepoint=False):
+            stored = _store(response, schema, must_be_new=must_be_new)
+            if stored is not None:
+                # Before the counter, which everyone shares, is locked by the recount.
+                claimed: list[Lease] = []
+                if claim_next:
+                    claimed = claim(dataset=record.dataset, annotator=annotator, limit=claim_next)
+                return _settle(response, stored, claimed)
+        newer = _newer(schema)
+        if newer is None:
             return _as_before(response)
-        # Before the counter, which everyone shares, is locked by the recount.
-        claimed: list[Lease] = []
-        if claim_next:
-            claimed = claim(dataset=record.dataset, annotator=annotator, limit=claim_next)
-        return _settle(response, stored, claimed)
+        schema = newer
+
+
+def _newer(schema: DatasetSchema) -> DatasetSchema | None:
+    """The questions as they are, where they have changed since the answer was checked.
+
+    An edit of the questions has locked what it rewrites, so either sees the other.
+    """
+    now = fetch_one(Dataset, "id = %(d)s", d=schema.dataset.id)
+    if now is None or now.schema_version == schema.dataset.schema_version:
+        return None
+    return load_schema(now)
 
 
 def _settle(response: Response, stored: tuple[Any, ...], claimed: Sequence[Lease]) -> SavedResponse:
@@ -140,8 +155,10 @@ _STORE = f"""
 WITH stored AS (
     INSERT INTO response AS x (organization_id, id, record_id, user_id, dataset_id, status, values,
         request_key, inserted_at, updated_at)
-    VALUES (%(o)s, %(id)s, %(record)s, %(user)s, %(d)s, %(status)s, %(values)s::jsonb, %(key)s,
-        %(now)s, %(now)s)
+    SELECT %(o)s, %(id)s, %(record)s, %(user)s, %(d)s, %(status)s, %(values)s::jsonb,
+        %(key)s::uuid, %(now)s, %(now)s
+    WHERE EXISTS (SELECT FROM dataset q WHERE q.organization_id = %(o)s AND q.id = %(d)s
+        AND q.schema_version = %(version)s)
     ON CONFLICT (organization_id, record_id, user_id) DO UPDATE SET status = excluded.status,
         values = excluded.values, request_key = excluded.request_key,
         updated_at = excluded.updated_at
@@ -181,9 +198,11 @@ def _response(
     )
 
 
-def _store(response: Response, *, must_be_new: bool) -> tuple[Any, ...] | None:
+def _store(
+    response: Response, schema: DatasetSchema, *, must_be_new: bool
+) -> tuple[Any, ...] | None:
     """Id, time of insertion, whether it is new, the time of the answer replaced, whether the record
-    was complete; None when an earlier answer stays.
+    was complete; None when an earlier answer stays, or when the questions have changed.
     """
     facts = {
         "o": current(),
@@ -197,6 +216,7 @@ def _store(response: Response, *, must_be_new: bool) -> tuple[Any, ...] | None:
         "now": response.updated_at,
         "day": response.updated_at.date(),
         "must_be_new": must_be_new,
+        "version": schema.dataset.schema_version,
     }
     return raw_cursor().execute(_STORE, facts).fetchone()
 

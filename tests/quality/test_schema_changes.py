@@ -425,3 +425,16 @@ def test_many_answers_follow_by_a_job_that_may_be_killed(
     monkeypatch.setattr(services, "AT_ONCE", 1000)
     world.undo(change)
     assert world.state() == before
+
+
+def test_an_answer_that_was_checked_before_an_edit_is_checked_again(world: World) -> None:
+    record = Record.objects.select_related("dataset").get(id=world.records[3].id)
+    schema = load_schema(record.dataset)
+    assert "mixed" in schema.questions["sentiment"].options
+    world.change("rename_label", label="mixed", to={"value": "both", "text": "Both"})
+    save = {"record": record, "annotator": world.ana, "status": "submitted", "schema": schema}
+    with pytest.raises(InvalidError):
+        save_response(values={"sentiment": {"value": "mixed"}}, **save)
+    assert not Response.objects.filter(record=record).exists()
+    save_response(values={"sentiment": {"value": "positive"}}, **save)
+    assert world.values()[3] == ("submitted", {"sentiment": "positive"})
