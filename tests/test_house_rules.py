@@ -21,6 +21,7 @@ MAX_MODULE, MAX_FUNCTION = 400, 40
 
 # Rows without a page or a wire id of their own, each with what decides who sees it.
 SEEN_THROUGH_ANOTHER = {
+    "support_access": "the operator who has it; its begin and end stand in the event log",
     "record_task": "its record",
     "record_metadata": "its record",
     "record_vector": "its record",
