@@ -147,6 +147,8 @@ def test_each_role_may_what_the_next_ones_may() -> None:
     assert {Action.ANSWER, Action.VIEW_DATASET} == ALLOWED[Role.ANNOTATOR]
     only_owners = ALLOWED[Role.OWNER] - ALLOWED[Role.ADMIN]
     assert only_owners == {
+        Action.MANAGE_ORGANIZATION,
+        Action.MANAGE_PLAN,
         Action.MANAGE_MEMBERS,
         Action.MANAGE_WORKSPACES,
         Action.MANAGE_WEBHOOKS,
