@@ -6,7 +6,7 @@ application's role.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
@@ -42,6 +42,7 @@ SAMPLES: dict[str, Any] = {
     "draft": {"state": "accepted", "decision": UUID(int=1), "decided_at": timezone.now()},
     "llm_batch": {"next_look_at": timezone.now()},
     "usage_month": {"month": date(2026, 1, 1)},
+    "support_access": {"ends_at": timezone.now() + timedelta(days=365)},
 }
 
 
