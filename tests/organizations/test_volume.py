@@ -9,6 +9,7 @@ import pytest
 from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
+from apps.annotation.services import save_response
 from apps.core.errors import LimitReachedError
 from apps.core.tenancy import enter
 from apps.events.models import Event
@@ -125,6 +126,20 @@ def test_a_closed_organization_adds_nothing_until_it_is_opened(organization: Org
     count_records(-1)
     close_at(None)
     count_records(1)
+
+
+def test_without_room_people_go_on_answering(organization: Organization) -> None:
+    dataset = factories.make_dataset()
+    ann = factories.make_member(workspace=dataset.workspace)
+    (record,) = factories.make_records(dataset)
+    RecordVolume.objects.update(record_limit=0, closes_at=timezone.now())
+    with pytest.raises(LimitReachedError):
+        factories.make_records(dataset)
+    values = {"sentiment": {"value": "positive"}}
+    save_response(record=record, annotator=ann, status="submitted", values=values)
+    item = RecordInput(fields={"text": "changed"}, external_id=record.external_id)
+    upsert_records(dataset=dataset, items=[item])
+    assert Record.objects.get().fields == {"text": "changed"}
 
 
 def at_once(work: Callable[[int], None]) -> list[str]:
