@@ -156,6 +156,8 @@ def test_templates_hold_no_code_and_escape_everything() -> None:
         # What is JSON for a module to read is data, not a script.
         text = re.sub(r'<script type="application/json"', "<data", path.read_text())
         for pattern, reason in FORBIDDEN_IN_TEMPLATES.items():
+            if path.parent.name == "emails" and "style" in reason:
+                continue  # a mail has no policy, and its style sheet must be in it
             found += [f"{path.name}: {reason}" for _ in re.finditer(pattern, text, re.IGNORECASE)]
     assert found == []
 

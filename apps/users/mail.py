@@ -1,7 +1,7 @@
 """E-mail: a template's subject, text and HTML, to one person in their language.
 
 A mail is three templates, ``emails/<name>.subject.txt``, ``.txt`` and ``.html``; the HTML one
-fills the blocks of ``emails/frame.html``. It is made at once and sent after the commit of the
+fills the blocks of ``emails/base.html``. It is made at once and sent after the commit of the
 transaction, so that what was rolled back is not told; a mail server that does not answer is
 written to the log and breaks nothing else.
 """
