@@ -25,8 +25,8 @@ PROCESS = """
 import sys, time
 import django
 from django.conf import settings
-settings.configure(METRICS_ADDRESS=sys.argv[1], DATABASES={"operator": {
-    "ENGINE": "django.db.backends.postgresql", "HOST": "/nowhere", "NAME": "x"}})
+away = {"ENGINE": "django.db.backends.postgresql", "HOST": "/nowhere", "NAME": "x"}
+settings.configure(METRICS_ADDRESS=sys.argv[1], DATABASES={"default": away, "operator": away})
 django.setup()
 from apps.core import metrics
 metrics.RECORDS_WRITTEN.inc(int(sys.argv[2]))
