@@ -14,20 +14,28 @@ from allauth.mfa.models import Authenticator
 from django.contrib.auth.hashers import make_password
 
 from apps.core.tenancy import enter
-from apps.organizations import directory
+from apps.organizations import directory, sign_ins
 from apps.organizations.models import Membership
 from apps.users.models import User
 
 
-def log_in(*, name: str, password: str, organization: str = "") -> Membership | None:
+def log_in(
+    *, name: str, password: str, organization: str = "", address: str = ""
+) -> Membership | None:
     """The active member with their account, or None; a wrong name costs a hash as well."""
     member = _find(name, organization.lower())
     user = member.user if member else None
     if member is None or user is None or not user.is_active:
         make_password(password)
         return None
-    known = user.check_password(password)
-    return member if known and not _needs_more(member, user) else None
+    may = user.check_password(password) and not _needs_more(member, user)
+    sign_ins.note(
+        "member.logged_in" if may else "member.login_failed",
+        organization_id=member.organization_id,
+        member_id=member.id,
+        address=address,
+    )
+    return member if may else None
 
 
 def _needs_more(member: Membership, user: User) -> bool:

@@ -28,6 +28,8 @@ def owner(site: Site) -> Membership:
             role="owner", first_name="Olga", email=f"olga-{uuid4().hex[:8]}@example.com"
         )
         row, _ = create_api_key(member=olga)
+        for number in range(60):
+            emit("member.created", payload={"username": f"{'long-' * 20}{number}"})
         with acting_as(Origin(olga.id, None, "203.0.113.24")):
             update_member(member=site.member, changes={"role": "reviewer", "first_name": "Ana"})
             emit("webhook.disabled", object_id=uuid4(), payload={"url": "https://a.example/…"})
@@ -35,8 +37,6 @@ def owner(site: Site) -> Membership:
             emit("dataset.updated", dataset_id=site.dataset.id, payload={"changed": ["name"]})
         reason = {"operator": "desk@example.org", "reason": "ticket 4471", "as": "mara"}
         emit("support.began", object_id=uuid4(), payload=reason)
-        for number in range(60):
-            emit("member.created", payload={"username": f"{'long-' * 20}{number}"})
     seals.seal(organization_id=site.organization.id)
     seals.check(organization_id=site.organization.id)
     return olga

@@ -13,6 +13,7 @@ from apps.api.v1.lookups import find_dataset
 from apps.api.views import ApiRequest, ApiView, Schema
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
+from apps.events.log import emit
 from apps.exchange.exporter import Page, export_pages
 from apps.records.models import RecordStatus
 from apps.workspaces.permissions import Action
@@ -40,6 +41,12 @@ class DatasetExport(ApiView):
             organization_id=current(),
             dataset_id=dataset.id,
             statuses=query.status or RecordStatus.values,
+        )
+        emit(
+            "dataset.exported",
+            dataset_id=dataset.id,
+            object_id=dataset.id,
+            payload={"name": dataset.name, "format": "jsonl"},
         )
         first = next(pages, None)  # what goes wrong so far gets an answer of its own
         return StreamingHttpResponse(

@@ -11,6 +11,7 @@ from apps.api.http import FormParser
 from apps.api.throttles import count_log_in, forgive_log_in
 from apps.api.v1.status import PublicView
 from apps.api.views import ApiRequest, Schema
+from apps.core.addresses import client_address
 from apps.organizations.login import log_in
 from apps.organizations.models import Membership
 from apps.organizations.tokens import issue_token
@@ -40,7 +41,12 @@ class Token(PublicView):
         body = self.read_body(Credentials)
         name = f"{body.organization}/{body.username}" if body.organization else body.username
         count_log_in(request, name)
-        member = log_in(name=body.username, password=body.password, organization=body.organization)
+        member = log_in(
+            name=body.username,
+            password=body.password,
+            organization=body.organization,
+            address=client_address(request.META),
+        )
         if member is None:
             raise AuthenticationFailed
         forgive_log_in(name)

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.annotation import progress, quotas
 from apps.console import people_cards, progress_cards, quality_cards
+from apps.console.kept import kept
 from apps.console.lookups import find_dataset
 from apps.console.places import find_rule
 from apps.console.standing_cards import WINDOWS, Card, Look, read_days, write_cell
@@ -113,7 +114,8 @@ def _sees_all(request: LabelingRequest, dataset: Dataset) -> bool:
 def _made(request: LabelingRequest, look: Look, key: str) -> dict[str, Any]:
     """A card as its template takes it."""
     if key != PEOPLE:
-        return {"key": key, "card": CARDS[key](look), "look": look}
+        card = kept(f"{look.dataset.id}:{key}:{look.query}", lambda: CARDS[key](look))
+        return {"key": key, "card": card, "look": look}
     only = None if _sees_all(request, look.dataset) else request.member.id
     card, rows = people_cards.people_card(look, only=only)
     manages = permissions.may(request.member, Action.MANAGE_DATASET, look.dataset.workspace_id)
