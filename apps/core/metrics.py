@@ -108,7 +108,7 @@ def exposition() -> bytes:
     else:
         for one in (REQUESTS, RECORDS_WRITTEN, LLM_CALLS, JOB_SLICES):
             registry.register(one)
-    registry.register(DatabaseCollector())  # type: ignore[arg-type]
+    registry.register(DatabaseCollector())
     return generate_latest(registry)
 
 

@@ -48,12 +48,12 @@ def forget(request: HttpRequest) -> None:
 def looking(request: HttpRequest) -> Iterator[SupportAccess | None]:
     """Inside the organization, for reading; None when the access has ended."""
     found = current_ids(request)
-    if found is None or not request.user.is_staff:  # type: ignore[union-attr]
+    if found is None or not request.user.is_staff:
         yield None
         return
     organization_id, access_id = found
     with enter(organization_id):
-        access = find_support(access_id, request.user.id)  # type: ignore[union-attr]
+        access = find_support(access_id, request.user.id)
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION READ ONLY")
         yield access

@@ -72,14 +72,16 @@ REFUSALS = (ConflictError, InvalidError)
 
 def is_staff(request: HttpRequest) -> bool:
     user = request.user
-    return user.is_authenticated and user.is_active and user.is_staff
+    return bool(user.is_authenticated and user.is_active and user.is_staff)
 
 
 def has_proof(request: HttpRequest) -> bool:
     """Whether this account proved itself in this session, lately."""
     account, when = request.session.get(PROVED) or ("", 0)
     age = time.time() - when
-    return account == str(request.user.pk) and 0 <= age < settings.OPERATOR_SESSION_MINUTES * 60
+    return (
+        bool(account == str(request.user.pk)) and 0 <= age < settings.OPERATOR_SESSION_MINUTES * 60
+    )
 
 
 def keep_proof(request: HttpRequest) -> None:

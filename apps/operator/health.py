@@ -27,7 +27,7 @@ def _ask(part: Callable[[], Part]) -> Part:
     """What a part says of itself; no detail of an error leaves, the log has it."""
     began = time.perf_counter()
     try:
-        told = {"ok": True} | part()
+        told: Part = {"ok": True, **part()}
     except (DatabaseError, OperationalError, redis.RedisError, OSError) as error:
         told = {"ok": False, "problem": type(error).__name__}
     return told | {"ms": round((time.perf_counter() - began) * 1000, 1)}
@@ -36,7 +36,7 @@ def _ask(part: Callable[[], Part]) -> Part:
 def _database() -> Part:
     """Answering, and as a role that row-level security binds."""
     name, superuser, bypasses = role_attributes(DEFAULT_DB_ALIAS)
-    told = {"ok": not (superuser or bypasses), "role": name}
+    told: Part = {"ok": not (superuser or bypasses), "role": name}
     return told if told["ok"] else told | {"problem": "the role passes row-level security"}
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from django.http import HttpRequest, JsonResponse
@@ -46,8 +46,8 @@ def _answer_of_health(request: HttpRequest) -> HttpResponseBase | None:
     return None
 
 
-def _told(status: int, body: dict[str, object]) -> JsonResponse:
-    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
+def _told(status: int, body: Mapping[str, object]) -> JsonResponse:
+    return JsonResponse(dict(body), status=status, headers={"Cache-Control": "no-store"})
 
 
 def _note(request: HttpRequest, response: HttpResponseBase, trace: Trace, seconds: float) -> None:

@@ -199,7 +199,7 @@ def _value(one: Any, mark: str, ids: Mapping[str, UUID]) -> Any:
     )
 
 
-_MADE: Final[tuple[tuple[type[Any], Any], ...]] = (
+_MADE: Final[tuple[tuple[Any, Any], ...]] = (
     (models.UUIDField, lambda mark: uuid4()),
     (models.DateTimeField, lambda mark: timezone.now()),
     (models.DateField, lambda mark: timezone.now().date()),

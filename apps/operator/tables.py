@@ -1,6 +1,5 @@
 """Raw tables in Django's admin: to look at, never to change, and without what is secret."""
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from django.apps import apps
@@ -34,7 +33,7 @@ class OperatorAdminSite(admin.AdminSite):
     def has_permission(self, request: HttpRequest) -> bool:
         return is_staff(request) and has_proof(request)
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         return for_operators(super().admin_view(view, cacheable))
 
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -49,17 +48,24 @@ class TableAdmin(_ModelAdmin):
     show_full_result_count = False  # a count of a million rows for a number nobody needs
     list_per_page = 50
     actions = None
+    list_select_related = False  # every column shown is of the row itself
+    ordering = ("-pk",)
 
     def __init__(self, model: type[models.Model], site: admin.AdminSite) -> None:
         columns = [field for field in model._meta.concrete_fields if not is_secret(field)]
-        self.fields = [field.attname for field in columns]
-        self.readonly_fields = self.fields
-        self.list_display = [
-            field.attname for field in columns if not isinstance(field, models.JSONField)
-        ][:_MOST_COLUMNS]
-        self.list_select_related = False  # every column shown is of the row itself
-        self.ordering = ["-pk"]
+        self.shown = [field.attname for field in columns]
+        plain = [field.attname for field in columns if not isinstance(field, models.JSONField)]
+        self.listed = plain[:_MOST_COLUMNS]
         super().__init__(model, site)
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.shown
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return self.shown
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return self.listed
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[models.Model]:
         secret = [f.attname for f in self.model._meta.concrete_fields if is_secret(f)]

@@ -1,5 +1,7 @@
 """In and out, and how the instance is."""
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -49,7 +51,7 @@ def sign_in(request: OperatorRequest) -> HttpResponse:
         if not problem:
             access.keep_proof(request)
             return redirect(_wanted(request))
-    context = {
+    context: dict[str, Any] = {
         "has_factor": has_factor,
         "problem": problem,
         "next": request.POST.get("next") or request.GET.get("next", ""),

@@ -88,6 +88,8 @@ def set_limit(request: OperatorRequest, organization_id: UUID) -> HttpResponse:
 def begin_support(request: OperatorRequest, organization_id: UUID) -> HttpResponse:
     """Look at its pages as one of its members, for half an hour, changing nothing."""
     member_id = read_id(request.POST.get("member", ""))
+    if member_id is None:
+        raise Http404
     with acts.inside(organization_id):
         member = Membership.objects.active().filter(id=member_id).first()
         if member is None:
