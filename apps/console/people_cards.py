@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from apps.annotation import quotas
 from apps.annotation.models import Annotator
+from apps.console.kept import kept
 from apps.console.standing_cards import Card, Look
 from apps.core.charts import sparkline
 from apps.datasets.models import Dataset
@@ -95,7 +96,7 @@ def rows_of(look: Look, people: Iterable[quotas.Person], *, only: UUID | None = 
     dataset = look.dataset
     done = pace.work(dataset, since=look.since, person=only)
     days = pace.last_days(dataset, person=only)
-    told = standing.trust(standing.load(look.rule, since=look.since)) if look.rule else {}
+    told = kept(f"{dataset.id}:trust:{look.query}", lambda: _trust(look))
     return [
         Row(
             person=one,
@@ -107,6 +108,10 @@ def rows_of(look: Look, people: Iterable[quotas.Person], *, only: UUID | None = 
         )
         for one in people
     ]
+
+
+def _trust(look: Look) -> dict[UUID, Trust]:
+    return standing.trust(standing.load(look.rule, since=look.since)) if look.rule else {}
 
 
 def people_card(look: Look, *, only: UUID | None = None) -> tuple[Card, list[Row]]:

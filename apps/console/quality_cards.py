@@ -17,7 +17,9 @@ from apps.datasets.schema import QuestionRule
 from apps.labeling.questions import hues
 from apps.organizations.models import Membership
 from apps.quality import standing
+from apps.quality.answer_table import ClassTable, is_class
 from apps.quality.measures.between import MEASURES
+from apps.quality.measures.intervals import Estimate
 from apps.quality.spread import Share, spread
 from apps.search.between import Outcome, Pair
 
@@ -46,18 +48,26 @@ MEASURED: Final[Mapping[str, Any]] = {
 
 def agreement_card(look: Look) -> Card:
     """Each question's agreement with its interval."""
-    dots, rows = [], []
+    dots: list[Dot] = []
+    rows: list[list[Any]] = []
     for rule in look.schema.questions.values():
         found, title = standing.agreement(rule, since=look.since), rule.question.title
         if not MEASURES[rule.type]:
             rows.append([title, _("none for texts"), None, None, None, None])
         for name, estimate in found.measures.items():
-            ends = (estimate.value, estimate.low, estimate.high) if estimate else (None,) * 3
-            rows.append([title, str(MEASURED[name]), *ends, found.n])
+            value, low, high = _ends(estimate)
+            rows.append([title, str(MEASURED[name]), value, low, high, found.n])
             if name == found.name:
-                text = share(ends[0]) if estimate else _("not estimable")
-                dots.append(Dot(title, MARKS[name], *ends, text))
-    columns = [_("Question"), _("Measure"), _("Value"), _("Lower end"), _("Upper end"), _("Records")]
+                text = share(value) if estimate else _("not estimable")
+                dots.append(Dot(title, MARKS[name], value, low, high, text))
+    columns = [
+        _("Question"),
+        _("Measure"),
+        _("Value"),
+        _("Lower end"),
+        _("Upper end"),
+        _("Records"),
+    ]
     told = ", ".join(f"{dot.label} {dot.text}" for dot in dots)
     return Card(
         _("Agreement"),
@@ -68,6 +78,10 @@ def agreement_card(look: Look) -> Card:
         foot=_("On records with two answers or more. Free texts have no measure of agreement."),
         empty="" if dots else _("No question whose answers can be compared."),
     )
+
+
+def _ends(estimate: Estimate | None) -> tuple[float | None, float | None, float | None]:
+    return (estimate.value, estimate.low, estimate.high) if estimate else (None, None, None)
 
 
 def spread_card(look: Look) -> Card:
@@ -124,7 +138,7 @@ def pairs_card(look: Look) -> Card:
         cell = Cell(share(one.value), _shade(one.value), url if one.differ else "", title_of)
         cells[one.one, one.other] = cells[one.other, one.one] = cell
     rows = [(names[a], [cells.get((a, b), Cell("–")) for b in ids]) for a in ids]
-    measure = _("κ") if isinstance(table, standing.ClassTable) else _("mean score")
+    measure = _("κ") if isinstance(table, ClassTable) else _("mean score")
     return Card(
         title,
         about=f"{rule.question.title}, {measure}",
@@ -152,7 +166,7 @@ def _shade(value: float | None) -> int:
 def confusion_card(look: Look) -> Card:
     """What answers come to against what was suggested."""
     title, rule = _("People against the model"), look.rule
-    table = standing.load(rule, since=look.since) if rule and standing.is_class(rule) else None
+    table = standing.load(rule, since=look.since) if rule and is_class(rule) else None
     found = standing.confusion(table) if table else None
     if rule is None or found is None:
         return Card(title, empty=_("No suggestions to answered records, or no labels to compare."))

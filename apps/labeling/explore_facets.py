@@ -134,7 +134,7 @@ class _Facets:
     def _pairs(self, given: Sequence[str]) -> list[Option]:
         """One query for the names."""
         pairs = {text: pair for text in given if (pair := read_pair(text)) is not None}
-        ids = {id for pair in pairs.values() for id in pair.both} - {None}
+        ids = {id for pair in pairs.values() for id in pair.both if id is not None}
         members = Membership.objects.filter(id__in=ids)
         names: dict[UUID | None, str] = {one.id: one.display_name for one in members}
         names[None] = _("the model")

@@ -233,8 +233,9 @@ def _trust_classes(table: ClassTable) -> dict[UUID, Trust]:
         _, rows = np.unique(mine // k, return_inverse=True)
         _, columns = np.unique(mine % k, return_inverse=True)
         told[person] = _told(rows, columns)
+    others, decided, accepted = shares
     return {
-        id: Trust(int(n[at]), *(share[at] for share in shares), told[at], int(compared[at]))
+        id: Trust(int(n[at]), others[at], decided[at], accepted[at], told[at], int(compared[at]))
         for at, id in enumerate(table.people)
     }
 

@@ -16,6 +16,7 @@ from apps.datasets.models import Dataset, Question
 from apps.datasets.schema import load_schema
 from apps.organizations.models import Membership, Organization
 from apps.quality import pace, standing
+from apps.quality.answer_table import ClassTable
 from apps.quality.measures.labels import NONE
 from apps.quality.models import Adjudication
 from apps.quality.spread import spread
@@ -278,7 +279,7 @@ def test_trust_leaves_ones_own_answer_out(dataset: Dataset, people: list[Members
 def test_a_decision_of_a_machine_is_nobodys_truth(dataset: Dataset) -> None:
     Adjudication.objects.update(accepted={"sentiment": "x"})
     table = standing.load(rule_of(dataset, "sentiment"))
-    assert isinstance(table, standing.ClassTable)
+    assert isinstance(table, ClassTable)
     assert (table.decided == NONE).all()
 
 
