@@ -222,7 +222,7 @@ def _confused(
 
 def wins_card(look: Look) -> Card:
     """How often one is preferred to another."""
-    title, rule = _("Preferences"), look.rule
+    title, rule = _("Win rates"), look.rule
     is_ranking = rule is not None and rule.type == QuestionType.RANKING
     found = standing.win_rates(standing.load(rule, since=look.since)) if rule and is_ranking else []
     if rule is None or not found:

@@ -17,7 +17,7 @@ TITLES = {
     "spread": lambda: _("Spread of answers"),
     "pairs": lambda: _("Who agrees with whom"),
     "confusion": lambda: _("People against the model"),
-    "wins": lambda: _("Preferences"),
+    "wins": lambda: _("Win rates"),
     "people": lambda: _("What their answers are worth"),
 }
 
