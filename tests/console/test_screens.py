@@ -28,7 +28,7 @@ from tests import factories
 from tests.console.conftest import BACKEND, add_provider, fill, run
 from tests.console.test_drafts import write
 from tests.labeling.conftest import Site
-from tests.labeling.test_accessibility import NARROW, WIDE
+from tests.labeling.test_accessibility import NARROW, WIDE, violations_in_both_schemes
 from tests.llm_server.controls import LlmServer
 
 pytestmark = pytest.mark.browser
