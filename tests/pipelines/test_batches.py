@@ -1,6 +1,5 @@
 """Runs whose calls are handed in as files: asked once, and written when the answers are there."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -11,7 +10,6 @@ from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.jobs.engine import run_slice
 from apps.jobs.models import Job
-from apps.llms import dialects
 from apps.llms.models import Batch, LedgerEntry, Provider
 from apps.llms.services import ModelInput, PriceInput, create_provider
 from apps.llms.tasks import look_after_batches
@@ -26,13 +24,6 @@ RECORDS = 5
 RULES = {"recipe": "rules", "question": None, "params": {"fields": ["text"]}}
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"])
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    dialects.forget()
-    yield
-    dialects.forget()
 
 
 @pytest.fixture

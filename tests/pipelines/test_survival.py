@@ -22,12 +22,20 @@ from apps.records.models import Record, Suggestion
 from tests.factories import QUESTIONS, make_dataset
 from tests.jobs.test_worker import Worker
 from tests.llm_server.controls import LlmServer
-from tests.llms.test_survival import kinds_of, provider, tenant, wait, worker
+from tests.llms.test_survival import (
+    FAILING,
+    KILLS,
+    kill_until_done,
+    kinds_of,
+    provider,
+    tenant,
+    wait,
+    worker,
+)
 
 __all__ = ["provider", "tenant", "worker"]
 
 ITEMS = int(os.environ.get("STONEWARE_SURVIVAL_ITEMS", "400"))
-KILLS = 5 if ITEMS >= 10_000 else 2
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"])
 
@@ -50,23 +58,10 @@ def dataset(provider: Provider) -> Dataset:
 def test_each_record_gets_one_suggestion_and_each_answer_is_paid_once(
     worker: Worker, provider: Provider, dataset: Dataset, llm_server: LlmServer
 ) -> None:
-    failures = ["rate_limit", *6 * ["server_error", "reset"]]
-    llm_server.configure(
-        failure_rate=0.2, failures=failures, failures_per_body=5, latency_ms=20, seed=11
-    )
+    llm_server.configure(**FAILING, latency_ms=20, seed=11)
     with enter(provider.organization_id):
         job = begin(dataset, provider)
-    in_flight = 0
-    for part in range(1, KILLS + 1):
-        worker.start()
-        wait(job, lambda job, part=part: job.done > part * ITEMS // (KILLS + 2), worker)
-        if part == 2:
-            worker.redis.flushall()
-        worker.kill()
-        with enter(provider.organization_id):
-            in_flight += LLMAttempt.objects.count()
-    worker.start()
-    job = wait(job, lambda job: job.has_ended, worker)
+    job, in_flight = kill_until_done(job, worker, ITEMS)
     paid = llm_server.ledger()
     with enter(provider.organization_id):
         assert (job.state, job.done, job.failed) == ("done", ITEMS, 0)
