@@ -26,8 +26,8 @@ help: ## this list
 demo: $(INSTALLED) ## run Stoneware with demo data (PORT=6900 DATA_DIR=var)
 	@$(BIN)/python manage.py up --demo --port "$(PORT)" --data-dir "$(DATA_DIR)"
 
-test: $(INSTALLED_DEV) browser ## the whole test suite (ARGS= goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED_DEV) browser ## the whole test suite, on up to four cores (ARGS= goes to pytest)
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 check: $(INSTALLED_DEV) ## style, types, layers, migrations, templates
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.test.utils import setup_databases, teardown_databases
+from django.utils import translation
 
 from apps.core.checks import role_attributes
 from apps.core.tenancy import enter
@@ -14,9 +15,9 @@ from apps.organizations.services import create_api_key
 from apps.workspaces.models import Workspace
 from tests import factories
 from tests.browser import _own_loop, chromium
-from tests.llm_server.fixtures import llm_process, llm_server
+from tests.llm_server.fixtures import fresh_dialects, llm_process, llm_server
 
-__all__ = ["_own_loop", "chromium", "llm_process", "llm_server"]
+__all__ = ["_own_loop", "chromium", "fresh_dialects", "llm_process", "llm_server"]
 
 ALL_DATABASES = ["default", "owner", "operator"]
 
@@ -38,6 +39,13 @@ def django_db_setup(
         for connection in connections.all():
             connection.close()
         teardown_databases(created, verbosity=0)
+
+
+@pytest.fixture(autouse=True)
+def _own_language() -> Iterator[None]:
+    """The language of a request stays with its thread: the next test does not begin in it."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

@@ -58,6 +58,8 @@ class RunForm:
             Input("max_usd", _("Stop at, in USD"), "number", whole=False, least=0),
             Input("max_tokens_in_all", _("Stop at, in tokens"), "number", least=1),
         ]
+        told = _("At the provider’s price for batches, where it offers them.")
+        self.in_batches = Input("in_batches", _("No hurry: within a day"), "check", told)
         if given is not None:
             for one in self.inputs:
                 one.fill(given)
@@ -79,7 +81,7 @@ class RunForm:
 
     @property
     def inputs(self) -> list[Input]:
-        one = [self.question, self.new_target, self.model, self.mode]
+        one = [self.question, self.new_target, self.model, self.mode, self.in_batches]
         return [*one, *self.params, *self.asking, *self.prompt, *self.records, *self.budget]
 
     @property
@@ -202,6 +204,7 @@ class RunForm:
                         "max_tokens": values["max_tokens_in_all"],
                     },
                     "dry_run": dry_run,
+                    "in_batches": bool(values["in_batches"]) and dry_run is None,
                     **self._words(values),
                 }
             )
@@ -279,6 +282,7 @@ def given_of(
     usual = recipe.Params.model_validate(spec["params"]).model_dump(mode="json")
     for name, value in {**spec["asking"], **usual}.items():
         given |= _typed(f"p.{name}", value)
+    given |= {"in_batches": ["on"] if spec.get("in_batches") else []}
     prompt, selection = spec["prompt"], spec["selection"]
     given |= {"version": [str(prompt.get("version_id") or "")]}
     given |= {"shots": [str(prompt["shots"])], "strategy": [prompt["strategy"]]}

@@ -109,6 +109,14 @@ def resume_job(*, job: Job) -> Job:
     return _again(job)
 
 
+def hasten(*, job_id: UUID) -> int:
+    """Make the items that wait for a moment due at once; how many did. One statement."""
+    waiting = JobItem.objects.filter(
+        job_id=job_id, state=ItemState.PENDING, available_at__isnull=False
+    )
+    return waiting.update(available_at=None)
+
+
 @transaction.atomic
 def cancel_job(*, job: Job) -> Job:
     """Give up what has not begun; what is in work is still stored. Cancelling twice is fine.

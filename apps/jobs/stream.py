@@ -24,8 +24,7 @@ from apps.jobs.workshop import Errand, Landing, Workshop, in_database
 
 __all__ = ["in_database", "work_off"]
 
-AHEAD: Final = 4  # items that wait, read, for each that may be in flight: large pages are cheap
-LEAST_AHEAD: Final = 8
+LEAST_AHEAD: Final = 8  # items that wait, read, for those in flight to land
 LOOK_EVERY: Final = 0.5  # seconds until a slice with room looks for items that have become due
 PATIENCE: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # seconds between tries to store a group
 
@@ -72,9 +71,9 @@ class Stream:
         self.workshop = workshop
         self.may_begin = may_begin
         self.in_hand = 0  # leased, and not back yet
-        self.ahead = max(AHEAD * kind.concurrency, LEAST_AHEAD)
+        self.ahead = max(kind.concurrency, LEAST_AHEAD)  # each is booked when a worker dies
         self.most = kind.concurrency + self.ahead
-        self.page = kind.concurrency  # at first, so that calls begin soon
+        self.page = self.most
         self.is_stopped = False
         self.halt: SteeringError | None = None
 

@@ -135,11 +135,15 @@ class AnnotatePage:
         return self.url_of(self.status, record)
 
     # --- A part of the queue ------------------------------------------------------------------
+    @cached_property
+    def part(self) -> Narrowing:
+        """What is asked of the queue; all of it where nothing is."""
+        return self.narrowing or Narrowing(self.schema, self.member, Asked())
+
     @property
     def sorts(self) -> list[tuple[str, str, bool]]:
         """Value, name, and whether it is chosen, of each order."""
-        narrowing = self.narrowing or Narrowing(self.schema, self.member, Asked())
-        return narrowing.sorts
+        return self.part.sorts
 
     @property
     def chips(self) -> list[tuple[str, str]]:

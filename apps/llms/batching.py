@@ -12,9 +12,9 @@ before it is first asked for. What a batch leaves unanswered is settled as faile
 import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
-from itertools import islice
+from itertools import groupby, islice
 from typing import Any, Final
 from uuid import UUID
 
@@ -50,13 +50,14 @@ _OVER: Final = {"completed", "expired", "cancelled", "failed"}
 def order(asks: Sequence[Ask]) -> list[Prepared]:
     """Prepare the calls, and write those that are neither known nor in flight into batches.
 
-    All are to one model. Raises ``BudgetReachedError`` as ``calls.prepare``.
+    These are in flight then. Raises ``BudgetReachedError`` as ``calls.prepare``.
     """
     prepared = calls.prepare(asks)
-    missing = iter([one for one in prepared if one.hit is None and not one.is_busy])
-    while page := list(islice(missing, MOST_CALLS)):
-        _write(page)
-    return prepared
+    missing = [one for one in prepared if one.hit is None and not one.is_busy]
+    for _, of_model in groupby(sorted(missing, key=_model), key=_model):
+        while page := list(islice(of_model, MOST_CALLS)):
+            _write(page)
+    return [one if one.hit else replace(one, is_busy=True) for one in prepared]
 
 
 def open_batches(job_id: UUID) -> int:
@@ -99,6 +100,11 @@ class _Found:
 
 
 # --- Writing it down -----------------------------------------------------------------------------
+
+
+def _model(prepared: Prepared) -> tuple[UUID, str]:
+    connection = prepared.ask.connection
+    return connection.provider_id, connection.model
 
 
 def _write(prepared: Sequence[Prepared]) -> None:

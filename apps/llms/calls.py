@@ -65,12 +65,16 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call that is ready: from the cache, to be sent, or, ``is_busy``, in flight elsewhere."""
+    """A call that is ready: from the cache, to be sent, or, ``is_busy``, in flight elsewhere.
+
+    ``busy_seconds`` is when it is worth looking again for an answer that is on its way.
+    """
 
     ask: Ask
     attempt: Attempt
     kept: Kept | None = None
     is_busy: bool = False
+    busy_seconds: float = BUSY_SECONDS
 
     @property
     def key(self) -> bytes:
@@ -135,7 +139,7 @@ async def send(prepared: Prepared) -> Outcome:
         return Outcome(prepared, reply=prepared.kept.reply)
     if prepared.is_busy:
         told = "The same is being asked at the moment."
-        return Outcome(prepared, error=InFlightError(told, BUSY_SECONDS))
+        return Outcome(prepared, error=InFlightError(told, prepared.busy_seconds))
     connection, request = prepared.ask.connection, prepared.ask.request
     try:
         async with limits.slot(connection, tokens=client.estimate(connection, request)) as used:

@@ -1,10 +1,10 @@
 """The kind of job that runs any recipe."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import OperationalError, transaction
@@ -14,7 +14,7 @@ from apps.core.tenancy import enter
 from apps.jobs.errors import PauseJobError
 from apps.jobs.kinds import Planned, StreamedKind, Undone, Work
 from apps.jobs.models import Job
-from apps.llms import calls
+from apps.llms import batching, calls
 from apps.llms.budgets import BudgetReachedError
 from apps.llms.calls import Ask, Outcome, Prepared
 from apps.llms.errors import ProviderError
@@ -24,6 +24,8 @@ from apps.pipelines.dry_runs import store_dry_run
 from apps.pipelines.recipes.base import Answered, Context, Recipe, Usage
 from apps.pipelines.runs import Connections, context_of, recipe_of
 from apps.pipelines.steering import steer
+
+BATCH_SECONDS: Final = 6 * 3600.0  # until an item whose batch nobody told of is looked at again
 
 
 @dataclass
@@ -58,8 +60,9 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
                 item.requests = recipe.requests(context, item.material)
             except DomainError as error:
                 item.error = error
+        prepare = _prepare_in_batches if job.params.get("in_batches") else _prepare
         prepared = iter(
-            _prepare(
+            prepare(
                 [
                     (work, request)
                     for work, item in zip(works, items, strict=True)
@@ -132,14 +135,31 @@ def write_apart(
     return {}
 
 
-def _prepare(asked: Sequence[tuple[Work, Request]]) -> list[Prepared]:
+def _prepare_in_batches(asked: Sequence[tuple[Work, Request]]) -> list[Prepared]:
+    """Hand in what is asked for the first time; what a batch left unanswered is asked directly.
+
+    What is on its way is not looked for again before its batches are done: ``wake_batches``.
+    """
+    first = [pair for pair in asked if pair[0].attempt == 1]
+    later = [pair for pair in asked if pair[0].attempt > 1]
+    handed, sent = iter(_prepare(first, batching.order)), iter(_prepare(later))
+    return [
+        replace(one, busy_seconds=BATCH_SECONDS) if one.is_busy else one
+        for one in (next(handed if work.attempt == 1 else sent) for work, _ in asked)
+    ]
+
+
+def _prepare(
+    asked: Sequence[tuple[Work, Request]],
+    prepare: Callable[[Sequence[Ask]], list[Prepared]] = calls.prepare,
+) -> list[Prepared]:
     """Look the calls up in the cache and reserve what the others may cost."""
     if not asked:
         return []
     job = asked[0][0].job
     connections = Connections(job.params.get("provider_id"))
     try:
-        return calls.prepare(
+        return prepare(
             [
                 Ask(
                     connections.to(request.model),

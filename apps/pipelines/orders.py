@@ -47,7 +47,8 @@ class RunRequest(BaseModel):
     """A run as people order it, but for its recipe.
 
     Either ``prompt_version_id``, which is taken as it is, or a prompt written here; its
-    ``guidelines`` other than the dataset's are for dry runs alone. ``params`` are the recipe's and
+    ``guidelines`` other than the dataset's are for dry runs alone. ``in_batches`` asks through the
+    provider's batch API: at its lower price, within a day. ``params`` are the recipe's and
     the model's (``temperature``, ``top_p``, ``max_tokens``, ``seed``, ``n``, ``salt``) together.
     """
 
@@ -66,6 +67,7 @@ class RunRequest(BaseModel):
     write_mode: str | None = Field(default=None, max_length=20)
     budget: Budget = Budget()
     dry_run: int | None = Field(default=None, ge=1, le=MAX_DRY)
+    in_batches: bool = False
 
 
 class RunOrder(RunRequest):
@@ -114,6 +116,8 @@ def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | Non
     terms = _terms(dataset, order)
     if order.dry_run is None and order.guidelines is not None:
         raise InvalidError(_("Other guidelines than the dataset's can only be tried in a dry run."))
+    if order.in_batches and (order.dry_run is not None or terms.connection is None):
+        raise InvalidError(_("Batches are for runs that ask a model, and take up to a day."))
     if order.dry_run is None and terms.version is None and _has_prompt(terms):
         terms = _with_version(dataset, terms, created_by)
     spec = _spec(dataset, order, terms, created_by)
@@ -299,6 +303,7 @@ def _spec(dataset: Dataset, order: RunOrder, terms: _Terms, member: Membership |
         selection=_settled(dataset, order.selection),
         write_mode=mode,
         dry_run=order.dry_run,
+        in_batches=order.in_batches,
     )
     schema = load_schema(dataset)
     context = make_context(spec, dataset=dataset, schema=schema)

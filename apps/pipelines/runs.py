@@ -27,8 +27,9 @@ REMEMBERED: Final = 64  # contexts of running jobs that a process keeps
 class RunSpec(BaseModel):
     """A run as JSON: what the job's ``params`` hold.
 
-    ``agent`` signs what it writes. ``dry_run`` is the number of items to try, None for all. Of a
-    ``prompt`` that is a version's, only its id is kept.
+    ``agent`` signs what it writes. ``dry_run`` is the number of items to try, None for all. With
+    ``in_batches`` the first calls of each item go to the provider as files, for its lower price.
+    Of a ``prompt`` that is a version's, only its id is kept.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
@@ -44,6 +45,7 @@ class RunSpec(BaseModel):
     selection: Selection = Selection()
     write_mode: str = ""
     dry_run: int | None = None
+    in_batches: bool = False
     estimate: dict[str, Any] | None = None
 
 

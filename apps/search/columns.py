@@ -153,6 +153,16 @@ class Column:
             key = self._one_of_many(key, descending)
         return f"(SELECT {key} FROM {self.source} WHERE {self.rows})"
 
+    def order(self, *, descending: bool) -> str:
+        """What stands in an ``ORDER BY``: records without a value come last."""
+        way = "DESC" if descending else "ASC"
+        return f"{self.sort_key(descending=descending)} {way} NULLS LAST"
+
+    def joined_order(self, *, descending: bool) -> str:
+        """The same where ``source`` is joined, so never null: saying where nulls come would keep
+        it from its index."""
+        return f"{self.key or self.expression} {'DESC' if descending else 'ASC'}"
+
     def _one_of_many(self, key: str, descending: bool) -> str:
         return f"{'max' if descending else 'min'}({key})"
 

@@ -174,20 +174,19 @@ class _Search:
         parameters = Parameters("sort")
         scopes = Scopes(self.schema, self.viewpoint, parameters)
         columns = [scopes.column(one.scope) for one in sort]
-        keys = [c.sort_key(descending=s.descending) for c, s in zip(columns, sort, strict=True)]
+        keys = [c.order(descending=s.descending) for c, s in zip(columns, sort, strict=True)]
         of_dataset = _of_dataset(condition)
         facts = {**self._facts(condition), **parameters.values}
         first = columns[0]
         if many and first.source and first.single:
             key = first.key or first.expression
             join = _JOIN.format(source=first.source, rows=first.rows, key=key)
-            order = _order_by([key, *keys[1:]], sort, joined=True)
+            order = ", ".join([first.joined_order(descending=sort[0].descending), *keys[1:]])
             statement = _SORTED_PAGE.format(join=join, of_dataset=of_dataset, order=order)
             rows = raw_cursor().execute(statement, facts).fetchall()
             if len(rows) == min(self.page.limit, many - self.page.offset):
                 return rows
-        order = _order_by(keys, sort, joined=False)
-        statement = _SORTED_PAGE.format(join="", of_dataset=of_dataset, order=order)
+        statement = _SORTED_PAGE.format(join="", of_dataset=of_dataset, order=", ".join(keys))
         return raw_cursor().execute(statement, facts).fetchall()
 
     def _count(self, condition: Condition | None) -> int:
@@ -287,14 +286,6 @@ class _Search:
         if self.shuffled_for is None:
             return "id"
         return f"uuid_hash_extended(id, {self.shuffled_for.int % 2**63}), id"
-
-
-def _order_by(keys: Sequence[str], sort: Sequence[Sort], *, joined: bool) -> str:
-    """A joined key is never null, and saying where nulls come would keep it from its index."""
-    nulls = ["" if joined else " NULLS LAST", *([" NULLS LAST"] * (len(sort) - 1))]
-    directions = ["DESC" if one.descending else "ASC" for one in sort]
-    parts = zip(keys, directions, nulls, strict=True)
-    return ", ".join(f"{key} {direction}{null}" for key, direction, null in parts)
 
 
 def _of_dataset(condition: Condition | None) -> str:

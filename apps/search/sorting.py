@@ -41,10 +41,8 @@ def order_of(schema: DatasetSchema, text: str, viewpoint: Viewpoint) -> tuple[st
     if name == CERTAINTY:
         return f"{_OF_TASK}, r.id", {}
     parameters = Parameters("sort")
-    descending = text.startswith("-")
     column = Scopes(schema, viewpoint, parameters).column(_scope(name))
-    key = column.sort_key(descending=descending)
-    return f"{key} {'DESC' if descending else 'ASC'} NULLS LAST, r.id", parameters.values
+    return f"{column.order(descending=text.startswith('-'))}, r.id", parameters.values
 
 
 def _scope(name: str) -> Scope:

@@ -179,6 +179,7 @@ CELERY_BEAT_SCHEDULE = {
     "tend-vector-indexes": {"task": "search.tend_vector_indexes", "schedule": 30.0},
     "ring-waiting-webhooks": {"task": "webhooks.ring_waiting", "schedule": 5.0},
     "look-after-batches": {"task": "llms.look_after_batches", "schedule": 10.0},
+    "wake-runs-in-batches": {"task": "pipelines.wake_batches", "schedule": 30.0},
     "book-abandoned-calls": {"task": "llms.book_abandoned", "schedule": 600.0},
     "prune-webhook-deliveries": {"task": "webhooks.prune", "schedule": 3600.0},
     "empty-trash": {"task": "records.empty_trash", "schedule": 3600.0},

@@ -1,28 +1,21 @@
 """Providers of language models over the API: keys that go in and never come out, and the test."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from apps.llms import dialects
 from apps.llms.models import Provider, ProviderModel
 from apps.workspaces.models import WorkspaceMembership
 from tests.api.conftest import EVERYBODY, OVERHEAD, Api, Cast
 from tests.api.described import check_described
 from tests.llm_server.controls import LlmServer
 
+pytestmark = pytest.mark.usefixtures("fresh_dialects")
+
 KEY = "sk-0123456789abcdef"
 URL = "https://8.8.8.8/v1"
 BODY = {"name": "Hosted", "base_url": URL, "api_key": KEY, "models": ["tiny"]}
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    dialects.forget()
-    yield
-    dialects.forget()
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from tests import factories
 from tests.console.conftest import BACKEND, add_provider, fill, run
 from tests.console.test_drafts import write
 from tests.labeling.conftest import Site
-from tests.labeling.test_accessibility import NARROW, WIDE, violations
+from tests.labeling.test_accessibility import NARROW, WIDE, violations_in_both_schemes
 from tests.llm_server.controls import LlmServer
 
 pytestmark = pytest.mark.browser
@@ -203,9 +203,8 @@ def test_axe_finds_nothing(world: World, visit: Visit, size: dict[str, int], lan
 def look(page: Any, name: str, width: int) -> list[str]:
     """What axe finds in both schemes, and whether the page is too wide; takes its pictures."""
     found: list[str] = []
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        found += [f"{name}, {scheme}: {text}" for text in violations(page)]
+    for scheme, texts in violations_in_both_schemes(page):
+        found += [f"{name}, {scheme}: {text}" for text in texts]
         if folder := os.environ.get("SCREENS"):
             file = re.sub(r"[: ]+", "-", f"console-{name}-{scheme}-{width}.png")
             page.screenshot(path=Path(folder) / file, full_page=True)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from apps.llms import dialects
 from tests.llm_server.controls import LlmServer
 
 
@@ -17,7 +18,15 @@ def llm_process() -> Iterator[LlmServer]:
 
 
 @pytest.fixture
-def llm_server(llm_process: LlmServer, settings: Any) -> LlmServer:
+def fresh_dialects() -> Iterator[None]:
+    """Nobody knows how any model is asked, nor remembers it afterwards."""
+    dialects.forget()
+    yield
+    dialects.forget()
+
+
+@pytest.fixture
+def llm_server(llm_process: LlmServer, settings: Any, fresh_dialects: None) -> LlmServer:
     """The server without settings, scripts and ledger; calls from this process may reach it."""
     llm_process.reset()
     settings.OUTBOUND_ALLOW = [*settings.OUTBOUND_ALLOW, llm_process.place]

@@ -1,6 +1,5 @@
 """Calls in batches: handed in once, paid once, whatever dies in between."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -10,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.core.tenancy import enter
-from apps.llms import batching, calls, client, dialects
+from apps.llms import batching, calls, client
 from apps.llms.batching import look_after, open_batches, order
 from apps.llms.budgets import BudgetReachedError, set_budget
 from apps.llms.calls import Ask
@@ -36,13 +35,6 @@ JOB = UUID(int=7)
 SCHEMA = {"type": "object", "properties": {"label": {"enum": ["a", "b"]}}, "required": ["label"]}
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"])
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    dialects.forget()
-    yield
-    dialects.forget()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -24,19 +24,14 @@ from apps.llms.errors import (
 from apps.llms.wire import Reply, Request
 from tests.llm_server.controls import LlmServer
 
+pytestmark = pytest.mark.usefixtures("fresh_dialects")
+
 SCHEMA = {
     "type": "object",
     "properties": {"label": {"enum": ["refund", "card_lost"]}, "why": {"type": "string"}},
     "required": ["label", "why"],
     "additionalProperties": False,
 }
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    dialects.forget()
-    yield
-    dialects.forget()
 
 
 def request(text: str = "Which?", schema: Any = SCHEMA, **values: Any) -> Request:

@@ -40,6 +40,12 @@ pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owne
 ITEMS = int(os.environ.get("STONEWARE_SURVIVAL_ITEMS", "1000"))
 KILLS = 5 if ITEMS >= 10_000 else 2
 PATIENCE = 30 + ITEMS / 20  # seconds
+# Few refusals for haste: each halves how many calls go at once.
+FAILING: dict[str, Any] = {
+    "failure_rate": 0.2,
+    "failures": ["rate_limit", *6 * ["server_error", "reset"]],
+    "failures_per_body": 5,
+}
 PRICES = [PriceInput(Decimal(10), Decimal(20))]
 
 
@@ -121,19 +127,12 @@ def kinds_of(job: Job) -> dict[str, int]:
         return {kind: list(found).count(kind) for kind in set(found)}
 
 
-def test_kills_and_failures_lose_nothing_and_pay_twice_for_no_more_than_was_in_flight(
-    worker: Worker, provider: Provider, llm_server: LlmServer
-) -> None:
-    # Few refusals for haste: each halves how many calls go at once.
-    failures = ["rate_limit", *6 * ["server_error", "reset"]]
-    llm_server.configure(
-        failure_rate=0.2, failures=failures, failures_per_body=5, latency_ms=10, seed=7
-    )
-    job = start(provider)
+def kill_until_done(job: Job, worker: Worker, items: int) -> tuple[Job, int]:
+    """The job at its end, and how many calls were open when its workers were killed."""
     in_flight = 0
     for part in range(1, KILLS + 1):
         worker.start()
-        wait(job, lambda job, part=part: job.done > part * ITEMS // (KILLS + 2), worker)
+        wait(job, lambda job, part=part: job.done > part * items // (KILLS + 2), worker)
         if part == 2:
             worker.redis.flushall()
             done = look(job).done
@@ -142,7 +141,14 @@ def test_kills_and_failures_lose_nothing_and_pay_twice_for_no_more_than_was_in_f
         with enter(job.organization_id):
             in_flight += LLMAttempt.objects.count()
     worker.start()
-    job = wait(job, lambda job: job.has_ended, worker)
+    return wait(job, lambda job: job.has_ended, worker), in_flight
+
+
+def test_kills_and_failures_lose_nothing_and_pay_twice_for_no_more_than_was_in_flight(
+    worker: Worker, provider: Provider, llm_server: LlmServer
+) -> None:
+    llm_server.configure(**FAILING, latency_ms=10, seed=7)
+    job, in_flight = kill_until_done(start(provider), worker, ITEMS)
     paid = llm_server.ledger()
     with enter(job.organization_id):
         assert (job.state, job.done, job.failed) == ("done", ITEMS, 0)

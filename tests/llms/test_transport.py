@@ -8,19 +8,16 @@ from typing import Any
 
 import pytest
 
-from apps.llms import client, dialects, transport
+from apps.llms import client, transport
 from apps.llms.connections import ProviderConnection
 from apps.llms.errors import RefusedError, SetupError, TransientError
 from apps.llms.wire import Reply, Request
 from tests.core.test_outbound import certificate
 from tests.llm_server.controls import LlmServer
 
+pytestmark = pytest.mark.usefixtures("fresh_dialects")
+
 REQUEST = Request("tiny", ({"role": "user", "content": "Hello"},))
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> None:
-    dialects.forget()
 
 
 def call(connection: ProviderConnection, base_url: str) -> Any:

@@ -1,9 +1,13 @@
 """Recipes that tests offer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+import pytest
+
+from apps.jobs import kinds
 from apps.jobs.errors import RetryLaterError
 from apps.pipelines.parsers import Answer
+from apps.pipelines.recipes import registry
 from apps.pipelines.recipes.base import Answered, Context
 from apps.pipelines.recipes.registry import offer
 from apps.pipelines.recipes.suggest import Asked, Suggest
@@ -23,6 +27,11 @@ class Waiting(Suggest):
                 raise RetryLaterError("Somebody is writing this record.", seconds=60)
 
 
-def offer_all() -> None:
-    """Make them startable."""
+@pytest.fixture
+def waiting() -> Iterator[None]:
+    """The recipe can be started."""
     offer("waiting", f"{Waiting.__module__}.{Waiting.__name__}")
+    yield
+    registry._paths.pop("waiting")
+    kinds._paths.pop("waiting")
+    BUSY.clear()

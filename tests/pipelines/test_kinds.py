@@ -20,7 +20,9 @@ from apps.pipelines.models import SuggestionVersion
 from apps.records.models import Record, Suggestion
 from tests.llm_server.controls import LlmServer
 from tests.pipelines.conftest import answer, run
-from tests.pipelines.recipes import BUSY, offer_all
+from tests.pipelines.recipes import BUSY, waiting
+
+__all__ = ["waiting"]
 
 
 @contextmanager
@@ -94,15 +96,12 @@ def test_a_page_written_twice_leaves_one_result(
 
 
 def test_an_answer_that_cannot_be_stored_yet_is_not_paid_twice(
-    order: Callable[..., Job], records: list[Record], llm_server: LlmServer
+    waiting: None, order: Callable[..., Job], records: list[Record], llm_server: LlmServer
 ) -> None:
-    offer_all()
     BUSY.add(records[1].fields["text"])
     job = order(recipe="waiting")
-    try:
-        run_slice(organization_id=current(), job_id=job.id, seconds=1)
-    finally:
-        BUSY.clear()
+    run_slice(organization_id=current(), job_id=job.id, seconds=1)
+    BUSY.clear()
     job.refresh_from_db()
     assert (job.state, job.done) == ("running", 5)
     cost = job.cost

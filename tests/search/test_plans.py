@@ -127,7 +127,7 @@ def sorted_page(scene: Scene, sort: Sort) -> Any:
     column = Scopes(load_schema(scene.dataset), EVERYBODY, parameters).column(sort.scope)
     key = column.expression
     join = search._JOIN.format(source=column.source, rows=column.rows, key=key)
-    order = search._order_by([key], [sort], joined=True)
+    order = column.joined_order(descending=sort.descending)
     statement = search._SORTED_PAGE.format(
         join=join, of_dataset=search._of_dataset(None), order=order
     )

@@ -226,7 +226,10 @@ def test_an_interrupted_build_is_dropped_and_made_again_and_only_one_runs() -> N
     assert [index.is_valid for index in _all()] == [True]
 
 
-_BUILDS = "FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND state = 'active'"
+_BUILDS = (
+    "FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%' AND state = 'active'"
+    " AND datname = current_database()"
+)
 
 
 def _builds() -> int:

@@ -13,9 +13,9 @@ from apps.core.ids import read_id
 from apps.datasets.models import Dataset
 from apps.labeling import queue
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
-from apps.labeling.narrowing import ALL, Narrowing
+from apps.labeling.narrowing import ALL
 from apps.labeling.pages import AnnotatePage
-from apps.search.asked import MAX_TEXT, Asked
+from apps.search.asked import MAX_TEXT
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
 
@@ -54,9 +54,8 @@ def choose(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """What a queue can be filtered by, with counts; a script gets it without the frame."""
     dataset = find_dataset(request, dataset_id)
     page = AnnotatePage(dataset, request.member, _status(request), pairs=asked_pairs(request))
-    narrowing = page.narrowing or Narrowing(page.schema, request.member, Asked())
     name = "_annotate_filter" if is_fragment(request) else "annotate_filter"
-    context = {"page": page, "dataset": dataset, "narrowing": narrowing}
+    context = {"page": page, "dataset": dataset, "narrowing": page.part}
     return render(request, f"labeling/{name}.html", context)
 
 
