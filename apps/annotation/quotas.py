@@ -36,7 +36,7 @@ def set_quotas(
     """A person's own quotas in the dataset; None leaves the dataset's in force, 0 asks nothing."""
     slots.lock_places(dataset.id, [annotator.id])
     places = Annotator.objects.filter(dataset=dataset, user=annotator)
-    before = places.values("daily_quota", "total_quota").first() or {}
+    before: dict[str, Any] = dict(places.values("daily_quota", "total_quota").first() or {})
     after = {"daily_quota": daily_quota, "total_quota": total_quota}
     places.update(**after)
     payload = {"user_id": str(annotator.id), **changes(before, after)}

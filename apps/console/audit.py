@@ -152,36 +152,44 @@ class Names:
     """What the ids in some events are called; four queries, and none for what is not there."""
 
     def __init__(self, events: Sequence[Event]) -> None:
-        ids = {event.actor_id for event in events} | {event.object_id for event in events}
-        ids |= {read_id(str(event.payload.get("member", ""))) for event in events}
-        ids |= {read_id(str(event.payload.get("user_id", ""))) for event in events}
-        members = Membership.objects.filter(id__in=ids - {None})
+        people = _given(id for event in events for id in [event.actor_id, *_about(event)])
+        members = Membership.objects.filter(id__in=people)
         self.people = {one.id: one.display_name for one in members}
-        keys = ApiKey.objects.filter(id__in={event.key_id for event in events} - {None})
+        keys = ApiKey.objects.filter(id__in=_given(event.key_id for event in events))
         self.keys = {one.id: f"{one.prefix}…" for one in keys}
-        datasets = {event.dataset_id for event in events} - {None}
+        datasets = _given(event.dataset_id for event in events)
         self.datasets = dict(Dataset.objects.filter(id__in=datasets).values_list("id", "name"))
-        supports = {event.support_id for event in events} - {None}
+        supports = _given(event.support_id for event in events)
         found = SupportAccess.objects.filter(id__in=supports) if supports else ()
         self.operators = {one.id: one.operator for one in found}
 
     def who(self, event: Event) -> str:
         """The person, with the key's beginning where one was used; empty for nobody."""
         if event.support_id is not None or event.kind.startswith("support."):
-            return str(event.payload.get("operator") or self.operators.get(event.support_id, ""))
+            return str(event.payload.get("operator") or self._operator(event))
         person = self.people.get(event.actor_id, "") if event.actor_id else ""
         if event.key_id in self.keys:
             return f"{person} · {self.keys[event.key_id]}" if person else self.keys[event.key_id]
         return person or (str(event.actor_id)[:8] if event.actor_id else "")
 
+    def _operator(self, event: Event) -> str:
+        return self.operators.get(event.support_id, "") if event.support_id else ""
+
     def objects(self, event: Event) -> list[str]:
         """What it was done to, the dataset first."""
         named = [self.datasets.get(event.dataset_id, "")] if event.dataset_id else []
-        about = [event.object_id, *(event.payload.get(name) for name in ("member", "user_id"))]
-        for id in about:
-            found = self.people.get(read_id(str(id)) if id else None, "")
-            named.append(found)
+        named += [self.people[id] for id in _about(event) if id in self.people]
         return list(dict.fromkeys(filter(None, [*named, *audit_words.told(event.payload)])))
+
+
+def _about(event: Event) -> list[UUID | None]:
+    """The ids of whom it may have been done to."""
+    told = (read_id(str(event.payload.get(name, ""))) for name in ("member", "user_id"))
+    return [event.object_id, *told]
+
+
+def _given(ids: Iterable[UUID | None]) -> set[UUID]:
+    return {id for id in ids if id is not None}
 
 
 def rows(events: Sequence[Event]) -> list[Row]:

@@ -66,7 +66,7 @@ def sign(text: str, *, purpose: str) -> str:
 def is_signed(text: str, signature: str, *, purpose: str) -> bool:
     """Whether the signature is of this text, under the present key or one of the fallbacks."""
     return any(
-        hmac.compare_digest(_sign(secret, text, purpose), signature)
+        hmac.compare_digest(_sign(str(secret), text, purpose), signature)
         for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     )
 

@@ -14,6 +14,7 @@ from django.db import IntegrityError, InternalError
 from django.db.models import JSONField
 from django.db.models.expressions import RawSQL
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -58,8 +59,8 @@ class LabelingRequest(HttpRequest):
 
 
 def for_members(
-    view: Callable[Concatenate[LabelingRequest, P], HttpResponse],
-) -> Callable[Concatenate[LabelingRequest, P], HttpResponse]:
+    view: Callable[Concatenate[LabelingRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[LabelingRequest, P], HttpResponseBase]:
     """Run the view, its rendering included, inside the organization the member chose.
 
     Without a log-in it answers with the log-in page (401 to scripts), without an organization
@@ -67,8 +68,8 @@ def for_members(
     """
 
     @wraps(view)
-    def wrapper(request: LabelingRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        if not _is_signed_in(request):
+    def wrapper(request: LabelingRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not is_signed_in(request):
             return _ask_for_login(request)
         if support.is_on(request):
             return _look(request, view, *args, **kwargs)
@@ -96,10 +97,10 @@ def for_members(
 
 def _look(
     request: LabelingRequest,
-    view: Callable[Concatenate[LabelingRequest, P], HttpResponse],
+    view: Callable[Concatenate[LabelingRequest, P], HttpResponseBase],
     *args: P.args,
     **kwargs: P.kwargs,
-) -> HttpResponse:
+) -> HttpResponseBase:
     """The view as the operator's support access sees it: what wants to write is refused."""
     try:
         with support.looking(request) as access:
@@ -123,8 +124,8 @@ def _refuse_suspended(request: LabelingRequest, member: Membership) -> HttpRespo
 
 
 def works_while_suspended(
-    view: Callable[Concatenate[LabelingRequest, P], HttpResponse],
-) -> Callable[Concatenate[LabelingRequest, P], HttpResponse]:
+    view: Callable[Concatenate[LabelingRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[LabelingRequest, P], HttpResponseBase]:
     """For what takes the deletion of an organization back; stands below ``for_members``."""
     view.works_while_suspended = True  # type: ignore[attr-defined]
     return view
@@ -167,16 +168,16 @@ def wants_receipt(request: LabelingRequest) -> bool:
     return request.headers.get("X-Receipt") == "1"
 
 
-def _is_signed_in(request: HttpRequest) -> bool:
+def is_signed_in(request: HttpRequest) -> bool:
     return request.user.is_authenticated
 
 
 def _translate(
     request: LabelingRequest,
-    view: Callable[Concatenate[LabelingRequest, P], HttpResponse],
+    view: Callable[Concatenate[LabelingRequest, P], HttpResponseBase],
     *args: P.args,
     **kwargs: P.kwargs,
-) -> HttpResponse:
+) -> HttpResponseBase:
     """The view's answer; events in it belong to the member."""
     try:
         with acting_as(origin_of(request)):

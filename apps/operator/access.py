@@ -97,7 +97,7 @@ def drop_proof(request: HttpRequest) -> None:
 def has_second_factor(user: User) -> bool:
     """Whether the account has a factor whose code can be typed."""
     typed = [Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES]
-    return Authenticator.objects.filter(user_id=user.pk, type__in=typed).exists()
+    return bool(Authenticator.objects.filter(user_id=user.pk, type__in=typed).exists())
 
 
 def is_right_code(user: User, code: str) -> bool:

@@ -31,7 +31,7 @@ def log_in(
     may = user.check_password(password) and not _needs_more(member, user)
     sign_ins.note(
         "member.logged_in" if may else "member.login_failed",
-        organization_id=member.organization_id,
+        organization_id=member.organization.id,
         member_id=member.id,
         address=address,
     )

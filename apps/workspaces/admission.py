@@ -58,9 +58,8 @@ def check_factor(member: Membership) -> None:
 
     On the pages it is asked for after the provider; programs use an API key.
     """
-    with enter(member.organization_id):
-        requires = Organization.objects.get(pk=member.organization_id).requires_mfa
-    if requires or Authenticator.objects.filter(user_id=member.user_id).exists():
+    factors = Authenticator.objects.filter(user_id=member.user_id)
+    if member.organization.requires_mfa or factors.exists():
         raise NotAllowedError("This account needs a second factor: use an API key")
 
 
@@ -73,7 +72,8 @@ def _place_of(user: User, slug: str) -> Membership:
     if len(chosen) > 1:
         raise NotAllowedError("This account has several organizations: name one")
     with enter(chosen[0].organization_id):
-        return Membership.objects.select_related("user").get(pk=chosen[0].membership_id)
+        members = Membership.objects.select_related("user", "organization")
+        return members.get(pk=chosen[0].membership_id)
 
 
 def _welcome(identity: Identity, slug: str) -> Membership:
@@ -81,7 +81,7 @@ def _welcome(identity: Identity, slug: str) -> Membership:
     if identity.email and User.objects.filter(email__iexact=identity.email).exists():
         raise NotAllowedError("An account with this e-mail exists: log in with its password")
     with enter(organization_id):
-        member = create_member(
+        made = create_member(
             username=free_username(identity.username or (identity.email or "").partition("@")[0]),
             role=Role.ANNOTATOR,
             first_name=identity.first_name[:200],
@@ -89,12 +89,12 @@ def _welcome(identity: Identity, slug: str) -> Membership:
             email=identity.email,
         )
         for workspace in Workspace.objects.filter(name__in=settings.OAUTH_WORKSPACES):
-            add_workspace_member(workspace=workspace, member=member)
+            add_workspace_member(workspace=workspace, member=made)
         SocialAccount.objects.create(
-            user=member.user, provider=identity.provider, uid=identity.uid, extra_data={}
+            user=made.user, provider=identity.provider, uid=identity.uid, extra_data={}
         )
-        emit("member.admitted", object_id=member.id, payload={"provider": identity.provider})
-    return member
+        emit("member.admitted", object_id=made.id, payload={"provider": identity.provider})
+        return Membership.objects.select_related("user", "organization").get(pk=made.pk)
 
 
 def _open_organization(identity: Identity, slug: str) -> UUID:

@@ -46,7 +46,7 @@ def patterns(resolver: Any, before: str = "") -> Iterator[tuple[str, dict[str, A
             yield route, entry.pattern.converters
 
 
-# Of the operator's raw tables there are hundreds, all behind one door (tests/operator/test_access.py).
+# The hundreds of raw tables of the operator stand behind one door (tests/operator/test_access.py).
 ROUTES = {
     route: converters
     for route, converters in patterns(get_resolver())

@@ -85,7 +85,8 @@ class Questions(ApiViewSet):
 
     def _find(self, question_id: UUID) -> Question:
         rows = Question.objects.all()
-        return find_part_to_change(self.request, rows, question_id, question_document)
+        question: Question = find_part_to_change(self.request, rows, question_id, question_document)
+        return question
 
 
 urlpatterns = [

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -53,7 +54,7 @@ def keep(request: LabelingRequest) -> HttpResponse:
 @never_cache
 @require_GET
 @for_members
-def download(request: LabelingRequest, format: str) -> HttpResponse | StreamingHttpResponse:
+def download(request: LabelingRequest, format: str) -> HttpResponseBase:
     """What the filters find as a file, made while it is sent."""
     permissions.check(request.member, Action.VIEW_AUDIT)
     if format not in TYPES:

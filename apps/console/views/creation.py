@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponse
 from django.http.multipartparser import MultiPartParserError
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -34,7 +35,7 @@ from apps.exchange.creation.services import (
 )
 from apps.exchange.formats import FileFormat, format_of
 from apps.exchange.models import DatasetSketch, SketchSource
-from apps.labeling.http import LabelingRequest, for_members, is_fragment
+from apps.labeling.http import LabelingRequest, for_members, is_fragment, is_signed_in
 from apps.workspaces import permissions
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Action
@@ -51,10 +52,10 @@ def storing(view: Any) -> Any:
 
     @csrf_exempt
     @wraps(view)
-    def wrapper(request: LabelingRequest) -> HttpResponse:
+    def wrapper(request: LabelingRequest) -> HttpResponseBase:
         if request.method != "POST":
             return csrf_protect(view)(request)  # type: ignore[no-any-return]
-        if not request.user.is_authenticated:
+        if not is_signed_in(request):
             return redirect_to_login(request.get_full_path())
         refusal = _admit(request)
         if refusal.status_code != 204:

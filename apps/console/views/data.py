@@ -1,6 +1,7 @@
 """The organization's data: all of it as a file, and the end of it."""
 
 from django.http import FileResponse, Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -39,7 +40,7 @@ def start_export(request: LabelingRequest) -> HttpResponse:
 @never_cache
 @require_GET
 @for_members
-def download(request: LabelingRequest, job_id: str) -> HttpResponse | FileResponse:
+def download(request: LabelingRequest, job_id: str) -> HttpResponseBase:
     """The file of an export."""
     permissions.check(request.member, Action.MANAGE_ORGANIZATION)
     found = get_object_or_404(Job.objects.visible_to(request.member), id=job_id)

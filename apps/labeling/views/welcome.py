@@ -5,6 +5,7 @@ from dataclasses import replace
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import slugify
@@ -34,7 +35,7 @@ TEMPLATE = "labeling/welcome.html"
 @never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
-def welcome(request: LabelingRequest) -> HttpResponse:
+def welcome(request: LabelingRequest) -> HttpResponseBase:
     """The step that is next; a step's form is sent here too."""
     if directory.find_memberships(request.user.id):
         return _go_on(request)

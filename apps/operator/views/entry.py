@@ -43,8 +43,8 @@ def sign_in(request: OperatorRequest) -> HttpResponse:
     """The step-up: password, and a code where the account has or needs a second factor."""
     has_factor = access.has_second_factor(request.user)
     if not has_factor and settings.OPERATOR_MFA_REQUIRED:
-        context = {"factor_url": _factor_url()}
-        return render(request, "operator/no_factor.html", context, status=403)
+        missing = {"factor_url": _factor_url()}
+        return render(request, "operator/no_factor.html", missing, status=403)
     problem, code = "", 200
     if request.method == "POST":
         problem, code = _refusal(request, has_factor)

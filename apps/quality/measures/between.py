@@ -77,8 +77,8 @@ def _of_sets(rule: QuestionRule, units: Units) -> Agreement:
             continue
         labels += [places.setdefault(one, len(places)) for one in sets]
         items += [item] * len(sets)
-    columns = (np.array(column, dtype=np.int64) for column in (items, [0] * len(items), labels))
-    votes = Votes(*columns, classes=max(len(places), 1))
+    of, named = np.array(items, dtype=np.int64), np.array(labels, dtype=np.int64)
+    votes = Votes(of, np.zeros_like(of), named, classes=max(len(places), 1))
     found = alpha(votes, distance=masi(list(places))) if places else Reliability(0, None)
     return Agreement(found.n, {"masi_alpha": found.estimate})
 

@@ -79,8 +79,8 @@ def pairable(votes: Votes) -> Votes:
     kept = np.bincount(votes.items)[votes.items] >= 2 if len(votes.items) else votes.items == -1
     _, items = np.unique(votes.items[kept], return_inverse=True)
     order = np.argsort(items, kind="stable")
-    columns = (column[kept][order] for column in (votes.people, votes.labels))
-    return Votes(np.asarray(items[order], np.int64), *columns, classes=votes.classes)
+    people, labels = (column[kept][order] for column in (votes.people, votes.labels))
+    return Votes(np.asarray(items[order], np.int64), people, labels, classes=votes.classes)
 
 
 def _between(totals: Floats) -> Floats:
