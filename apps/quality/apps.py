@@ -6,7 +6,10 @@ class QualityConfig(AppConfig):
 
     def ready(self) -> None:
         from apps.jobs.kinds import offer
+        from apps.quality.models import DECIDED
+        from apps.search.between import decide_by
 
+        decide_by(DECIDED)
         offer("suggest_few_shot", "apps.quality.few_shot.FewShotSuggestions")
         offer("pick_records", "apps.quality.picks.Picks")
         offer("refresh_review", "apps.quality.review.RefreshReview")

@@ -1,5 +1,7 @@
 """The few-shot suggester, and what reviewers and annotators say about answers."""
 
+from typing import Final
+
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -163,6 +165,13 @@ class ReviewCause(TenantModel):
                 name="review_cause_queue",
             ),
         ]
+
+
+# What a person has decided on a record ``r``: the text of the answer to the question ``{name}``.
+DECIDED: Final = """
+SELECT a.values -> {name} -> 'value' #>> '{{}}' FROM adjudication a
+WHERE a.organization_id = r.organization_id AND a.record_id = r.id AND a.accepted = '{{}}'
+"""
 
 
 class AdjudicationQuerySet(models.QuerySet["Adjudication"]):

@@ -1,8 +1,8 @@
 """What people's answers are to each other: who differs from whom, and what they come to.
 
 A pair is ``one~other``: ids of memberships, ``model`` for what was suggested. An outcome is
-``~value``: what a reviewer has decided, or else what more people said than anything else. A day in
-ISO 8601 (``one~other~2026-10-22``, ``2026-10-22~value``) leaves out older answers. Both look at
+``~value``: what is decided (``decide_by``), or else what more people said than anything else. A day
+in ISO 8601 (``one~other~2026-10-22``, ``2026-10-22~value``) leaves out older answers. Both look at
 answers row by row, as every filter on them does.
 """
 
@@ -36,12 +36,22 @@ _OUTCOME: Final = """
     THEN min(t.value) FILTER (WHERE t.place = 1) END)
 FROM (
     SELECT {value} AS value, rank() OVER (ORDER BY count(*) DESC) AS place,
-        (SELECT a.values -> {name} -> 'value' #>> '{{}}' FROM adjudication a
-            WHERE a.organization_id = r.organization_id AND a.record_id = r.id
-            AND a.accepted = '{{}}') AS decided
+        ({decided}) AS decided
     FROM response x WHERE {answer} AND {value} = ANY ({options}) GROUP BY 1
 ) AS t) = {wanted}
 """
+
+
+_decided = "NULL::text"
+
+
+def decide_by(statement: str) -> None:
+    """The app that keeps decisions says where: SQL over ``r`` for the text decided on ``{name}``.
+
+    Called once, in its ``AppConfig.ready``.
+    """
+    global _decided
+    _decided = statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +143,7 @@ def outcome_condition(rule: QuestionRule, outcome: Outcome, add: Add) -> str:
     name = add(rule.name, "text")
     return _OUTCOME.format(
         value=f"(x.values -> {name} -> 'value' #>> '{{}}')",
-        name=name,
+        decided=_decided.format(name=name),
         answer=_ANSWER.format("x", name=name, since=add(outcome.since, "timestamptz")),
         options=add([str(option) for option in rule.options], "text[]"),
         wanted=add(outcome.value, "text"),
