@@ -34,6 +34,17 @@ def number(name: str, default: int) -> int:
         raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.") from error
 
 
+def origin(name: str) -> str:
+    """Scheme and host of a site, like ``https://stoneware.example``, or empty."""
+    value = text(name).rstrip("/")
+    parts = urlsplit(value)
+    if value and (
+        parts.scheme not in {"http", "https"} or value != f"{parts.scheme}://{parts.netloc}"
+    ):
+        raise ImproperlyConfigured(f"{name} must be like https://stoneware.example, not {value!r}.")
+    return value
+
+
 def one_of(name: str, default: str, values: tuple[str, ...]) -> str:
     """One of a few words."""
     value = text(name, default).lower()

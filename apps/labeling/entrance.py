@@ -1,6 +1,7 @@
 """Who gets an account of their own, by e-mail or through a provider of log-ins."""
 
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import SignupForm as AllauthSignupForm
@@ -13,6 +14,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from apps.core.errors import NotAllowedError
+from apps.labeling.hosts import own_address
 from apps.organizations import invitations
 from apps.users import adapters
 from apps.users.models import User
@@ -23,6 +25,11 @@ class AccountAdapter(adapters.AccountAdapter):
     def is_invited(self, email: str) -> bool:
         """Whether an organization has invited this address."""
         return invitations.is_invited(email)
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """At a host of ours, whatever name the request came under."""
+        path: str = urlsplit(super().get_reset_password_from_key_url(key)).path
+        return own_address(self.request) + path
 
 
 class SignupForm(AllauthSignupForm):  # type: ignore[misc]

@@ -1,10 +1,13 @@
 """The hosts of organizations: which one a request is for, and whose sessions are good there.
 
-Cookies have no ``Domain``, so a browser sends a host's to that host alone.
+Cookies have no ``Domain``, so a browser sends a host's to that host alone. Addresses that are told
+in mails are made of settings and of what is stored: who asks under a name of their own choice must
+not lead others there.
 """
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
@@ -15,6 +18,7 @@ from django.template.loader import render_to_string
 
 from apps.labeling.http import ORGANIZATION_KEY
 from apps.organizations.directory import Host, find_host
+from apps.organizations.models import Organization
 from apps.organizations.services import RESERVED_SLUGS
 
 PROBES = {"/healthz", "/readyz"}  # asked by machines, under whatever name they know
@@ -59,6 +63,43 @@ def _find_host(domain: str) -> Host | None:
         slug = domain.removesuffix(f".{settings.BASE_DOMAIN}")
         return None if slug in RESERVED_SLUGS else find_host(slug=slug)
     return find_host(domain=domain)
+
+
+def site_address(request: HttpRequest) -> str:
+    """Scheme and host of the site, with no slash at the end.
+
+    Without ``SITE_URL`` and ``BASE_DOMAIN`` it is what the request names, which is in
+    ``ALLOWED_HOSTS``.
+    """
+    named: str = settings.SITE_URL
+    return named or f"{request.scheme}://{settings.BASE_DOMAIN or request.get_host()}"
+
+
+def address_of(request: HttpRequest, organization: Organization) -> str:
+    """Scheme and host where the organization's people work: the domain, as long as it is proven."""
+    if not settings.BASE_DOMAIN:
+        return site_address(request)
+    is_proven = organization.domain_verified_at and not organization.domain_missing_since
+    below = f"{organization.slug}.{settings.BASE_DOMAIN}"
+    return _at(request, (is_proven and organization.domain) or below)
+
+
+def own_address(request: HttpRequest) -> str:
+    """Scheme and host for links that are as good as a password.
+
+    They lead to the host that was asked if it is one below the base domain, else to the site's:
+    where an organization's own domain leads is up to the organization.
+    """
+    domain, _ = split_domain_port(request.get_host())
+    if settings.BASE_DOMAIN and domain.lower().endswith(f".{settings.BASE_DOMAIN}"):
+        return _at(request, domain.lower())
+    return site_address(request)
+
+
+def _at(request: HttpRequest, domain: str) -> str:
+    """The scheme and port are the site's."""
+    site = urlsplit(site_address(request))
+    return f"{site.scheme}://{domain}" + (f":{site.port}" if site.port else "")
 
 
 def _nowhere(request: HttpRequest) -> HttpResponse:

@@ -2,26 +2,39 @@
 
 A domain counts once the TXT record ``_stoneware.<domain>`` holds the organization's token, which
 only who rules the domain can put there. Of several that claim one, the one that proves it has it.
+The proof is looked for again and again: who loses a domain must not go on answering under it. When
+the record is gone the owners are told; after ``GRACE`` without it the domain counts no longer.
 """
 
 import re
 import secrets
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from apps.core.dns import UnresolvedError, read_texts
 from apps.core.errors import ConflictError, InvalidError
+from apps.core.tenancy import enter
 from apps.events.log import emit
 from apps.organizations import directory
-from apps.organizations.models import DOMAIN_PATTERN, SLUG_PATTERN, Organization
+from apps.organizations.models import (
+    DOMAIN_PATTERN,
+    SLUG_PATTERN,
+    Membership,
+    Organization,
+    Role,
+)
 from apps.organizations.services import RESERVED_SLUGS
+from apps.users import mail
 
 RECORD = "_stoneware"
+GRACE: Final = timedelta(days=3)  # without the proof
 
 
 def record_name(domain: str) -> str:
@@ -66,14 +79,17 @@ def claim_domain(*, organization: Organization, domain: str) -> None:
     if domain == (organization.domain or ""):
         return
     if not domain:
-        _change(organization, domain=None, domain_token="", domain_verified_at=None)
+        _change(organization, domain=None, domain_token="", **_UNPROVEN)
         return
     if not re.fullmatch(DOMAIN_PATTERN, domain) or len(domain) > 253 - len(RECORD) - 1:
         raise InvalidError("A domain looks like labels.example.com.")
     if _is_ours(domain):
         raise InvalidError("This domain belongs to the site.")
     token = secrets.token_hex(20)
-    _change(organization, domain=domain, domain_token=token, domain_verified_at=None)
+    _change(organization, domain=domain, domain_token=token, **_UNPROVEN)
+
+
+_UNPROVEN: Final = {"domain_verified_at": None, "domain_missing_since": None}
 
 
 def _is_ours(domain: str) -> bool:
@@ -92,18 +108,77 @@ def verify_domain(
     if not organization.domain:
         raise InvalidError("No domain is named.")
     try:
-        texts = read(record_name(organization.domain))
+        is_there = _is_proven(organization, read)
     except UnresolvedError as error:
         raise InvalidError("The domain name system did not answer. Try again later.") from error
-    proof = record_text(organization)
-    if not any(constant_time_compare(text.strip(), proof) for text in texts):
+    if not is_there:
         raise InvalidError("The record is not there yet. It can take an hour to arrive.")
     try:
         with transaction.atomic():
-            _change(organization, domain_verified_at=timezone.now())
+            _change(organization, domain_verified_at=timezone.now(), domain_missing_since=None)
     except IntegrityError as error:
         organization.domain_verified_at = None
         raise ConflictError("Another organization has this domain.") from error
+
+
+def _is_proven(organization: Organization, read: Callable[[str], list[str]]) -> bool:
+    proof = record_text(organization)
+    texts = read(record_name(organization.domain or ""))
+    return any(constant_time_compare(text.strip(), proof) for text in texts)
+
+
+def look_again(*, read: Callable[[str], list[str]] = read_texts) -> int:
+    """Look for the proof of every domain in use; how many count no longer.
+
+    A name server that does not answer proves nothing, in neither direction.
+    """
+    with connections["operator"].cursor() as cursor:
+        cursor.execute("SELECT id FROM organization WHERE domain_verified_at IS NOT NULL")
+        found = [id for (id,) in cursor.fetchall()]
+    return sum(_look_again(id, read) for id in found)
+
+
+def _look_again(organization_id: UUID, read: Callable[[str], list[str]]) -> bool:
+    """Asks between two transactions: nothing is locked while the network is slow."""
+    with enter(organization_id):
+        seen = Organization.objects.get(pk=organization_id)
+    try:
+        is_there = _is_proven(seen, read)
+    except UnresolvedError:
+        return False
+    with enter(organization_id):
+        organization = Organization.objects.select_for_update().get(pk=organization_id)
+        if record_text(organization) != record_text(seen):  # another was named meanwhile
+            return False
+        return _note_proof(organization, is_there=is_there)
+
+
+def _note_proof(organization: Organization, *, is_there: bool) -> bool:
+    """Whether the domain counts no longer. Its owners are told when it is missed, and then."""
+    missing = organization.domain_missing_since
+    if is_there:
+        _change(organization, domain_missing_since=None)
+    elif missing is None:
+        _change(organization, domain_missing_since=timezone.now())
+        _tell_owners(organization, "domain_missing")
+    elif missing < timezone.now() - GRACE:
+        _change(organization, **_UNPROVEN)
+        _tell_owners(organization, "domain_lost")
+        return True
+    return False
+
+
+def _tell_owners(organization: Organization, template: str) -> None:
+    told = {
+        "organization": organization,
+        "record": record_name(organization.domain or ""),
+        "proof": record_text(organization),
+        "days": GRACE.days,
+    }
+    owners = Membership.objects.active().filter(role=Role.OWNER, user__email__isnull=False)
+    for owner in owners.select_related("user"):
+        if owner.user is not None and owner.user.email:
+            mail.send(template, owner.user.email, told, owner.user.language)
 
 
 def _change(organization: Organization, **values: Any) -> None:

@@ -43,7 +43,8 @@ class Organization(models.Model):
     While it is suspended nobody gets in, by page or by key; what is there stays as it is. So it is
     from the wish to delete it on, until ``deletion_due_at``.
     ``domain`` is a host name of its own, which counts once a DNS record has shown that it is
-    theirs. Where it ``requires_mfa``, pages are for members with a second factor.
+    theirs, and for as long as it stands: ``domain_missing_since`` is when it was first missed.
+    Where it ``requires_mfa``, pages are for members with a second factor.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -60,6 +61,7 @@ class Organization(models.Model):
     domain = models.CharField(max_length=253, null=True, blank=True)
     domain_token = models.CharField(max_length=64, blank=True, default="")
     domain_verified_at = models.DateTimeField(null=True, blank=True)
+    domain_missing_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "organization"
@@ -84,6 +86,10 @@ class Organization(models.Model):
             models.CheckConstraint(
                 condition=Q(domain_verified_at__isnull=True) | Q(domain__isnull=False),
                 name="organization_domain_verified_given",
+            ),
+            models.CheckConstraint(
+                condition=Q(domain_missing_since=None) | Q(domain_verified_at__isnull=False),
+                name="organization_domain_missing_was_proven",
             ),
         ]
 

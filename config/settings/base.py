@@ -19,6 +19,8 @@ ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 SITE_HOSTS = ALLOWED_HOSTS  # of no organization, where each has its own
 # Where each organization has a host of its own, <slug>.<base domain>; empty: one host for all.
 BASE_DOMAIN = env.text("BASE_DOMAIN").lower().strip(".")
+# How people reach the site, e.g. https://stoneware.example: for links in mails.
+SITE_URL = env.origin("SITE_URL")
 # Where the proof of an organization's domain is looked up, host:port; empty: the system's server.
 DNS_SERVER = next(iter(env.places("DNS_SERVER")), None)
 ROOT_URLCONF = "config.urls"
@@ -175,6 +177,7 @@ CELERY_BEAT_SCHEDULE = {
         "task": "organizations.sweep_idempotent_requests",
         "schedule": 3600.0,
     },
+    "look-at-domains": {"task": "organizations.look_at_domains", "schedule": 3600.0},
     "end-support": {"task": "organizations.end_support", "schedule": 60.0},
     "tend-vector-indexes": {"task": "search.tend_vector_indexes", "schedule": 30.0},
     "ring-waiting-webhooks": {"task": "webhooks.ring_waiting", "schedule": 5.0},

@@ -18,6 +18,8 @@ if SECRET_KEY.startswith("django-insecure-"):
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
 if not ALLOWED_HOSTS:
     raise ImproperlyConfigured("Production needs ALLOWED_HOSTS: the names it is served under.")
+if "*" in ALLOWED_HOSTS and not (SITE_URL or BASE_DOMAIN):
+    raise ImproperlyConfigured("ALLOWED_HOSTS=* needs SITE_URL: mails must not name just any host.")
 SITE_HOSTS = ALLOWED_HOSTS
 if BASE_DOMAIN:
     ALLOWED_HOSTS = ["*"]  # HostMiddleware knows each, the organizations' own domains too

@@ -1,8 +1,10 @@
 """Name, slug, a proven domain, who gets in: and what the database forbids."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -12,7 +14,9 @@ from apps.core.tenancy import enter
 from apps.events.models import Event
 from apps.organizations.directory import find_host
 from apps.organizations.domains import (
+    GRACE,
     claim_domain,
+    look_again,
     record_name,
     record_text,
     rename_organization,
@@ -87,6 +91,7 @@ def test_hosts_of_the_site_are_nobodys_domain(organization: Organization, settin
     [
         ({"domain": "No Host"}, "organization_domain_is_a_host"),
         ({"domain_verified_at": timezone.now()}, "organization_domain_verified_given"),
+        ({"domain_missing_since": timezone.now()}, "organization_domain_missing_was_proven"),
     ],
 )
 def test_the_database_keeps_domains_sound(
@@ -136,3 +141,78 @@ def test_newcomers_of_a_provider_may_need_an_invitation(
         admit(Identity(provider="company", uid="1", email="ada@example.org"))
     set_access(organization=organization, requires_mfa=False, invitation_only=False)
     assert admit(Identity(provider="company", uid="1", email="ada@example.org"))
+
+
+# --- Looking again -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proven(transactional_db: None) -> Organization:
+    """With an owner, an annotator and a domain in use."""
+    organization = factories.make_organization("Acme")
+    with enter(organization.id):
+        factories.make_member(role="owner", email="olga@example.com")
+        factories.make_member(role="annotator", email="ann@example.com")
+        claim_domain(organization=organization, domain="labels.example.com")
+        verify_domain(organization=organization, read=lambda name: [record_text(organization)])
+    return organization
+
+
+def _missing_since(organization: Organization, ago: timedelta | None) -> Any:
+    """When the proof was first missed; ``ago`` makes it longer ago."""
+    with enter(organization.id):
+        rows = Organization.objects.filter(id=organization.id)
+        if ago is not None:
+            rows.update(domain_missing_since=timezone.now() - ago)
+        return rows.get().domain_missing_since
+
+
+def test_a_proof_that_stands_changes_nothing(proven: Organization) -> None:
+    assert look_again(read=lambda name: [record_text(proven)]) == 0
+    assert _missing_since(proven, None) is None
+    assert mail.outbox == []
+
+
+def test_a_lost_proof_ends_the_domain_after_a_grace(proven: Organization) -> None:
+    for _ in range(2):  # owners are told once
+        assert look_again(read=lambda name: ["v=spf1"]) == 0
+    (told,) = mail.outbox
+    assert told.to == ["olga@example.com"]
+    assert record_text(proven) in told.body
+    assert find_host(domain="labels.example.com") is not None
+    _missing_since(proven, GRACE + timedelta(minutes=1))
+    assert look_again(read=lambda name: []) == 1
+    assert find_host(domain="labels.example.com") is None
+    assert [message.to for message in mail.outbox] == [["olga@example.com"]] * 2
+    assert look_again(read=lambda name: []) == 0
+    with enter(proven.id):
+        proven.refresh_from_db()
+        verify_domain(organization=proven, read=lambda name: [record_text(proven)])
+    assert find_host(domain="labels.example.com") is not None
+
+
+def test_a_proof_that_is_back_in_time_is_as_good_as_before(proven: Organization) -> None:
+    look_again(read=lambda name: [])
+    look_again(read=lambda name: [record_text(proven)])
+    assert _missing_since(proven, None) is None
+    assert find_host(domain="labels.example.com") is not None
+
+
+def test_a_name_server_that_is_silent_proves_nothing(proven: Organization) -> None:
+    assert look_again(read=_unresolved) == 0
+    assert _missing_since(proven, GRACE * 2) is not None
+    assert look_again(read=_unresolved) == 0
+    assert find_host(domain="labels.example.com") is not None
+
+
+def test_a_domain_that_was_changed_meanwhile_is_left_alone(proven: Organization) -> None:
+    def change(name: str) -> list[str]:
+        with enter(proven.id):
+            claim_domain(organization=proven, domain="new.example.com")
+        return []
+
+    assert look_again(read=change) == 0
+    with enter(proven.id):
+        proven.refresh_from_db()
+    assert (proven.domain, proven.domain_missing_since) == ("new.example.com", None)
+    assert mail.outbox == []

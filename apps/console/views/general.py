@@ -129,5 +129,7 @@ def _show_general(request: LabelingRequest, **context: Any) -> HttpResponse:
     if organization.domain:
         context["record"] = domains.record_name(organization.domain)
         context["proof"] = domains.record_text(organization)
+    if organization.domain_missing_since:
+        context["ends_at"] = organization.domain_missing_since + domains.GRACE
     code = 422 if context.get("wrong") or context.get("unproven") else 200
     return render(request, "console/general.html", context, status=code)

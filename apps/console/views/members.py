@@ -18,6 +18,7 @@ from apps.console.members import (
     member_rows,
 )
 from apps.core.errors import InvalidError
+from apps.labeling.hosts import address_of
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
 from apps.organizations.models import Invitation, Membership, Role
 from apps.users import mail
@@ -137,15 +138,15 @@ def _again(member: Membership) -> Membership:
 
 def _send(request: HttpRequest, sent: invitations.Sent) -> None:
     """The link, to the one mailbox it is for, in the language of whoever has it."""
-    invitation = sent.invitation
+    invitation, organization = sent.invitation, request.member.organization  # type: ignore[attr-defined]
     path = reverse("console:invitation", args=[sent.token])
     known = User.objects.filter(email__iexact=invitation.email).first()
     context = {
-        "organization": request.member.organization,  # type: ignore[attr-defined]
+        "organization": organization,
         "inviter": invitation.invited_by,
         "role": Role(invitation.role).label,
         "workspaces": invitations.workspaces_of(invitation),
-        "url": request.build_absolute_uri(path),
+        "url": f"{address_of(request, organization)}{path}",
         "expires_at": invitation.expires_at,
     }
     mail.send("invitation", invitation.email, context, known.language if known else "")

@@ -31,7 +31,12 @@ BLANKED: Final[Mapping[str, Mapping[str, object]]] = {
         "previous_secret_until": None,
     },
     "job": {"secret": None},
-    "organization": {"domain": None, "domain_token": "", "domain_verified_at": None},
+    "organization": {
+        "domain": None,
+        "domain_token": "",
+        "domain_verified_at": None,
+        "domain_missing_since": None,
+    },
 }
 
 _TABLES = """

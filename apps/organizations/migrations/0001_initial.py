@@ -147,6 +147,7 @@ class Migration(migrations.Migration):
                 ('domain', models.CharField(blank=True, max_length=253, null=True)),
                 ('domain_token', models.CharField(blank=True, default='', max_length=64)),
                 ('domain_verified_at', models.DateTimeField(blank=True, null=True)),
+                ('domain_missing_since', models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 'db_table': 'organization',
@@ -271,6 +272,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='organization',
             constraint=models.CheckConstraint(condition=models.Q(('domain_verified_at__isnull', True), ('domain__isnull', False), _connector='OR'), name='organization_domain_verified_given'),
+        ),
+        migrations.AddConstraint(
+            model_name='organization',
+            constraint=models.CheckConstraint(condition=models.Q(('domain_missing_since', None), ('domain_verified_at__isnull', False), _connector='OR'), name='organization_domain_missing_was_proven'),
         ),
         migrations.AddConstraint(
             model_name='membership',
