@@ -11,9 +11,11 @@ RUN = "jobs.run"
 SWEPT_SECONDS = 30  # a message of the sweeper is stale after this; the next sweep sends another
 
 # A job waits when no run holds it and there is something to do: to plan, to cancel, an item that
-# is due or was left behind, or only its end to be noted.
+# is due or was left behind, or only its end to be noted. While its organization is suspended it
+# does not.
 _WAITING = """
 SELECT job.organization_id, job.id, job.queue FROM job
+JOIN organization ON organization.id = job.organization_id AND organization.suspended_at IS NULL
 WHERE job.state IN ('queued', 'running', 'cancelling')
   AND (job.run_until IS NULL OR job.run_until < now())
   AND (job.planned_at IS NULL OR job.state = 'cancelling'

@@ -21,7 +21,8 @@ from apps.jobs.runs import Run
 MAX_LOSSES: Final = 10  # workers that may die with one item in hand before it is the cause
 MAX_ERRORS_KEPT: Final = 5
 
-# Rows that another thread is just taking are skipped, not waited for.
+# Rows that another thread is just taking are skipped, not waited for. A suspended organization's
+# job begins no further item.
 _TAKE = """
 WITH free AS (
     SELECT seq, state, losses FROM job_item
@@ -30,6 +31,7 @@ WITH free AS (
           ELSE available_at IS NULL OR available_at <= statement_timestamp() END
       AND EXISTS (SELECT FROM job WHERE organization_id = %(o)s AND id = %(job)s
           AND run = %(run)s AND state = 'running')
+      AND NOT EXISTS (SELECT FROM organization WHERE id = %(o)s AND suspended_at IS NOT NULL)
     ORDER BY seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 UPDATE job_item i SET state = 'leased', run = %(run)s, attempts = i.attempts + 1,

@@ -4,13 +4,13 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from apps.core.constraints import one_of
 from apps.core.fields import TenantLink
 from apps.core.models import TenantManager, TenantModel, TenantRow
-from apps.organizations.models import Membership, Role
+from apps.organizations.models import Membership, Organization, Role
 from apps.workspaces.models import Workspace
 
 
@@ -66,6 +66,11 @@ class JobQuerySet(models.QuerySet["Job"]):
     def unclaimed(self) -> "JobQuerySet":
         """No run holds them, or the run's heartbeat has stopped."""
         return self.filter(Q(run_until__isnull=True) | Q(run_until__lt=Now()))
+
+    def of_open_organizations(self) -> "JobQuerySet":
+        """Jobs of a suspended organization wait, in whatever state, until it is open again."""
+        suspended = Organization.objects.filter(suspended_at__isnull=False)
+        return self.filter(~Exists(suspended.filter(id=OuterRef("organization_id"))))
 
 
 class Job(TenantModel):

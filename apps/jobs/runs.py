@@ -40,9 +40,13 @@ class Run:
 
 
 def claim(*, organization_id: UUID, job_id: UUID) -> tuple[Run, Job] | None:
-    """Take the job; None when it has ended, is paused, is gone, or somebody holds it."""
+    """Take the job; None when it has ended, is paused, is gone, or somebody holds it.
+
+    None as well while the organization is suspended.
+    """
     with enter(organization_id):
-        waiting = Job.objects.unclaimed().filter(id=job_id, state__in=WAITING)
+        waiting = Job.objects.unclaimed().of_open_organizations()
+        waiting = waiting.filter(id=job_id, state__in=WAITING)
         claimed = waiting.update(
             run=F("run") + 1,
             run_until=Now() + HOLD,
@@ -108,7 +112,8 @@ def let_go(run: Run) -> bool:
             end(job, JobState.FAILED if lost_all else JobState.DONE)
             return False
         Job.objects.filter(id=job.id).update(run_until=None)
-        return job.state == JobState.RUNNING and items.free(run=run.number + 1).exists()
+        free = job.state == JobState.RUNNING and items.free(run=run.number + 1).exists()
+        return free and Job.objects.of_open_organizations().filter(id=job.id).exists()
 
 
 def abandon(run: Run, *, state: JobState, reason: str | None = None) -> None:

@@ -32,6 +32,7 @@ JOB_NAMES: dict[str, Any] = {
     "bulk_undo": _("undo of answers to many records"),
     "hub_export": _("export to a hub"),
     "hub_import": _("import from a hub"),
+    "organization_export": _("export of the whole organization"),
     "pick_records": _("choice of the records that come next"),
     "edit_questions": _("edit of the questions"),
     "recompute_dataset": _("new count of what is completed"),

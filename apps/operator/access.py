@@ -1,21 +1,26 @@
 """The operator's door: staff who have just proved who they are; for everybody else a 404.
 
-The proof (password, and a code of the second factor) is good for ``OPERATOR_SESSION_MINUTES`` in
+The proof (the password with a code of the second factor, or a passkey that asked for a finger, a
+face or a PIN) is good for ``OPERATOR_SESSION_MINUTES`` in
 this session and for this account, whatever the session's own age.
 """
 
+import json
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, Final, ParamSpec
+from typing import Any, Concatenate, Final, ParamSpec
 from urllib.parse import urlencode
 
 from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn.internal import auth as webauthn
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
+from fido2.webauthn import UserVerificationRequirement
 
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.users.models import User
@@ -94,15 +99,42 @@ def drop_proof(request: HttpRequest) -> None:
     request.session.pop(PROVED, None)
 
 
-def has_second_factor(user: User) -> bool:
-    """Whether the account has a factor whose code can be typed."""
-    typed = [Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES]
-    return bool(Authenticator.objects.filter(user_id=user.pk, type__in=typed).exists())
+_TYPED: Final = (Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES)
+
+
+def factors_of(user: User) -> set[str]:
+    """What the account has beside its password: ``totp``, ``recovery_codes``, ``webauthn``."""
+    rows = Authenticator.objects.filter(user_id=user.pk)
+    return set(rows.values_list("type", flat=True))
+
+
+def takes_codes(factors: set[str]) -> bool:
+    """Whether one of the factors has a code that can be typed."""
+    return not factors.isdisjoint(_TYPED)
 
 
 def is_right_code(user: User, code: str) -> bool:
     """Whether the code is that of the authenticator or an unused recovery code."""
-    typed = [Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES]
     text = code.replace(" ", "")[:40]
-    rows = Authenticator.objects.filter(user_id=user.pk, type__in=typed)
+    rows = Authenticator.objects.filter(user_id=user.pk, type__in=_TYPED)
     return bool(text) and any(row.wrap().validate_code(text) for row in rows)
+
+
+def passkey_options(user: User) -> dict[str, Any]:
+    """What the browser is asked for; the session keeps the challenge until it is answered."""
+    options, state = webauthn.get_server().authenticate_begin(
+        webauthn.get_credentials(user), UserVerificationRequirement.REQUIRED
+    )
+    webauthn.set_state(state)
+    return dict(options)
+
+
+def is_right_passkey(user: User, answer: str) -> bool:
+    """Whether the browser's answer, as JSON, is that of a passkey of the account."""
+    try:
+        given = json.loads(answer)
+        webauthn.parse_authentication_response(given)
+        webauthn.complete_authentication(user, given)
+    except (ValidationError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return False
+    return True

@@ -3,20 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from secrets import token_hex
-from typing import Any, Final
-from uuid import UUID, uuid4
+from typing import Final
+from uuid import UUID
 
-from django.apps import apps
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
-from django.db import DatabaseError, connections, models, transaction
-from django.utils import timezone
 
 from apps.annotation.ingest import log_records
 from apps.annotation.services import save_response
-from apps.core.fields import TenantKey, TenantLink
 from apps.core.tenancy import enter
-from apps.datasets.models import Dataset, DatasetStatus, Field, Question
+from apps.datasets.models import Dataset
+from apps.datasets.services import create_dataset, create_field, create_question, publish_dataset
+from apps.datasets.settings import LabelQuestion, TextField
+from apps.exchange import specimens
 from apps.labeling.http import ORGANIZATION_KEY
 from apps.organizations.models import Membership, Role
 from apps.organizations.services import create_api_key, create_member, create_organization
@@ -24,17 +23,13 @@ from apps.records.inputs import RecordInput
 from apps.records.models import Record
 from apps.records.services import prepare_dataset
 from apps.users.models import User
+from apps.workspaces.models import Workspace
 from apps.workspaces.services import add_workspace_member, create_workspace
 
 BACKEND: Final = "allauth.account.auth_backends.AuthenticationBackend"
-_LABELS: Final = {
-    "type": "label_selection",
-    "options": [
-        {"value": "yes", "text": "Yes", "description": None},
-        {"value": "no", "text": "No", "description": None},
-    ],
-    "visible_options": None,
-}
+_TEXT: Final = TextField(type="text")
+_OPTIONS: Final = [{"value": "yes", "text": "Yes"}, {"value": "no", "text": "No"}]
+_LABELS: Final = LabelQuestion.model_validate({"type": "label_selection", "options": _OPTIONS})
 
 
 @dataclass
@@ -86,51 +81,33 @@ def plant(name: str, *, fill: bool = False) -> Planted:
             add_workspace_member(workspace=workspace, member=member)
             key = create_api_key(member=member, name=f"key-{mark}"[:100])[1]
             found.callers.append(Caller(role, key, member.user, organization.id))
-        dataset = _dataset(workspace, mark)
+        dataset = _dataset(workspace, member, mark)
         _answers(dataset, member, mark)
         if fill:
-            _fill(mark)
-        found.ids = _ids()
+            specimens.fill(mark)
+        found.ids = specimens.find_ids()
     return found
 
 
 def uproot(planted: Planted) -> None:
     """Delete the organization with everything in it, and its accounts."""
     users = [caller.user.pk for caller in planted.callers if caller.user]
-    with connections["operator"].cursor() as cursor:
-        cursor.execute("DELETE FROM organization WHERE id = %s", [planted.organization_id])
-    _delete_accounts(users)
+    specimens.forget(planted.organization_id, users)
 
 
-def _delete_accounts(users: list[Any]) -> None:
-    """With what hangs on them; their memberships have gone with the organization."""
-    with transaction.atomic(), connections["default"].cursor() as cursor:
-        for relation in User._meta.related_objects:
-            table, column = relation.related_model._meta.db_table, relation.field.column
-            if table != "membership":
-                cursor.execute(f'DELETE FROM "{table}" WHERE "{column}" = ANY(%s)', [users])
-        cursor.execute("DELETE FROM user_account WHERE id = ANY(%s)", [users])
-
-
-def _dataset(workspace: Any, mark: str) -> Dataset:
-    dataset = Dataset.objects.create(
+def _dataset(workspace: Workspace, author: Membership, mark: str) -> Dataset:
+    dataset = create_dataset(
         workspace=workspace,
         name=f"dataset-{mark}",
         guidelines=f"Guidelines {mark}",
-        status=DatasetStatus.READY,
+        author=author,
     )
     prepare_dataset(dataset=dataset)
-    Field.objects.create(
-        dataset=dataset,
-        name="text",
-        title=f"Text {mark}",
-        required=True,
-        settings={"type": "text", "use_markdown": False},
+    create_field(dataset=dataset, name="text", title=f"Text {mark}", settings=_TEXT, required=True)
+    create_question(
+        dataset=dataset, name="fine", title=f"Fine {mark}", settings=_LABELS, required=True
     )
-    Question.objects.create(
-        dataset=dataset, name="fine", title=f"Fine {mark}", required=True, settings=_LABELS
-    )
-    return dataset
+    return publish_dataset(dataset=dataset)
 
 
 def _answers(dataset: Dataset, member: Membership, mark: str) -> None:
@@ -142,69 +119,3 @@ def _answers(dataset: Dataset, member: Membership, mark: str) -> None:
     save_response(
         record=record, annotator=member, status="submitted", values={"fine": {"value": "yes"}}
     )
-
-
-# --- A row of each table -------------------------------------------------------------------------
-def _tables() -> list[type[models.Model]]:
-    """Models of tenants whose rows have an id of their own."""
-    return [
-        model
-        for model in apps.get_models()
-        if any(one.column == "organization_id" for one in model._meta.local_fields)
-        and model._meta.pk_fields
-        and model._meta.pk_fields[0].name == "id"
-    ]
-
-
-def _ids() -> dict[str, UUID]:
-    found = {}
-    for model in _tables():
-        row = model._default_manager.order_by("pk").values_list("pk", flat=True).first()
-        if row is not None:
-            found[model._meta.db_table] = row
-    return found
-
-
-def _fill(mark: str) -> None:
-    """Twice over all tables: the first round may make what the second needs."""
-    for _ in range(2):
-        ids = _ids()
-        for model in _tables():
-            if model._meta.db_table not in ids:
-                _try_row(model, mark, ids)
-
-
-def _try_row(model: type[models.Model], mark: str, ids: Mapping[str, UUID]) -> None:
-    values = {}
-    for one in model._meta.local_concrete_fields:
-        optional = one.null or one.has_default() or not one.column
-        if not optional:
-            values[one.attname] = _value(one, mark, ids)
-    try:
-        with transaction.atomic():
-            model(**values).save(force_insert=True)
-    except (DatabaseError, ValueError, TypeError):
-        return  # it has rules of its own; an id that nobody has will stand for its rows
-
-
-def _value(one: Any, mark: str, ids: Mapping[str, UUID]) -> Any:
-    """Something of the column's type, with the mark where there is room for it."""
-    if isinstance(one, TenantLink | TenantKey):
-        return ids.get(one.related_model._meta.db_table, uuid4())
-    if one.choices:
-        return one.choices[0][0]
-    return next(
-        (make(mark) for kind, make in _MADE if isinstance(one, kind)),
-        mark[: one.max_length] if getattr(one, "max_length", None) else mark,
-    )
-
-
-_MADE: Final[tuple[tuple[Any, Any], ...]] = (
-    (models.UUIDField, lambda mark: uuid4()),
-    (models.DateTimeField, lambda mark: timezone.now()),
-    (models.DateField, lambda mark: timezone.now().date()),
-    (models.JSONField, lambda mark: {"text": mark}),
-    (models.BinaryField, lambda mark: mark.encode()),
-    (models.BooleanField, lambda mark: False),
-    (models.DecimalField | models.IntegerField | models.FloatField, lambda mark: 1),
-)

@@ -4,10 +4,13 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from allauth.mfa.models import Authenticator
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import connections, transaction
 from django.utils import timezone
 
-from apps.core.errors import ConflictError, InvalidError
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.tenancy import enter
 from apps.events.log import emit
 from apps.organizations import directory
@@ -28,7 +31,10 @@ LONGEST_ANNOUNCEMENT: Final = timedelta(days=366)
 
 @transaction.atomic
 def suspend(*, organization: Organization, reason: str) -> None:
-    """Let nobody in from now on; nothing is lost. Raises ``ConflictError`` the second time."""
+    """Let nobody in from now on, and no job begin anything; nothing is lost.
+
+    Raises ``ConflictError`` the second time.
+    """
     changed = Organization.objects.filter(id=organization.id, suspended_at=None).update(
         suspended_at=timezone.now(), suspended_reason=_reason(reason), updated_at=timezone.now()
     )
@@ -43,10 +49,14 @@ def suspend(*, organization: Organization, reason: str) -> None:
 
 @transaction.atomic
 def unsuspend(*, organization: Organization) -> None:
-    """Let everybody in again. Raises ``ConflictError`` when it was not suspended."""
-    changed = Organization.objects.filter(id=organization.id, suspended_at__isnull=False).update(
-        suspended_at=None, suspended_reason="", updated_at=timezone.now()
-    )
+    """Let everybody in again, and jobs go on where they stopped.
+
+    Raises ``ConflictError`` when it was not suspended, or is due for deletion.
+    """
+    suspended = Organization.objects.filter(id=organization.id, suspended_at__isnull=False)
+    if suspended.filter(deletion_due_at__isnull=False).exists():
+        raise ConflictError("It is due for deletion; its owner has to take that back first.")
+    changed = suspended.update(suspended_at=None, suspended_reason="", updated_at=timezone.now())
     if not changed:
         raise ConflictError("The organization is not suspended.")
     emit(
@@ -157,7 +167,53 @@ def _reason(text: str) -> str:
     return text.strip()
 
 
-def note_account_change(*, user: User, kind: str) -> None:
+@transaction.atomic
+def make_operator(*, email: str, password: str, is_operator: bool = True) -> tuple[User, bool]:
+    """Let the account into the operator's console, or no longer; a new one gets the password.
+
+    Returns the account and whether it is new. Raises ``InvalidError`` for what is no e-mail
+    address, ``NotFoundError`` for an account that is to be let in no longer and is none.
+    """
+    try:
+        validate_email(email)
+    except ValidationError as error:
+        raise InvalidError(f"{email!r} is not an e-mail address.") from error
+    user = User.objects.select_for_update().filter(email__iexact=email).first()
+    if user is None and not is_operator:
+        raise NotFoundError(f"There is no account {email}.")
+    if user is None:
+        return User.objects.create_user(email, password, is_staff=True), True
+    user.is_staff = is_operator
+    user.save(update_fields=["is_staff"])
+    return user, False
+
+
+@transaction.atomic
+def lock_account(*, user: User) -> None:
+    """No log-in, no page, no key of the account works any more, until it is unlocked."""
+    _set_active(user, "account.locked", is_active=False)
+
+
+@transaction.atomic
+def unlock_account(*, user: User) -> None:
+    """As before."""
+    _set_active(user, "account.unlocked", is_active=True)
+
+
+@transaction.atomic
+def reset_second_factor(*, user: User) -> None:
+    """Forget authenticator, passkeys and recovery codes of the account; the password stays."""
+    deleted, _ = Authenticator.objects.filter(user_id=user.pk).delete()
+    if deleted:
+        _note_account_change(user, "account.second_factor_reset")
+
+
+def _set_active(user: User, kind: str, *, is_active: bool) -> None:
+    if User.objects.filter(pk=user.pk, is_active=not is_active).update(is_active=is_active):
+        _note_account_change(user, kind)
+
+
+def _note_account_change(user: User, kind: str) -> None:
     """Tell each organization of the account, in its log, what the operator did to it."""
     for place in directory.find_memberships(user.id):
         with enter(place.organization_id):

@@ -13,7 +13,12 @@ from apps.core.prepared import raw_cursor
 from apps.datasets import content
 from apps.datasets.models import Dataset, MetadataProperty
 from apps.datasets.schema import load_schema
-from apps.datasets.services import delete_dataset, lock_dataset, refuse_archived
+from apps.datasets.services import (
+    delete_dataset,
+    hold_schema,
+    lock_dataset,
+    refuse_archived,
+)
 from apps.events.log import emit
 from apps.organizations.volume import count_records
 from apps.records.bulk import clean_record, clean_suggestion
@@ -93,11 +98,10 @@ def update_record(
     ``suggestions`` replace the record's whole set, vectors are upserted one by one.
     Raises ``InvalidError`` with the reason.
     """
+    schema = hold_schema(record.dataset)
     record = (
         Record.objects.select_for_update(of=("self",)).select_related("dataset").get(pk=record.pk)
     )
-    refuse_archived(record.dataset)
-    schema = load_schema(record.dataset)
     item = RecordInput(
         fields=record.fields if fields is None else fields,
         metadata=metadata if sets_metadata else record.metadata,
@@ -113,15 +117,22 @@ def update_record(
     record.updated_at = timezone.now()
     record.save(update_fields=["fields", "metadata", "updated_at"])
     side_rows = SideRows(raw_cursor(), record.dataset, schema, record.updated_at)
-    if suggestions is not None:
-        Suggestion.objects.filter(record=record).delete()
-    side_rows.write([], [(record.id, item)])
-    if suggestions is not None and not suggestions:
-        side_rows.refresh_certainty([record.id])
+    _write_beside(side_rows, record, item, sets_suggestions=suggestions is not None)
     if fields is not None:
         _write_search_document(record, Bodies(schema.fields).of(record.fields))
     emit("record.updated", dataset_id=record.dataset_id, payload={"records": [str(record.id)]})
     return record
+
+
+def _write_beside(
+    side_rows: SideRows, record: Record, item: RecordInput, *, sets_suggestions: bool
+) -> None:
+    """Metadata, vectors and suggestions; the set of suggestions is replaced when it is given."""
+    if sets_suggestions:
+        Suggestion.objects.filter(record=record).delete()
+    side_rows.write([], [(record.id, item)])
+    if sets_suggestions and not item.suggestions:
+        side_rows.refresh_certainty([record.id])
 
 
 _CHANGE_DOCUMENT = f"""
@@ -175,11 +186,10 @@ def upsert_suggestion(*, record: Record, given: SuggestionInput) -> tuple[Sugges
     A replaced suggestion takes value, score, agent and type from ``given`` and keeps its id.
     Raises ``InvalidError``.
     """
+    schema = hold_schema(record.dataset)
     record = (
         Record.objects.select_for_update(of=("self",)).select_related("dataset").get(pk=record.pk)
     )
-    refuse_archived(record.dataset)
-    schema = load_schema(record.dataset)
     clean_suggestion(schema, given, record.fields, strict=True)
     item = RecordInput(fields=None, sets_metadata=False, suggestions=[given])
     before = Suggestion.objects.filter(record=record, question_id=given.question_id).exists()

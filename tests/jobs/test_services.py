@@ -24,7 +24,7 @@ from apps.jobs.services import (
     resume_job,
     retry_failed,
 )
-from apps.organizations.models import Membership
+from apps.organizations.models import Membership, Organization
 from apps.workspaces.models import Workspace
 from tests.factories import make_member, make_workspace
 from tests.jobs.kinds import stored
@@ -128,6 +128,35 @@ def test_a_paused_job_goes_on_where_it_stopped() -> None:
     assert resume_job(job=job).state == JobState.QUEUED
     assert run(job).state == JobState.DONE
     assert stored(job) == list(range(5))
+
+
+def suspend(suspended_at: Any) -> None:
+    Organization.objects.update(suspended_at=suspended_at)
+
+
+def test_a_suspended_organization_s_job_stops_after_the_item_in_work_and_goes_on() -> None:
+    job = start()
+    run_slice(organization_id=current(), job_id=job.id, seconds=0)
+    holder = claim(job)
+    work = leases.take(holder, job)
+    assert work is not None
+    suspend(Now())
+    assert leases.take(holder, job) is None
+    leases.complete(work, _kind(), 0)
+    assert runs.let_go(holder) is False
+    assert (run(job).state, run(job).done) == (JobState.RUNNING, 1)
+    suspend(None)
+    assert run(job).state == JobState.DONE
+    assert stored(job) == list(range(5))
+
+
+def test_a_job_of_a_suspended_organization_does_not_begin() -> None:
+    suspend(Now())
+    job = start()
+    assert run(job).state == JobState.QUEUED
+    assert runs.claim(organization_id=current(), job_id=job.id) is None
+    suspend(None)
+    assert run(job).state == JobState.DONE
 
 
 def test_failed_items_can_be_run_again() -> None:

@@ -19,10 +19,12 @@ from apps.core import doorbell as core_doorbell
 from apps.core.embedded.paths import PROJECT_ROOT, redis_socket
 from apps.core.embedded.services import Services
 from apps.core.tenancy import enter
+from apps.jobs import doorbell
 from apps.jobs.engine import run_slice
 from apps.jobs.models import Job, JobItem, JobState, Queue
 from apps.jobs.services import enqueue
 from apps.organizations.models import Organization
+from apps.organizations.operating import suspend, unsuspend
 from tests.factories import make_organization
 from tests.jobs.kinds import COST, stored
 
@@ -178,6 +180,31 @@ def test_the_doorbell_starts_a_job_without_the_sweeper(
     worker.start(sweep=3600)
     job = wait(tenant, job, lambda job: job.has_ended, worker)
     assert (job.state, job.done) == ("done", 4)
+
+
+@pytest.mark.parametrize("kind", ["count_together", "count_in_stream"])
+def test_a_job_rests_while_its_organization_is_suspended(
+    worker: Worker, tenant: Organization, kind: str
+) -> None:
+    job = start(tenant, kind, items=80, seconds=0.1)
+    worker.start()
+    wait(tenant, job, lambda job: job.done > 4, worker)
+    with enter(tenant.id):
+        suspend(organization=tenant, reason="Unpaid")
+    job = wait(tenant, job, lambda job: job.run_until is None, worker)  # what was begun is stored
+    assert job.id not in {id for _, id, _ in doorbell.find_waiting()}
+    other = make_organization("Other")
+    wait(other, start(other, items=4), lambda job: job.has_ended, worker)
+    with enter(tenant.id):
+        rested = Job.objects.get(id=job.id)
+        assert (rested.state, rested.done) == ("running", job.done)
+        assert not JobItem.objects.filter(job=job, state="leased").exists()
+        assert job.done < 80
+        unsuspend(organization=tenant)
+    job = wait(tenant, job, lambda job: job.has_ended, worker)
+    with enter(tenant.id):
+        assert sorted(stored(job)) == list(range(80))
+    assert (job.state, job.failed) == ("done", 0)
 
 
 def test_people_do_not_wait_for_bulk_work(worker: Worker, tenant: Organization) -> None:

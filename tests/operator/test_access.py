@@ -1,8 +1,11 @@
 """The operator's door: whom it lets in, and that nobody else learns it is there."""
 
+import json
 import time
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
@@ -12,6 +15,7 @@ from allauth.mfa.totp.internal.auth import (
     hotp_value,
     yield_hotp_counters_from_time,
 )
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import URLResolver, get_resolver, reverse
 
@@ -200,3 +204,25 @@ def test_raw_tables_are_never_written(console: Client, acme: Organization) -> No
     assert console.post(f"{base}/change/", {"name": "Mine"}).status_code == 403
     assert console.post(f"{base}/delete/", {"post": "yes"}).status_code == 403
     assert console.get("/operator/admin/organizations/organization/add/").status_code == 403
+
+
+def told_by(*arguments: str) -> dict[str, Any]:
+    told = StringIO()
+    call_command("create_operator", *arguments, "--json", stdout=told)
+    found: dict[str, Any] = json.loads(told.getvalue())
+    return found
+
+
+def test_an_operator_is_made_and_unmade_by_a_command(transactional_db: None) -> None:
+    email = f"op-{uuid4().hex[:8]}@example.com"
+    new = told_by("--email", email)
+    assert (new["email"], new["operator"]) == (email, True)
+    client = Client()
+    client.post("/accounts/login/", {"login": email, "password": new["password"]})
+    assert client.get("/operator/").status_code == 302
+    assert told_by("--email", email.upper()) == {"email": email, "operator": True}
+    assert told_by("--email", email, "--remove") == {"email": email, "operator": False}
+    assert client.get("/operator/").status_code == 404
+    for wrong in (["--email", "nobody"], ["--email", "no@example.com", "--remove"]):
+        with pytest.raises(CommandError):
+            told_by(*wrong)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.core.tenancy import enter
 from apps.events.models import Event
+from apps.exchange.organization.deletion import ask_for_deletion
 from apps.organizations.models import Membership, Organization, SupportAccess
 from apps.organizations.operating import end_old_support
 from apps.organizations.services import create_api_key
@@ -89,6 +90,16 @@ def test_twice_is_a_conflict_and_no_reason_invalid(console: Client, acme: Organi
     again = console.post(f"{path}suspend/", {"reason": "x"})
     assert again.status_code == 409
     assert "suspended already" in again.content.decode()
+
+
+def test_what_is_due_for_deletion_is_its_owner_s_to_take_back(
+    console: Client, acme: Organization, owner: Membership
+) -> None:
+    with enter(acme.id):
+        ask_for_deletion(organization=acme, typed_name=acme.name)
+    answer = console.post(f"/operator/organizations/{acme.id}/unsuspend/")
+    assert answer.status_code == 409
+    assert "due for deletion" in answer.content.decode()
 
 
 # --- Support access ----------------------------------------------------------------------------

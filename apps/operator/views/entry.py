@@ -1,7 +1,8 @@
 """In and out, and how the instance is."""
 
-from typing import Any
+from typing import Any, Final
 
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -17,6 +18,7 @@ from apps.operator import access, reads
 from apps.operator.access import OperatorRequest, for_operators, for_staff
 from apps.operator.health import readiness
 
+_PASSKEY: Final = Authenticator.Type.WEBAUTHN
 TRIES = Limit(10 / 300, 10)  # of one account: ten at once, and then two a minute
 
 
@@ -37,22 +39,23 @@ def home(request: OperatorRequest) -> HttpResponse:
 
 @for_staff
 @never_cache
-@sensitive_post_parameters("password", "code")
+@sensitive_post_parameters("password", "code", "credential")
 @require_http_methods(["GET", "POST"])
 def sign_in(request: OperatorRequest) -> HttpResponse:
-    """The step-up: password, and a code where the account has or needs a second factor."""
-    has_factor = access.has_second_factor(request.user)
-    if not has_factor and settings.OPERATOR_MFA_REQUIRED:
+    """The step-up: password with a code where there is or must be a second factor, or a passkey."""
+    factors = access.factors_of(request.user)
+    if not factors and settings.OPERATOR_MFA_REQUIRED:
         missing = {"factor_url": _factor_url()}
         return render(request, "operator/no_factor.html", missing, status=403)
     problem, code = "", 200
     if request.method == "POST":
-        problem, code = _refusal(request, has_factor)
+        problem, code = _refusal(request, factors)
         if not problem:
             access.keep_proof(request)
             return redirect(_wanted(request))
     context: dict[str, Any] = {
-        "has_factor": has_factor,
+        "takes_codes": access.takes_codes(factors),
+        "passkey": access.passkey_options(request.user) if _PASSKEY in factors else None,
         "problem": problem,
         "next": request.POST.get("next") or request.GET.get("next", ""),
         "minutes": settings.OPERATOR_SESSION_MINUTES,
@@ -68,7 +71,7 @@ def leave(request: OperatorRequest) -> HttpResponse:
     return redirect("labeling:home")
 
 
-def _refusal(request: OperatorRequest, has_factor: bool) -> tuple[str, int]:
+def _refusal(request: OperatorRequest, factors: set[str]) -> tuple[str, int]:
     """Why the proof is none, and the status; nothing when it is one."""
     bucket = f"operator:{request.user.pk}"
     try:
@@ -77,12 +80,20 @@ def _refusal(request: OperatorRequest, has_factor: bool) -> tuple[str, int]:
         return _("Not possible right now. Try again in a minute."), 503
     if wait:
         return _("Too many tries. Wait five minutes, then try again."), 429
-    password, typed = request.POST.get("password", ""), request.POST.get("code", "")
-    right = "\0" not in password and request.user.check_password(password)
-    if not (right and (not has_factor or access.is_right_code(request.user, typed))):
+    if not _matches(request, factors):
         return _("That did not match."), 422
     refill(bucket)
     return "", 200
+
+
+def _matches(request: OperatorRequest, factors: set[str]) -> bool:
+    user, given = request.user, request.POST
+    if _PASSKEY in factors and given.get("credential"):
+        return access.is_right_passkey(user, given["credential"])
+    password = given.get("password", "")
+    if "\0" in password or not user.check_password(password):
+        return False
+    return not factors or access.is_right_code(user, given.get("code", ""))
 
 
 def _wanted(request: OperatorRequest) -> str:

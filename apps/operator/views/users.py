@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-from allauth.mfa.models import Authenticator
-from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -11,7 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.operator import reads
 from apps.operator.access import OperatorRequest, for_operators
-from apps.organizations.operating import note_account_change
+from apps.organizations import operating
 from apps.users.models import User
 
 
@@ -29,7 +27,8 @@ def lock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
     user = get_object_or_404(User, id=account_id)
     if user.pk == request.user.pk:
         return _show(request, problem=_("You cannot lock yourself out."), code=409)
-    return _set_active(user, "account.locked", is_active=False)
+    operating.lock_account(user=user)
+    return redirect("operator:users")
 
 
 @for_operators
@@ -37,7 +36,8 @@ def lock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
 def unlock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
     """As before."""
     user = get_object_or_404(User, id=account_id)
-    return _set_active(user, "account.unlocked", is_active=True)
+    operating.unlock_account(user=user)
+    return redirect("operator:users")
 
 
 @for_operators
@@ -48,17 +48,7 @@ def reset_factor(request: OperatorRequest, account_id: UUID) -> HttpResponse:
     if user.pk == request.user.pk:
         problem = _("Another operator has to reset your second factor.")
         return _show(request, problem=problem, code=409)
-    with transaction.atomic():
-        Authenticator.objects.filter(user_id=user.pk).delete()
-        note_account_change(user=user, kind="account.second_factor_reset")
-    return redirect("operator:users")
-
-
-def _set_active(user: User, kind: str, *, is_active: bool) -> HttpResponse:
-    with transaction.atomic():
-        changed = User.objects.filter(pk=user.pk, is_active=not is_active)
-        if changed.update(is_active=is_active):
-            note_account_change(user=user, kind=kind)
+    operating.reset_second_factor(user=user)
     return redirect("operator:users")
 
 
