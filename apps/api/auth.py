@@ -19,6 +19,7 @@ from apps.core.errors import NotAllowedError, SuspendedError
 from apps.core.tenancy import enter_found
 from apps.events.log import Origin, acting_as
 from apps.organizations import directory, tokens
+from apps.organizations.calls import note_call
 from apps.organizations.models import Membership, Scope
 from apps.organizations.services import note_key_use
 
@@ -97,6 +98,7 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         address = client_address(request.META)
         holder = request.scope.enter_context(acting(key, token, address, _host(request)))
+        note_call(holder.organization_id)
         return holder.member, holder
 
     def authenticate_header(self, request: Request) -> str:

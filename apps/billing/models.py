@@ -232,8 +232,9 @@ class UsageMonthQuerySet(models.QuerySet["UsageMonth"]):
 class UsageMonth(TenantRow):
     """A workspace's month (by its first day): records held at its end, answers submitted, USD paid.
 
-    ``workspace_name`` is as it was, since the workspace may be gone. USD of calls outside any
-    workspace stand under ``NO_WORKSPACE``.
+    ``bytes`` are those of its records, suggestions, answers and vectors at its end.
+    ``workspace_name`` is as it was, since the workspace may be gone. What belongs to none stands
+    under ``NO_WORKSPACE``: USD of such calls, the members at the month's end, calls of the API.
     """
 
     pk = models.CompositePrimaryKey("organization_id", "month", "workspace_id")
@@ -243,6 +244,9 @@ class UsageMonth(TenantRow):
     records = models.BigIntegerField(default=0)
     answers = models.BigIntegerField(default=0)
     model_usd = models.DecimalField(max_digits=14, decimal_places=8, default=Decimal(0))
+    bytes = models.BigIntegerField(default=0)
+    seats = models.IntegerField(default=0)
+    api_calls = models.BigIntegerField(default=0)
 
     objects = TenantManager.from_queryset(UsageMonthQuerySet)()
 
@@ -251,7 +255,8 @@ class UsageMonth(TenantRow):
         base_manager_name = "objects"
         constraints = [
             models.CheckConstraint(
-                condition=Q(records__gte=0, answers__gte=0, model_usd__gte=0),
+                condition=Q(records__gte=0, answers__gte=0, model_usd__gte=0)
+                & Q(bytes__gte=0, seats__gte=0, api_calls__gte=0),
                 name="usage_month_not_negative",
             ),
             models.CheckConstraint(condition=Q(month__day=1), name="usage_month_begins"),

@@ -17,7 +17,7 @@ from apps.billing.services import (
     renew,
     settle_standing,
 )
-from apps.billing.usage import month_after, month_of, snapshot
+from apps.billing.usage import keep_calls, measure, month_after, month_of, snapshot
 from apps.core.tenancy import enter
 from apps.organizations.models import Organization
 from apps.organizations.volume import end_needless_grace
@@ -55,8 +55,13 @@ def _count(organization_id: UUID) -> None:
     month = month_of(today)
     with enter(organization_id):
         if today.day <= 7:
-            snapshot(month_after(month, -1), is_over=today.day > 1)
+            last = month_after(month, -1)
+            snapshot(last, is_over=today.day > 1)
+            keep_calls(last)
         snapshot(month)
+        keep_calls(month)
+    with enter(organization_id):
+        measure(month)
     with enter(organization_id):
         reconcile_volume()
         end_needless_grace()

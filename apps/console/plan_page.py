@@ -1,10 +1,11 @@
 """What the pages of plan and usage show."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.dates import MONTHS
 from django.utils.formats import date_format
@@ -20,7 +21,7 @@ from apps.billing.standing import Pace, Standing, pace, standing_now
 from apps.billing.usage import Used
 from apps.console.providers import monthly_budget, spent_this_month, total
 from apps.core.columns import Column, column_chart, meter
-from apps.organizations.models import Membership, Organization
+from apps.organizations.models import Invitation, Membership, Organization
 from apps.organizations.volume import RECORD_LIMITS
 
 MANY_INVOICES = 24
@@ -93,13 +94,14 @@ def volume_of(organization: Organization, rows: Sequence[Used], last: Used) -> V
 
 
 def plan_context(member: Membership, period: str, chosen: str) -> dict[str, Any]:
-    """Of the plan page. About ten queries."""
+    """Of the plan page. About a dozen queries."""
     organization, present = member.organization, find_subscription()
     month = usage.month_of(timezone.now().date())
     rows = usage.kept_since(usage.month_after(month, -11), month)
     places = usage.held_by_workspace()
     held = sum(n for _name, n in places)
-    now = Used(month, NO_WORKSPACE, "", held, 0, total(spent_this_month(member)).usd)
+    usd = total(spent_this_month(member)).usd
+    now = Used(month, NO_WORKSPACE, "", held, 0, usd, usage.bytes_kept(month))
     volume = volume_of(organization, rows, now)
     period = period if period in Period.values else (present.period if present else Period.MONTHLY)
     return {
@@ -116,6 +118,7 @@ def plan_context(member: Membership, period: str, chosen: str) -> dict[str, Any]
         "month": now,
         "budget": monthly_budget(),
         "seats": Membership.objects.active().count(),
+        "invited": Invitation.objects.waiting().count(),
         "invoices": list(Invoice.objects.visible_to(member).newest_first()[:MANY_INVOICES]),
     }
 
@@ -149,11 +152,19 @@ def cards(
     ]
 
 
-def usage_context(member: Membership) -> dict[str, Any]:
-    """Of the usage page: by month, by workspace and month, and what stands against a limit."""
+def usage_rows() -> list[Used]:
+    """Twelve months by workspace, the newest and largest first; the first is of this month."""
     month = usage.month_of(timezone.now().date())
     rows = [*usage.kept_since(usage.month_after(month, -11), month), *usage.count_now(month)]
+    return sorted(rows, key=lambda row: (row.month, row.records), reverse=True)
+
+
+def usage_context(member: Membership) -> dict[str, Any]:
+    """Of the usage page: by month, by workspace and month, and what stands against a limit."""
+    rows = usage_rows()
+    month = rows[0].month
     months = usage.by_month(rows, month)
+    told = [row for row in rows if row.is_of_a_place]
     volume = volume_of(member.organization, rows, months[-1])
     return {
         "here": "usage",
@@ -161,23 +172,26 @@ def usage_context(member: Membership) -> dict[str, Any]:
         "standing": volume.standing,
         "answers_chart": _chart(months, "answers", _("Answers submitted in each month")),
         "spend_chart": _chart(months, "usd", _("Model spend in each month, in USD")),
+        "calls_chart": _chart(months, "api_calls", _("API calls in each month")),
+        "bytes_chart": _chart(months, "bytes", _("Storage at the end of each month")),
         "month": months[-1],
         "months": months[::-1],
-        "rows": sorted(rows, key=lambda row: (row.month, row.records), reverse=True),
-        "places": [row for row in rows if row.month == month],
+        "rows": told,
+        "places": [row for row in told if row.month == month],
         "budget": monthly_budget(),
-        "seats": Membership.objects.active().count(),
+        "invited": Invitation.objects.waiting().count(),
     }
 
 
 def _chart(months: Sequence[Used], name: str, title: str) -> SafeString:
-    def show(value: float) -> str:
-        return f"${value:g}" if name == "usd" else format_records(int(value))
-
+    shows: dict[str, Callable[[float], str]] = {
+        "usd": lambda value: f"${value:g}",
+        "bytes": lambda value: filesizeformat(int(value)),
+    }
     return column_chart(
         [Column(letter(row.month), float(getattr(row, name))) for row in months],
         title=title,
-        show=show,
+        show=shows.get(name, lambda value: format_records(int(value))),
     )
 
 

@@ -14,10 +14,13 @@ Cursor = Any
 DEFINER_FUNCTIONS = {
     "count_documents": "stoneware_search",
     "find_api_key": "stoneware_operator",
+    "find_domain": "stoneware_operator",
+    "find_invitation": "stoneware_operator",
     "find_member": "stoneware_operator",
     "find_memberships": "stoneware_operator",
     "find_only_organization": "stoneware_operator",
     "find_organization": "stoneware_operator",
+    "is_invited": "stoneware_operator",
     "prune_events": "stoneware_owner",
     "rank_documents": "stoneware_search",
     "take_invoice_number": "stoneware_operator",

@@ -13,8 +13,9 @@ from apps.api.v1.lookups import find_dataset
 from apps.api.views import ApiRequest, ApiView, Schema
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
-from apps.events.log import emit
 from apps.exchange.exporter import Page, export_pages
+from apps.exchange.exports import tell_of_export
+from apps.exchange.formats import FileFormat
 from apps.records.models import RecordStatus
 from apps.workspaces.permissions import Action
 
@@ -42,12 +43,7 @@ class DatasetExport(ApiView):
             dataset_id=dataset.id,
             statuses=query.status or RecordStatus.values,
         )
-        emit(
-            "dataset.exported",
-            dataset_id=dataset.id,
-            object_id=dataset.id,
-            payload={"name": dataset.name, "format": "jsonl"},
-        )
+        tell_of_export(dataset.id, FileFormat.JSONL)
         first = next(pages, None)  # what goes wrong so far gets an answer of its own
         return StreamingHttpResponse(
             _lines(first, pages),

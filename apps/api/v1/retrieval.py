@@ -17,6 +17,7 @@ from apps.api.v1.export import JSON_LINES, ExportQuery
 from apps.api.v1.lookups import find_dataset
 from apps.api.views import ApiRequest, ApiView, Schema
 from apps.core.tenancy import current
+from apps.exchange.exports import tell_of_export
 from apps.exchange.retrieval import IN_MEMORY, triplet_pages, write_beir
 from apps.pipelines.retrieval_sets import MOST, create_retrieval_set
 from apps.pipelines.win_rates import win_rates
@@ -62,6 +63,7 @@ class Triplets(ApiView):
             dataset_id=dataset.id,
             statuses=query.status or RecordStatus.values,
         )
+        tell_of_export(dataset.id, "triplets")
         first = next(pages, None)  # what goes wrong so far gets an answer of its own
         return StreamingHttpResponse(
             (page.lines for page in chain([first] if first else [], pages)),
@@ -75,6 +77,7 @@ class Beir(ApiView):
         """An archive with corpus, queries and relevance, as BEIR and MTEB read it."""
         query = self.read_query(ExportQuery)
         dataset = find_dataset(self.member, dataset_id, Action.EXPORT_RECORDS)
+        tell_of_export(dataset.id, "beir")
         archive = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  (the answer closes it)
         write_beir(
             archive,

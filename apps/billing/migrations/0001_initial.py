@@ -115,6 +115,9 @@ class Migration(migrations.Migration):
                 ('records', models.BigIntegerField(default=0)),
                 ('answers', models.BigIntegerField(default=0)),
                 ('model_usd', models.DecimalField(decimal_places=8, default=Decimal('0'), max_digits=14)),
+                ('bytes', models.BigIntegerField(default=0)),
+                ('seats', models.IntegerField(default=0)),
+                ('api_calls', models.BigIntegerField(default=0)),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
             ],
             options={
@@ -188,7 +191,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='usagemonth',
-            constraint=models.CheckConstraint(condition=models.Q(('answers__gte', 0), ('model_usd__gte', 0), ('records__gte', 0)), name='usage_month_not_negative'),
+            constraint=models.CheckConstraint(condition=models.Q(('answers__gte', 0), ('model_usd__gte', 0), ('records__gte', 0), ('api_calls__gte', 0), ('bytes__gte', 0), ('seats__gte', 0)), name='usage_month_not_negative'),
         ),
         migrations.AddConstraint(
             model_name='usagemonth',

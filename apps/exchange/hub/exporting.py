@@ -22,6 +22,7 @@ from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
 from apps.exchange.exporter import next_ids
+from apps.exchange.exports import tell_of_export
 from apps.exchange.hub import library
 from apps.exchange.hub.card import Part, card, settings_files, split_files
 from apps.exchange.hub.columns import Column, Row, columns_of, load_rows
@@ -77,6 +78,8 @@ class HubExport(Kind[Order, int]):
 
     def write(self, work: Work, result: int) -> Decimal:
         chain.show_progress(work, done=result, expected=0)
+        dataset_id, name = UUID(work.job.params["dataset_id"]), work.job.params["name"]
+        tell_of_export(dataset_id, "hub", repository=name, records=result)
         return FREE
 
 

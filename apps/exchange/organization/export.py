@@ -7,7 +7,7 @@ left out. Accounts come with the names and addresses of members, never with a pa
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current, enter
+from apps.events.log import emit
 from apps.events.models import EventSeal
 from apps.exchange.organization.files import MANIFEST, NoSink, Sink, writing
 from apps.exchange.organization.tables import BLANKED, KEPT_AS_PROOF, LEFT_OUT, Table, exported
@@ -54,6 +55,13 @@ def export_organization(*, organization_id: UUID, target: Path) -> dict[str, Any
     """
     with writing(target) as sink:
         return _write(organization_id, sink)
+
+
+def tell_of_export(*, organization_id: UUID, manifest: Mapping[str, Any]) -> None:
+    """The log says that the organization's data leave the host."""
+    rows = sum(facts["rows"] for facts in manifest["files"].values())
+    with enter(organization_id):
+        emit("organization.exported", object_id=organization_id, payload={"rows": rows})
 
 
 def describe_organization(*, organization_id: UUID) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from apps.exchange.organization.export import export_organization
+from apps.exchange.organization.export import export_organization, tell_of_export
 from apps.organizations.management.operator import OperatorCommand, find_organization
 
 
@@ -26,6 +26,7 @@ class Command(OperatorCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         organization_id = find_organization(options["slug"])
         manifest = export_organization(organization_id=organization_id, target=options["to"])
+        tell_of_export(organization_id=organization_id, manifest=manifest)
         result = {
             "organization": str(organization_id),
             "slug": options["slug"],
