@@ -1,4 +1,4 @@
-"""Who must wait: callers by their key or token, log-ins by address and by name."""
+"""Who must wait: callers by key or token and by organization, log-ins by address and by name."""
 
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from apps.api.auth import caller
 from apps.core.addresses import client_address
 from apps.core.rate_limits import Limit, UncountedError, refill, take, take_from_stock
 from apps.organizations import directory
+from apps.organizations.pace import wait_of
 
 if TYPE_CHECKING:
     from rest_framework.views import APIView
@@ -22,7 +23,10 @@ class BusyError(APIException):
 
 
 class CallerThrottle(BaseThrottle):
-    """A bucket for each API key, and for each member's bearer tokens; open while Redis is away."""
+    """A bucket for each API key, or for each member's bearer tokens, and one for the organization.
+
+    Open while Redis is away.
+    """
 
     seconds = 0.0
 
@@ -35,6 +39,7 @@ class CallerThrottle(BaseThrottle):
             self.seconds = take_from_stock(bucket, limit)
         except UncountedError:
             return True
+        self.seconds = self.seconds or wait_of(request.auth.organization_id)
         return self.seconds == 0
 
     def wait(self) -> float:

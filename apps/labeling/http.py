@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import wraps
+from math import ceil
 from typing import Concatenate, ParamSpec
 from urllib.parse import urlencode
 from uuid import UUID
@@ -10,7 +11,7 @@ from uuid import UUID
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db import IntegrityError, InternalError
+from django.db import IntegrityError, InternalError, transaction
 from django.db.models import JSONField
 from django.db.models.expressions import RawSQL
 from django.http import Http404, HttpRequest, HttpResponse
@@ -22,12 +23,19 @@ from django_htmx.middleware import HtmxDetails
 from psycopg.errors import ForeignKeyViolation
 
 from apps.core.addresses import client_address
-from apps.core.errors import LimitReachedError, NotAllowedError, NotFoundError
+from apps.core.errors import (
+    ArchivedError,
+    ConflictError,
+    LimitReachedError,
+    NotAllowedError,
+    NotFoundError,
+)
 from apps.core.tenancy import enter
 from apps.events.log import Origin, acting_as
 from apps.labeling import support
 from apps.organizations import directory
 from apps.organizations.models import Membership, Role, SupportAccess
+from apps.organizations.pace import wait_of
 from apps.organizations.services import note_visit
 from apps.users.models import User
 
@@ -179,6 +187,8 @@ def _translate(
     **kwargs: P.kwargs,
 ) -> HttpResponseBase:
     """The view's answer; events in it belong to the member."""
+    if seconds := wait_of(request.member.organization.id):
+        return _ask_to_wait(request, seconds)
     try:
         with acting_as(origin_of(request)):
             return view(request, *args, **kwargs)
@@ -186,12 +196,22 @@ def _translate(
         raise PermissionDenied(error.message) from error
     except NotFoundError as error:
         raise Http404(error.message) from error
+    except ConflictError as error:
+        transaction.set_rollback(True)
+        name = "409_archived" if isinstance(error, ArchivedError) else "409"
+        return HttpResponse(render_to_string(f"errors/{name}.html"), status=409)
     except IntegrityError as error:
         # The rules are checked before; what reaches the constraint lost a race.
         logger.warning("A constraint refused a write", exc_info=error)
         if isinstance(error.__cause__, ForeignKeyViolation):
             raise Http404("What this belongs to was deleted meanwhile.") from error
         return HttpResponse(render_to_string("errors/409.html"), status=409)
+
+
+def _ask_to_wait(request: LabelingRequest, seconds: float) -> HttpResponse:
+    """The organization asks too often just now."""
+    page = "" if is_fragment(request) else render_to_string("errors/busy.html")
+    return HttpResponse(page, status=429, headers={"Retry-After": str(ceil(seconds))})
 
 
 def origin_of(request: LabelingRequest) -> Origin:

@@ -225,6 +225,7 @@ ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_TIMEOUT = 15 * 60  # seconds
 ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = True
 ACCOUNT_EMAIL_NOTIFICATIONS = True
+PASSWORD_RESET_TIMEOUT = 60 * 60  # seconds
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 15 * 60  # seconds
 MFA_ADAPTER = "apps.users.adapters.MfaAdapter"
@@ -328,6 +329,9 @@ LEASE_MINUTES = env.number("LEASE_MINUTES", 10)
 # Of each API key in the long run, and at once; 0 is no limit, here and for log-ins.
 RATE_LIMIT_PER_SECOND = env.number("RATE_LIMIT_PER_SECOND", 1000)
 RATE_LIMIT_BURST = env.number("RATE_LIMIT_BURST", 10_000)
+# Of each organization, its pages and all its keys together.
+ORGANIZATION_RATE_LIMIT_PER_SECOND = env.number("ORGANIZATION_RATE_LIMIT_PER_SECOND", 4000)
+ORGANIZATION_RATE_LIMIT_BURST = env.number("ORGANIZATION_RATE_LIMIT_BURST", 40_000)
 LOGIN_LIMIT_PER_ADDRESS = env.number("LOGIN_LIMIT_PER_ADDRESS", 30)  # tries a minute
 LOGIN_LIMIT_PER_NAME = env.number("LOGIN_LIMIT_PER_NAME", 10)  # failures in five minutes
 TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0)  # in front, each adding to X-Forwarded-For

@@ -163,6 +163,17 @@ def test_each_key_has_its_own_bucket(cast: Cast, settings: Any) -> None:
         assert cast[name].get("/version").status_code == 200
 
 
+def test_an_organization_with_many_keys_waits_as_one(cast: Cast, settings: Any) -> None:
+    settings.ORGANIZATION_RATE_LIMIT_PER_SECOND = 0.1
+    settings.ORGANIZATION_RATE_LIMIT_BURST = 3
+    owner, admin, stranger = cast["owner"], cast["admin_in"], cast["stranger"]
+    assert [api.get("/me").status_code for api in (owner, admin, owner)] == [200] * 3
+    answer = admin.get("/me")
+    assert (answer.status_code, set(answer.json())) == (429, {"detail"})
+    assert 9 <= int(answer["Retry-After"]) <= 10
+    assert stranger.get("/me").status_code == 200, "others do not wait for it"
+
+
 def test_by_default_a_busy_client_never_waits(cast: Cast) -> None:
     owner = cast["owner"]
     assert {owner.get("/me").status_code for _ in range(400)} == {200}

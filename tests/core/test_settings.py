@@ -52,6 +52,7 @@ def test_production_boots_with_a_strong_secret_and_its_names() -> None:
         ({"SECRET_KEY": "django-insecure-" + STRONG}, "development key"),
         ({"SECRET_KEY": STRONG}, "Production needs ALLOWED_HOSTS"),
         ({"SECRET_KEY": STRONG, "ALLOWED_HOSTS": " , "}, "Production needs ALLOWED_HOSTS"),
+        ({"SECRET_KEY": STRONG, "ALLOWED_HOSTS": "*"}, "needs SITE_URL"),
     ],
 )
 def test_production_refuses_to_boot(environment: dict[str, str], reason: str) -> None:
@@ -63,7 +64,14 @@ def test_production_refuses_to_boot(environment: dict[str, str], reason: str) ->
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("DATABASE_URL", "sqlite:///x"), ("LEASE_MINUTES", "ten"), ("WORKER_THREADS", "many")],
+    [
+        ("DATABASE_URL", "sqlite:///x"),
+        ("LEASE_MINUTES", "ten"),
+        ("WORKER_THREADS", "many"),
+        ("SITE_URL", "stoneware.example"),
+        ("SITE_URL", "https://stoneware.example/labels"),
+        ("EMAIL_HOST", "mail.example.org"),  # without SITE_URL, under any host name
+    ],
 )
 def test_a_typo_fails_at_start(variable: str, value: str) -> None:
     done = boot(DJANGO_SETTINGS_MODULE="config.settings.development", **{variable: value})

@@ -214,3 +214,25 @@ def test_a_queue_held_by_others_says_so_and_looks_again(
     assert "with a colleague now" in page
     assert f'data-waits="{path}"' in page
     assert "Look again" in page
+
+
+def test_who_asks_too_often_is_told_to_wait(sign_in: SignIn, settings: Any) -> None:
+    settings.ORGANIZATION_RATE_LIMIT_PER_SECOND = 0.1
+    settings.ORGANIZATION_RATE_LIMIT_BURST = 2
+    client = sign_in(factories.make_member(username="mara"))
+    assert [client.get("/").status_code for _ in range(2)] == [200, 200]
+    answer = client.get("/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "10")
+    assert "Too many requests" in answer.content.decode()
+    assert client.get("/", headers={"HX-Request": "true"}).content == b""
+
+
+def test_without_datasets_one_is_told_what_one_can_do(
+    workspace: Workspace, sign_in: SignIn
+) -> None:
+    owner = sign_in(factories.make_member(role="owner", username="olga")).get("/")
+    assert "Choose a file" in owner.content.decode()
+    assert "Ask an admin" not in owner.content.decode()
+    annotator = sign_in(factories.make_member(workspace=workspace, username="ann")).get("/")
+    assert "Choose a file" not in annotator.content.decode()
+    assert "Ask an admin" in annotator.content.decode()

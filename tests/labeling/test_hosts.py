@@ -9,6 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from apps.core.tenancy import enter
+from apps.labeling.hosts import address_of
 from apps.organizations.models import Membership, Organization
 from apps.organizations.services import create_api_key
 from tests import factories
@@ -167,3 +168,54 @@ def test_one_host_for_all_stays_as_it_is(places: tuple[Place, Place], settings: 
         client = at(host)
         sign_in(client)
         assert client.get("/").status_code == 200
+
+
+def _prove(organization: Organization, **more: Any) -> Organization:
+    """Its own domain is in use."""
+    facts = {"domain": "labels.example.com", "domain_verified_at": timezone.now(), **more}
+    with enter(organization.id):
+        Organization.objects.filter(id=organization.id).update(**facts)
+        organization.refresh_from_db()
+    return organization
+
+
+def test_a_reset_link_never_leads_to_a_domain_of_others(
+    places: tuple[Place, Place], django_capture_on_commit_callbacks: Any
+) -> None:
+    """Who owns it could lead it anywhere, and the key in the link with it."""
+    _prove(places[1].organization)
+    with django_capture_on_commit_callbacks(execute=True):
+        at("labels.example.com").post("/accounts/password/reset/", {"email": "mara@example.com"})
+    (told,) = mail.outbox
+    assert f"//{BASE}/accounts/password/reset/key/" in told.body
+    assert "labels.example.com" not in told.body
+    assert "labels.example.com" not in told.alternatives[0][0]
+
+
+def test_an_address_is_what_is_stored(places: tuple[Place, Place], settings: Any, rf: Any) -> None:
+    ours = places[0].organization
+    asked = rf.get("/", headers={"Host": places[1].host})
+    assert address_of(asked, ours) == f"http://{places[0].host}"
+    settings.SITE_URL = f"https://{BASE}:8443"
+    assert address_of(asked, ours) == f"https://{places[0].host}:8443"
+    _prove(ours)
+    assert address_of(asked, ours) == "https://labels.example.com:8443"
+    _prove(ours, domain_missing_since=timezone.now())
+    assert address_of(asked, ours) == f"https://{places[0].host}:8443"
+    settings.BASE_DOMAIN = ""
+    assert address_of(asked, ours) == f"https://{BASE}:8443"
+
+
+def test_an_invitation_leads_to_the_organizations_host(
+    places: tuple[Place, Place], django_capture_on_commit_callbacks: Any
+) -> None:
+    ours, _ = places
+    with enter(ours.organization.id):
+        factories.make_workspace("team")
+    client = at(BASE)
+    sign_in(client)
+    client.get("/")
+    form = {"emails": "nia@example.com", "role": "owner"}
+    with django_capture_on_commit_callbacks(execute=True):
+        assert client.post("/settings/members/invite/", form).status_code == 302
+    assert f"http://{ours.host}/invitations/" in mail.outbox[0].body

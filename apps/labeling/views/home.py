@@ -14,6 +14,7 @@ from apps.labeling.feedback import feedback_of
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
 from apps.quality.models import FeedbackKind
 from apps.quality.talk import count_unread
+from apps.workspaces.permissions import Action, may_somewhere
 
 CHANGES = 2  # of reviewers, shown at once
 
@@ -41,6 +42,7 @@ def home(request: LabelingRequest) -> HttpResponse:
     context["changes"] = feedback_of(request.member, [FeedbackKind.CHANGED], CHANGES)
     context["week"] = work.find_week(request.member, rows)
     context["left"] = find_checklist(request.member)
+    context["may_create"] = not rows and may_somewhere(request.member, Action.MANAGE_DATASET)
     context["attention"] = work.find_attention(request.member, rows)
     return render(request, "labeling/home.html", context)
 

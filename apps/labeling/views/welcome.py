@@ -7,7 +7,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import NoReverseMatch, reverse
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -19,6 +18,7 @@ from apps.datasets.models import Dataset
 from apps.exchange.demo.datasets import DATASETS
 from apps.exchange.demo.load import load_sample
 from apps.labeling import checklist, http
+from apps.labeling.hosts import address_of
 from apps.labeling.http import LabelingRequest, for_members
 from apps.organizations import directory
 from apps.organizations.models import Organization, Role
@@ -86,7 +86,7 @@ def _go_on(request: LabelingRequest) -> HttpResponse:
         return _settle(request)
     if request.method == "POST" and request.POST.get("source") == "sample":
         return _load(request, workspace)
-    return _show(request, 3, workspace=workspace, upload=_upload_address())
+    return _show(request, 3, workspace=workspace)
 
 
 def _settle(request: LabelingRequest) -> HttpResponse:
@@ -109,13 +109,6 @@ def _load(request: LabelingRequest, workspace: Workspace) -> HttpResponse:
     return redirect("labeling:annotate", dataset.id)
 
 
-def _upload_address() -> str:
-    try:
-        return reverse("console:create_dataset")
-    except NoReverseMatch:
-        return ""
-
-
 def _words(error: DomainError) -> str:
     if isinstance(error, ConflictError):
         return str(error.message)
@@ -125,5 +118,6 @@ def _words(error: DomainError) -> str:
 def _show(request: LabelingRequest, step: int, **context: object) -> HttpResponse:
     member = getattr(request, "member", None)
     context["left"] = checklist.find_checklist(member) if member else checklist.nothing_done()
-    context |= {"step": step, "site": request.build_absolute_uri("/").rstrip("/")}
+    context["site"] = address_of(request, member.organization) if member else ""
+    context["step"] = step
     return render(request, TEMPLATE, context, status=422 if context.get("problem") else 200)
