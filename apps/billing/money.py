@@ -1,4 +1,4 @@
-"""Cents in words, as the language writes them: ``€1,234.50``, ``1.234,50 €``."""
+"""Cents, records and bytes as the language writes them: ``€1,234.50``, ``1.234,50 €``."""
 
 from typing import Final
 
@@ -8,6 +8,7 @@ from django.utils.translation import pgettext
 from apps.billing.plans import CURRENCY
 
 SIGNS: Final = {"EUR": "€", "USD": "$", "GBP": "£"}
+UNITS: Final = ("B", "kB", "MB", "GB", "TB")
 
 
 def format_cents(cents: int, currency: str = CURRENCY, *, short: bool = False) -> str:
@@ -20,6 +21,15 @@ def format_cents(cents: int, currency: str = CURRENCY, *, short: bool = False) -
     sign = "−" if cents < 0 else ""
     values = {"amount": digits, "currency": SIGNS.get(currency, currency)}
     return sign + pgettext("money", "%(currency)s%(amount)s") % values
+
+
+def format_bytes(count: int) -> str:
+    """``38 GB``, ``4.2 MB``: three figures at most, by thousands."""
+    size, unit = float(count), 0
+    while size >= 999.5 and unit < len(UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    size = round(size, 1 if size < 9.95 else 0)
+    return f"{number_format(size, 0 if size == int(size) else 1)} {UNITS[unit]}"
 
 
 def format_records(count: int) -> str:

@@ -209,7 +209,7 @@ def told(payload: dict[str, Any]) -> list[str]:
     for name in _COUNTED:
         value = payload.get(name)
         count = len(value) if isinstance(value, list) else value
-        if isinstance(count, int) and not isinstance(count, bool):
+        if isinstance(count, int) and not isinstance(count, bool) and count:
             texts.append(f"{count:,} {_noun(name)}")
     return list(dict.fromkeys(texts))
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.dates import MONTHS
 from django.utils.formats import date_format
@@ -14,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from apps.billing import usage
 from apps.billing.models import NO_WORKSPACE, Invoice, Subscription
-from apps.billing.money import format_records
+from apps.billing.money import format_bytes, format_records
 from apps.billing.plans import NAMES, PRICES, Period, price
 from apps.billing.services import find_subscription
 from apps.billing.standing import Pace, Standing, pace, standing_now
@@ -165,6 +164,7 @@ def usage_context(member: Membership) -> dict[str, Any]:
     month = rows[0].month
     months = usage.by_month(rows, month)
     told = [row for row in rows if row.is_of_a_place]
+    begun = min(month, usage.month_of(member.organization.inserted_at.date()))
     volume = volume_of(member.organization, rows, months[-1])
     return {
         "here": "usage",
@@ -175,7 +175,7 @@ def usage_context(member: Membership) -> dict[str, Any]:
         "calls_chart": _chart(months, "api_calls", _("API calls in each month")),
         "bytes_chart": _chart(months, "bytes", _("Storage at the end of each month")),
         "month": months[-1],
-        "months": months[::-1],
+        "months": [row for row in reversed(months) if row.month >= begun],
         "rows": told,
         "places": [row for row in told if row.month == month],
         "budget": monthly_budget(),
@@ -186,12 +186,13 @@ def usage_context(member: Membership) -> dict[str, Any]:
 def _chart(months: Sequence[Used], name: str, title: str) -> SafeString:
     shows: dict[str, Callable[[float], str]] = {
         "usd": lambda value: f"${value:g}",
-        "bytes": lambda value: filesizeformat(int(value)),
+        "bytes": lambda value: format_bytes(int(value)),
     }
     return column_chart(
         [Column(letter(row.month), float(getattr(row, name))) for row in months],
         title=title,
         show=shows.get(name, lambda value: format_records(int(value))),
+        is_half=True,
     )
 
 

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from apps.core.charts import scale_top
 
-WIDTH, HEIGHT = 680, 176  # units of the viewBox
+WIDTH, HALF, HEIGHT = 680, 440, 176  # units of the viewBox
 LEFT, TOP, BOTTOM = 44, 24, 150
 FULL: Final = 80  # of a meter's hundred units: the limit; the rest is what is over it
 
@@ -29,19 +29,28 @@ def column_chart(
     title: str,
     show: Callable[[float], str],
     limit: float | None = None,
+    is_half: bool = False,
 ) -> SafeString:
-    """A column a month; ``limit`` is a line across, unless it is so far that nothing shows."""
+    """A column a month; empty where all are 0. ``is_half`` is for two beside each other.
+
+    ``limit`` is a line across, unless it is so far that nothing shows.
+    """
     most = max((column.value for column in columns), default=0)
+    if not most:
+        return SafeString("")
     shown = limit if limit is not None and most * 20 >= limit else None
     top = shown if shown and most <= shown else scale_top(most)
-    step = (WIDTH - LEFT) / max(len(columns), 1)
-    parts = [_grid(top, show)]
+    width = HALF if is_half else WIDTH
+    step = (width - LEFT) / max(len(columns), 1)
+    are_whole = all(column.value == int(column.value) for column in columns)
+    parts = [_grid(top, show, width, whole=are_whole)]
     if shown is not None:
-        parts.append(_line("limit", _y(shown, top)))
+        parts.append(_line("limit", _y(shown, top), width))
     parts += [_column(column, LEFT + step * n, step, top) for n, column in enumerate(columns)]
     return format_html(
-        '<svg class="ch wide" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
-        WIDTH,
+        '<svg class="ch{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
+        "" if is_half else " wide",
+        width,
         HEIGHT,
         title,
         format_html_join("", "{}", ((part,) for part in parts)),
@@ -72,30 +81,37 @@ def _y(value: float, top: float) -> float:
     return BOTTOM - (BOTTOM - TOP) * min(max(value / top, 0.0), 1.0)
 
 
-def _line(name: str, y: float) -> SafeString:
+def _line(name: str, y: float, width: int) -> SafeString:
     return format_html(
         '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>',
         name,
         LEFT,
-        WIDTH,
+        width,
         f"{y:.1f}",
         f"{y:.1f}",
     )
 
 
-def _grid(top: float, show: Callable[[float], str]) -> SafeString:
-    count = _count(top)
+def _grid(top: float, show: Callable[[float], str], width: int, *, whole: bool) -> SafeString:
+    count = _count(top, whole=whole)
     heights = [top * share / count for share in range(count + 1)]
     rows = (
-        (_line("grid", _y(h, top)), LEFT - 8, f"{_y(h, top) + 4:.1f}", show(h)) for h in heights
+        (_line("grid", y, width), LEFT - 8, f"{y + 4:.1f}", show(height))
+        for height in heights
+        for y in [_y(height, top)]
     )
     return format_html_join("", '{}<text x="{}" y="{}" text-anchor="end">{}</text>', rows)
 
 
-def _count(top: float) -> int:
-    """How many parts of the axis are a round number: 1, 2 or 5 times a power of ten."""
-    parts = ((count, top / count) for count in (4, 3, 2, 5))
-    return next((count for count, part in parts if scale_top(part) == part), 2)
+def _count(top: float, *, whole: bool) -> int:
+    """How many parts of the axis are a round number: 1, 2 or 5 times a power of ten.
+
+    ``whole`` axes have whole parts.
+    """
+    parts = [(count, top / count) for count in (4, 3, 2, 5)]
+    fit = [(count, part) for count, part in parts if not whole or part == int(part)]
+    usual = fit[0][0] if whole and fit else 1 if whole else 2
+    return next((count for count, part in fit if scale_top(part) == part), usual)
 
 
 def _column(column: Column, left: float, step: float, top: float) -> SafeString:

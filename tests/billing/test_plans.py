@@ -7,7 +7,7 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.billing.money import format_cents, format_records
+from apps.billing.money import format_bytes, format_cents, format_records
 from apps.billing.plans import PRICES, Period, Term, price, quote, share, term_of
 
 DAYS = st.dates(date(2020, 1, 1), date(2040, 12, 31))
@@ -79,6 +79,25 @@ def test_a_change_neither_makes_nor_loses_money(
     assert 0 <= offer.unused <= former.cents
     assert offer.unused == (former.cents if passed == 0 else offer.unused)
     assert passed < offer.of or offer.unused == 0
+
+
+@pytest.mark.parametrize(
+    ("count", "english", "german"),
+    [
+        (0, "0 B", "0 B"),
+        (999, "999 B", "999 B"),
+        (1_000, "1 kB", "1 kB"),
+        (4_250_000, "4.2 MB", "4,2 MB"),
+        (38_000_000_000, "38 GB", "38 GB"),
+        (999_600, "1 MB", "1 MB"),
+        (10**16, "10000 TB", "10000 TB"),
+    ],
+)
+def test_bytes_by_thousands(count: int, english: str, german: str) -> None:
+    with translation.override("en"):
+        assert format_bytes(count) == english
+    with translation.override("de"):
+        assert format_bytes(count) == german
 
 
 def test_records_in_millions() -> None:

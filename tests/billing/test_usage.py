@@ -5,15 +5,23 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from django.utils import timezone
 
+from apps.annotation.ingest import log_records
 from apps.annotation.services import save_response
 from apps.billing import usage
-from apps.billing.models import UsageMonth
+from apps.billing.models import NO_WORKSPACE, UsageMonth
 from apps.billing.standing import State, pace, standing_now
+from apps.core import tallies
+from apps.core.tenancy import current
+from apps.datasets.models import Dataset
+from apps.datasets.services import create_vector_settings
 from apps.llms.models import LedgerEntry
+from apps.organizations.calls import note_call, tally_of
 from apps.organizations.models import Membership, Organization, RecordVolume
+from apps.records.inputs import RecordInput
 from apps.workspaces.models import Workspace
 from tests import factories
 
@@ -59,6 +67,7 @@ def test_a_month_is_counted_by_workspace(busy: Workspace) -> None:
         ("", 0, 0, Decimal("0.25")),
         ("idle", 0, 0, Decimal(0)),
     ]
+    assert [row.seats for row in usage.count_now(MONTH)] == [0, 1, 0]
     before = usage.count_now(usage.month_after(MONTH, -1))
     assert sum(row.answers for row in before) == 0
     assert usage.held_by_workspace() == [("busy", 3), ("idle", 0)]
@@ -77,6 +86,55 @@ def test_a_snapshot_is_taken_again_and_keeps_the_records_of_a_month_that_is_over
     Workspace.objects.filter(name="idle").delete()
     usage.snapshot(MONTH)
     assert UsageMonth.objects.filter(workspace_name="idle").exists(), "what was used stays"
+
+
+def test_bytes_are_measured_by_workspace_and_stand_until_the_next_time(busy: Workspace) -> None:
+    before = usage.month_after(MONTH, -1)
+    usage.snapshot(before)
+    usage.measure(before)
+    sizes = {row.name: row.bytes for row in usage.count_now(MONTH)}
+    assert sizes["busy"] > 3 * len('{"text": "…"}')
+    assert sizes["idle"] == sizes[""] == 0
+    dataset = Dataset.objects.get()
+    create_vector_settings(dataset=dataset, name="v", title="V", dimensions=100)
+    vectors = {"v": [0.5] * 100}
+    log_records(dataset=dataset, items=[RecordInput(fields={"text": "x"}, vectors=vectors)])
+    usage.snapshot(MONTH)
+    assert usage.bytes_kept(MONTH) == sizes["busy"], "as it was last"
+    usage.measure(MONTH)
+    assert usage.bytes_kept(MONTH) >= sizes["busy"] + 400
+    usage.snapshot(MONTH)
+    assert usage.bytes_kept(MONTH) >= sizes["busy"] + 400, "a snapshot leaves them"
+
+
+def test_calls_of_the_api_go_from_the_tally_to_the_month(busy: Workspace) -> None:
+    def calls() -> int:
+        return sum(row.api_calls for row in usage.count_now(MONTH))
+
+    for _ in range(3):
+        note_call(current())
+    tallies.tell()
+    assert calls() == 3
+    usage.snapshot(MONTH)
+    usage.keep_calls(MONTH)
+    assert tallies.read(tally_of(current(), MONTH)) == 0
+    assert calls() == 3
+    note_call(current())
+    tallies.tell()
+    assert calls() == 4
+    usage.snapshot(MONTH)
+    usage.keep_calls(MONTH)
+    assert UsageMonth.objects.get(workspace_id=NO_WORKSPACE).api_calls == 4
+
+
+def test_calls_that_cannot_be_kept_are_put_back(busy: Workspace, monkeypatch: Any) -> None:
+    usage.snapshot(MONTH)
+    note_call(current())
+    tallies.tell()
+    monkeypatch.setattr(usage, "_ADD_CALLS", "SELECT 1 / 0")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        usage.keep_calls(MONTH)
+    assert tallies.read(tally_of(current(), MONTH)) == 1
 
 
 def test_twelve_months_have_no_hole(busy: Workspace) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from apps.console import audit_words
 from apps.core.tenancy import enter
 from apps.datasets.services import update_dataset
 from apps.events import seals
@@ -164,6 +166,21 @@ def test_hostile_names_are_inert(client: Client, olga: Membership, name: str) ->
 
 def lines(response: Any) -> str:
     return b"".join(response.streaming_content).decode()
+
+
+# What looks like a kind of event and is none: what Stripe sends, a state of the supervisor.
+NO_KINDS = {"payment_intent.payment_failed", "payment_intent.succeeded", "postgres.unfinished"}
+KIND = re.compile(r"""["']([a-z_]+\.[a-z_]*(?:ed|set|done|in|again|began|over|due))["']""")
+
+
+def test_every_kind_of_event_has_its_words() -> None:
+    sources = [path for path in Path("apps").rglob("*.py") if "migrations" not in path.parts]
+    known = {kind for path in sources for kind in KIND.findall(path.read_text())} - NO_KINDS
+    assert len(known) > 90
+    assert known - set(audit_words.DID) == set()
+    assert {kind.partition(".")[0] for kind in audit_words.DID} <= set(audit_words.GROUPS) | {
+        "subscription"
+    }
 
 
 @pytest.mark.django_db(transaction=True)

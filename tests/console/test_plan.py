@@ -18,6 +18,7 @@ from django.utils import timezone
 from apps.billing import usage
 from apps.billing.models import Invoice, Subscription, UsageMonth
 from apps.billing.services import begin_subscription, note_failure, settle_invoice
+from apps.core import tallies
 from apps.core.errors import LimitReachedError
 from apps.datasets.models import Dataset
 from apps.labeling.views.errors import forbidden
@@ -197,9 +198,24 @@ def test_usage_is_shown_and_taken_along(
     assert "-cmd" in text_of(page)
     file = client.get(reverse("console:usage_csv"))
     rows = list(csv.reader(io.StringIO(file.content.decode())))
-    assert rows[0] == ["month", "workspace", "records", "answers", "model_usd"]
-    assert [f"{month:%Y-%m}", workspace.name, "3", "0", "1.25000000"] in rows
-    assert [f"{before:%Y-%m}", "'-cmd", "1", "7", "0.50000000"] in rows
+    counted = ["month", "workspace", "records", "answers", "model_usd"]
+    assert rows[0] == [*counted, "bytes", "seats", "api_calls"]
+    assert [f"{month:%Y-%m}", workspace.name, "3", "0", "1.25000000", "0", "0", "0"] in rows
+    assert [f"{before:%Y-%m}", "'-cmd", "1", "7", "0.50000000", "0", "0", "0"] in rows
+    seats = Membership.objects.active().count()
+    assert [f"{month:%Y-%m}", "", "0", "0", "0", "0", str(seats), "0"] in rows
+
+
+def test_calls_of_the_api_are_counted(
+    client: Client, api_key: Callable[[Membership], str], olga: Membership
+) -> None:
+    key = api_key(olga)
+    for given in (key, key, "no-key-of-ours"):
+        Client().get("/api/v1/me", headers={"X-Argilla-Api-Key": given})
+    tallies.tell()
+    page = client.get(USAGE)
+    assert page.context["month"].api_calls == 2
+    assert "API calls 2 this month" in text_of(page)
 
 
 def test_pages_ask_little(

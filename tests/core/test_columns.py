@@ -30,7 +30,8 @@ def test_the_axis_ends_at_the_limit_in_round_steps() -> None:
         return re.findall(r'text-anchor="end">([^<]+)<', chart(limit, limit=limit))
 
     assert names(3) == ["0", "1", "2", "3"]
-    assert names(1) == ["0", "0.25", "0.5", "0.75", "1"]
+    assert names(1) == ["0", "1"], "a part of what is counted in whole ones is one at least"
+    assert names(0.5) == ["0", "0.25", "0.5"]
     assert names(4) == ["0", "1", "2", "3", "4"]
     assert names(6) == ["0", "2", "4", "6"]
     assert re.findall(r'text-anchor="end">([^<]+)<', chart(4, limit=3))[-1] == "5"
@@ -40,9 +41,8 @@ def test_without_a_limit_there_is_no_line() -> None:
     assert 'class="limit"' not in chart(1)
 
 
-def test_nothing_at_all_is_a_chart_too() -> None:
-    assert chart().startswith("<svg")
-    assert heights(chart(0, 0)) == [0, 0]
+def test_nothing_at_all_is_no_chart() -> None:
+    assert chart() == chart(0, 0) == ""
 
 
 def test_texts_are_escaped() -> None:

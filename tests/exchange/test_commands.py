@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from apps.core.tenancy import enter
+from apps.events.models import Event
 from apps.records.models import Record
 from tests import factories
 
@@ -162,6 +163,9 @@ def test_an_export_appears_when_it_is_complete(place, tmp_path):
     assert json.loads(out) == {"records": 2, "format": "csv", "output": str(output)}
     assert output.read_text().splitlines()[0].startswith("id,status,field:text")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["films.jsonl", "out.csv"]
+    with enter(place.id):
+        told = Event.objects.get(kind="dataset.exported")
+        assert told.payload == {"name": "films", "format": "csv"}
 
 
 def test_an_export_goes_to_standard_output(place, tmp_path, monkeypatch, capfdbinary):

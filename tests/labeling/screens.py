@@ -12,10 +12,13 @@ from django.utils import timezone
 
 from apps.annotation.distribution import claim, release
 from apps.annotation.services import save_response
+from apps.billing.models import Invoice
+from apps.billing.services import begin_subscription
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.jobs.models import Job
 from apps.organizations.models import Membership, Organization
+from apps.organizations.volume import set_plan
 from apps.records.models import Record
 from apps.search.models import SavedView
 from apps.workspaces.models import Workspace
@@ -39,6 +42,7 @@ class World:
     first: Record
     job: Job
     people: dict[str, Membership]
+    invoice: Invoice
 
     def session(self, who: str) -> dict[str, Any]:
         """A cookie of a browser in which the person is signed in."""
@@ -55,7 +59,7 @@ class World:
 
     def path(self, screen: "Screen") -> str:
         names = ("notes", "bank", "blank", "record", "first", "job")
-        ids = {name: getattr(self, name).id for name in names}
+        ids = {name: getattr(self, name).id for name in (*names, "invoice")}
         mara, bo = self.people["mara"].id, self.people["bo"].id
         pair = urlencode({"differ.sentiment": f"{mara}~{bo}"})
         return screen.path.format(**ids, bo=bo, pair=pair)
@@ -80,8 +84,21 @@ def make_world(site: Site) -> World:
         annotator = Membership.objects.get(username="bo")
         record = Record.objects.get(external_id="note-1")
         first = Record.objects.filter(dataset=bank).in_order()[0]
-    people = {"mara": site.member, "bo": annotator, "newcomer": _newcomer()}
-    return World(site, site.dataset, bank, blank, record, first, job, people)
+        owner = _owner(site)
+    people = {"mara": site.member, "bo": annotator, "newcomer": _newcomer(), "olga": owner}
+    with site.inside():
+        invoice = Invoice.objects.get()
+    return World(site, site.dataset, bank, blank, record, first, job, people, invoice)
+
+
+def _owner(site: Site) -> Membership:
+    """Olga, who pays for the smallest plan by the month."""
+    set_plan(organization=site.organization, plan="starter")
+    begin_subscription(organization=site.organization)
+    email = f"olga-{site.organization.slug}@example.com"
+    return factories.make_member(
+        role="owner", first_name="Olga", email=email, password=factories.PASSWORD
+    )
 
 
 def _fail(workspace: Workspace, dataset: Dataset, member: Membership) -> Job:
@@ -268,6 +285,13 @@ SCREENS = (
     Screen("quality: empty", f"{BLANK}quality/", _load, queries=11),
     Screen("quality: differing", f"{NOTES}explore/?{{pair}}", queries=24),
     Screen("a person", "/people/{bo}/", queries=18),
+    Screen("plan", "/settings/plan/", who="olga", queries=22),
+    Screen("plan: offer", "/settings/plan/?plan=large&period=yearly", who="olga", queries=23),
+    Screen("usage", "/settings/usage/", who="olga", queries=16),
+    Screen("invoice", "/settings/plan/invoices/{invoice}/", who="olga", queries=9),
+    Screen("audit", "/settings/audit/", who="olga", queries=14),
+    Screen("audit: nothing", "/settings/audit/?q=qqqq&kind=all", who="olga", queries=14),
+    Screen("data", "/settings/data/", who="olga", queries=10),
     Screen("explore", EXPLORE, queries=19),
     Screen("explore: found", f"{EXPLORE}?q=card+stolen&mode=both", _select, queries=24),
     Screen("explore: like one", f"{EXPLORE}?like={{first}}&cosine=.4", queries=25),

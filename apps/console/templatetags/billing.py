@@ -5,7 +5,7 @@ from typing import Any
 
 from django import template
 
-from apps.billing.money import format_cents, format_records
+from apps.billing.money import format_bytes, format_cents, format_records
 from apps.billing.plans import NAMES
 from apps.billing.standing import State, standing_now
 from apps.console.plan_page import day as as_day
@@ -31,6 +31,12 @@ def price(cents: int) -> str:
 def records(count: int) -> str:
     """``2.46 M``."""
     return format_records(count)
+
+
+@register.filter
+def size(count: int) -> str:
+    """``38 GB``; a dash for nothing."""
+    return format_bytes(count) if count else "–"
 
 
 @register.filter

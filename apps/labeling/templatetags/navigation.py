@@ -40,13 +40,14 @@ ORGANIZATION: tuple[tuple[str, str, Any, Action], ...] = (
     ("general", "building", _("General"), Action.MANAGE_ORGANIZATION),
     ("security", "shield", _("Security"), Action.MANAGE_ORGANIZATION),
     ("members", "users", _("Members"), Action.MANAGE_PEOPLE),
+    ("workspaces", "layers", _("Workspaces"), Action.MANAGE_PEOPLE),
     ("keys", "key", _("API keys"), Action.ANSWER),
     ("webhooks", "hook", _("Webhooks"), Action.MANAGE_WEBHOOKS),
     ("providers", "cloud", _("Model providers"), Action.USE_PROVIDERS),
     ("audit", "log", _("Audit log"), Action.VIEW_AUDIT),
     ("data", "data", _("Data"), Action.MANAGE_ORGANIZATION),
-    ("plan", "gauge", _("Plan and usage"), Action.MANAGE_PLAN),
-    ("usage", "layers", _("Usage"), Action.VIEW_USAGE),
+    ("plan", "card", _("Plan and usage"), Action.MANAGE_PLAN),
+    ("usage", "gauge", _("Usage"), Action.VIEW_USAGE),
     ("trash", "hist", _("Trash"), Action.MANAGE_DATASET),
 )
 

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.tenancy import enter
+from apps.exchange.creation import uploads
 from apps.exchange.organization import deletion
 from apps.exchange.organization.tables import tables
 from apps.exchange.tasks import delete_organizations
@@ -45,6 +46,13 @@ def ask(organization: Organization, *, days_ago: float = 0) -> Organization:
         return row
 
 
+def upload(organization: Organization) -> Path:
+    """A file that somebody has begun a dataset with."""
+    part = uploads.part_path(uuid4())
+    part.write_text("text\nsecret\n")
+    return uploads.keep(part, organization_id=organization.id, sketch_id=uuid4())
+
+
 def counts(organization_id: UUID) -> dict[str, int]:
     """How many rows of it are in each table."""
     with enter(organization_id):
@@ -72,8 +80,10 @@ def test_all_of_it_goes_and_nothing_else(acme: Organization, monkeypatch: Any) -
     with enter(acme.id):
         users = list(User.objects.filter(memberships__organization_id=acme.id))
     assert before["record"] == 25
+    files = [upload(one) for one in (acme, other)]
     ask(acme, days_ago=31)
     assert delete_organizations() == 1
+    assert [file.exists() for file in files] == [False, True]
     assert set(counts(acme.id).values()) == {0}
     assert counts(other.id) == theirs
     assert not User.objects.filter(id__in=[user.id for user in users]).exists()

@@ -231,6 +231,9 @@ def test_the_commands(acme: Organization, tmp_path: Path, capsys: Any) -> None:
     call_command("export_organization", "--slug", acme.slug, "--to", target, "--json")
     out = json.loads(capsys.readouterr().out)
     assert zipfile.ZipFile(target).testzip() is None
+    with enter(acme.id):
+        told = Event.objects.get(kind="organization.exported")
+        assert told.payload == {"rows": out["rows"]}
     call_command("import_organization", "--from", target, "--slug", "acme-command", "--json")
     made = json.loads(capsys.readouterr().out)
     assert made["slug"] == "acme-command"
