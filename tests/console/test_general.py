@@ -113,7 +113,7 @@ def test_a_wrong_domain_is_refused(olga: Client, zone: Zone) -> None:
 
 
 def test_access_is_set(olga: Client, organization: Organization) -> None:
-    assert "0 of 1 members" in olga.get(SECURITY).content.decode()
+    assert "Members who have one: 0 of 1" in olga.get(SECURITY).content.decode()
     assert olga.post(SECURITY, {"requires_mfa": "1", "invitation_only": "1"}).status_code == 302
     organization.refresh_from_db()
     assert (organization.requires_mfa, organization.invitation_only) == (True, True)
