@@ -50,7 +50,8 @@ _GAUGES: Final[Sequence[tuple[str, str, Sequence[str], str]]] = (
         "stoneware_job_oldest_seconds",
         "Age of the oldest job that nobody has begun, by queue.",
         ("queue",),
-        "SELECT queue, extract(epoch FROM now() - min(inserted_at)) FROM job"
+        "SELECT queue, extract(epoch FROM now() - min(job.inserted_at)) FROM job"
+        " JOIN organization o ON o.id = organization_id AND o.suspended_at IS NULL"
         " WHERE state = 'queued' GROUP BY 1",
     ),
     (

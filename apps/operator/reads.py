@@ -28,15 +28,20 @@ def _ask(statement: str, **values: Any) -> list[Row]:
 
 
 def queues() -> list[Row]:
-    """Of each queue: jobs waiting, running and paused, and since when the oldest waits."""
+    """Of each queue: jobs waiting, running and paused, and since when the oldest waits.
+
+    Those of suspended organizations count as paused, whatever their state.
+    """
     return _ask(
         "SELECT q.queue, count(j.id) FILTER (WHERE j.state = 'queued') AS waiting,"
         " count(j.id) FILTER (WHERE j.state IN ('running', 'cancelling')) AS running,"
         " count(j.id) FILTER (WHERE j.state = 'paused') AS paused,"
         " min(j.inserted_at) FILTER (WHERE j.state = 'queued') AS oldest"
         " FROM unnest(ARRAY['interactive', 'bulk']) AS q (queue)"
-        " LEFT JOIN job j ON j.queue = q.queue"
-        " AND j.state IN ('queued', 'running', 'cancelling', 'paused')"
+        " LEFT JOIN (SELECT j.id, j.queue, j.inserted_at,"
+        "   CASE WHEN o.suspended_at IS NULL THEN j.state ELSE 'paused' END AS state"
+        "   FROM job j JOIN organization o ON o.id = j.organization_id"
+        "   WHERE j.state IN ('queued', 'running', 'cancelling', 'paused')) j ON j.queue = q.queue"
         " GROUP BY q.queue ORDER BY q.queue DESC"
     )
 
@@ -124,6 +129,7 @@ def jobs(*, state: str, organization_id: UUID | None = None) -> list[Row]:
     return _ask(
         "SELECT j.id, j.organization_id, o.slug, j.kind, j.queue, j.state, j.total, j.done,"
         " j.failed, j.inserted_at, j.finished_at, j.run_until, j.cost,"
+        " o.suspended_at IS NOT NULL AND j.finished_at IS NULL AS rests,"
         " j.error_sample #>> '{0,error}' AS error"
         " FROM job j JOIN organization o ON o.id = j.organization_id"
         f" WHERE ({_STATES[state]}) AND (%(id)s::uuid IS NULL OR j.organization_id = %(id)s)"
@@ -140,6 +146,19 @@ def dead_deliveries() -> list[Row]:
         " JOIN webhook w ON w.organization_id = d.organization_id AND w.id = d.webhook_id"
         " JOIN organization o ON o.id = d.organization_id"
         f" WHERE d.status = 'dead' ORDER BY d.id DESC LIMIT {SHOWN + 1}"
+    )
+
+
+def invoices(state: str) -> list[Row]:
+    """Invoices of all organizations, the newest first; ``state`` open or all."""
+    return _ask(
+        "SELECT i.id, i.organization_id, o.slug, i.number, i.state, i.total_cents, i.issued_on,"
+        " i.due_on, i.failed_on, i.reference,"
+        " i.state = 'open' AND i.due_on < current_date AS is_overdue"
+        " FROM invoice i JOIN organization o ON o.id = i.organization_id"
+        " WHERE %(state)s = 'all' OR i.state = %(state)s"
+        f" ORDER BY i.number DESC LIMIT {SHOWN + 1}",
+        state=state,
     )
 
 
@@ -176,6 +195,8 @@ def users(text: str) -> list[Row]:
         "SELECT u.id, u.email, u.is_active, u.is_staff, u.last_login, u.date_joined,"
         " (SELECT string_agg(o.slug, ', ' ORDER BY o.slug) FROM membership m"
         "   JOIN organization o ON o.id = m.organization_id WHERE m.user_id = u.id) AS places,"
+        " (SELECT string_agg(DISTINCT m.username, ', ') FROM membership m"
+        "   WHERE m.user_id = u.id) AS names,"
         " (SELECT count(*) FROM mfa_authenticator a WHERE a.user_id = u.id) AS factors"
         " FROM user_account u WHERE %(text)s = '' OR u.email ILIKE %(like)s"
         " OR u.id::text = %(text)s OR EXISTS (SELECT FROM membership m"

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from apps.operator.views import entry, organizations, upkeep, users, work
+from apps.operator.views import entry, invoices, organizations, upkeep, users, work
 
 app_name = "operator"
 
@@ -17,6 +17,7 @@ urlpatterns = [
     path(f"{ORGANIZATION}suspend/", organizations.suspend, name="suspend"),
     path(f"{ORGANIZATION}unsuspend/", organizations.unsuspend, name="unsuspend"),
     path(f"{ORGANIZATION}limit/", organizations.set_limit, name="limit"),
+    path(f"{ORGANIZATION}plan/", organizations.set_plan, name="plan"),
     path(f"{ORGANIZATION}support/", organizations.begin_support, name="support"),
     path("support/end/", organizations.end_support, name="support_end"),
     path("jobs/", work.jobs, name="jobs"),
@@ -27,6 +28,8 @@ urlpatterns = [
         work.send_again,
         name="send_again",
     ),
+    path("invoices/", invoices.invoices, name="invoices"),
+    path(f"{ORGANIZATION}invoices/<uuid:invoice_id>/", invoices.settle, name="settle"),
     path("spend/", upkeep.spend, name="spend"),
     path("backups/", upkeep.backups, name="backups"),
     path("announcements/", upkeep.announcements, name="announcements"),

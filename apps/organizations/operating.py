@@ -68,12 +68,16 @@ def unsuspend(*, organization: Organization) -> None:
 
 @transaction.atomic
 def set_record_limit(*, organization: Organization, limit: int | None) -> None:
-    """How many records it may hold, None for any number; what is there stays."""
+    """How many records it may hold from now on, None for any number; what is there stays.
+
+    A grace after a change of plan ends with it.
+    """
     if limit is not None and not 0 <= limit <= 10**12:
         raise InvalidError("A limit is a number of records, 0 or more.")
     volume = RecordVolume.objects.select_for_update().get()
     before, volume.record_limit = volume.record_limit, limit
-    volume.save(update_fields=["record_limit"])
+    volume.former_limit = volume.former_until = None
+    volume.save(update_fields=["record_limit", "former_limit", "former_until"])
     emit(
         "organization.limit_changed",
         object_id=organization.id,

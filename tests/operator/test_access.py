@@ -42,7 +42,13 @@ def paths() -> list[str]:
             if isinstance(entry, URLResolver):
                 walk(entry, route)
             elif route.startswith("operator/"):
-                for one in ("organization_id", "job_id", "webhook_delivery_id", "announcement_id"):
+                for one in (
+                    "organization_id",
+                    "job_id",
+                    "webhook_delivery_id",
+                    "announcement_id",
+                    "invoice_id",
+                ):
                     route = route.replace(f"<uuid:{one}>", ID)
                 route = route.replace("<uuid:account_id>", ID).replace("<str:step>", "retry")
                 route = route.replace("<path:object_id>", ID).replace("<int:content_type_id>", "1")

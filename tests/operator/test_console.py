@@ -15,12 +15,17 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from django.utils import timezone
 
+from apps.billing.models import Invoice
+from apps.billing.services import begin_subscription
 from apps.core.tenancy import enter
 from apps.events.models import Event
+from apps.jobs import kinds
 from apps.jobs.models import ItemState, Job, JobItem
+from apps.labeling.work import JOB_NAMES
 from apps.llms.models import LedgerEntry
 from apps.organizations.models import Announcement, Membership, Organization, RecordVolume
 from apps.organizations.services import create_api_key
+from apps.organizations.volume import set_plan
 from apps.users.models import User
 from apps.webhooks.models import Webhook, WebhookDelivery
 from tests import factories
@@ -316,3 +321,69 @@ def test_nobody_does_it_to_themselves(console: Client, operator: User) -> None:
         assert console.post(f"/operator/users/{operator.pk}/{act}/").status_code == 409
     assert User.objects.get(pk=operator.pk).is_active
     assert console.post(f"/operator/users/{uuid4()}/lock/").status_code == 404
+
+
+def test_a_transfer_settles_an_invoice_and_an_error_is_void(console: Client) -> None:
+    organization = factories.make_organization("Payer")
+    with enter(organization.id):
+        set_plan(organization=organization, plan="starter")
+        begin_subscription(organization=organization)
+        (invoice,) = Invoice.objects.all()
+    path = f"/operator/organizations/{organization.id}/invoices/{invoice.id}/"
+    assert invoice.name in console.get("/operator/invoices/").content.decode()
+    for wrong in (
+        {},
+        {"state": "open"},
+        {"state": "nonsense"},
+        {"state": "paid", "reference": "\0"},
+    ):
+        assert console.post(path, wrong).status_code == 422
+    assert console.post(path, {"state": "paid", "reference": "TR 77"}).status_code == 302
+    again = console.post(path, {"state": "void"})
+    assert again.status_code == 409
+    assert "settled already" in again.content.decode()
+    assert invoice.name not in console.get("/operator/invoices/").content.decode()
+    assert "TR 77" in console.get("/operator/invoices/?state=all").content.decode()
+    stranger = f"/operator/organizations/{factories.make_organization().id}/invoices/{invoice.id}/"
+    assert console.post(stranger, {"state": "paid"}).status_code == 404
+    with enter(organization.id):
+        assert Event.objects.filter(kind="invoice.paid").exists()
+
+
+def test_the_plan_of_an_organization_is_set(console: Client, acme: Organization) -> None:
+    path = f"/operator/organizations/{acme.id}/plan/"
+    assert console.post(path, {"plan": "nonsense"}).status_code == 422
+    assert console.post(path, {}).status_code == 422
+    assert console.post(path, {"plan": "base"}).status_code == 302
+    assert console.post(path, {"plan": "base"}).status_code == 302
+    page = console.get(f"/operator/organizations/{acme.id}/")
+    assert (page.context["row"]["plan"], page.context["row"]["record_limit"]) == ("base", 3_000_000)
+    with enter(acme.id):
+        (told,) = Event.objects.filter(kind="organization.plan_set")
+    assert told.payload["changes"] == {"plan": ["self_hosted", "base"]}
+
+
+def test_the_operator_s_limit_ends_a_grace(console: Client, acme: Organization) -> None:
+    with enter(acme.id):
+        later = timezone.now() + timedelta(days=9)
+        RecordVolume.objects.update(record_limit=10, former_limit=1000, former_until=later)
+    console.post(f"/operator/organizations/{acme.id}/limit/", {"limit": "20"})
+    with enter(acme.id):
+        volume = RecordVolume.objects.get()
+    assert (volume.record_limit, volume.former_limit, volume.former_until) == (20, None, None)
+
+
+def test_jobs_of_a_suspended_organization_rest(console: Client, acme: Organization) -> None:
+    with enter(acme.id):
+        Job.objects.create(kind="suggest", queue="interactive")
+        Organization.objects.update(suspended_at=timezone.now(), suspended_reason="x")
+    rows = {row["queue"]: row for row in console.get("/operator/").context["queues"]}
+    quick = rows["interactive"]
+    assert (quick["waiting"], quick["paused"], quick["oldest"]) == (0, 1, None)
+    assert "rests: suspended" in console.get("/operator/jobs/").content.decode()
+
+
+def test_every_kind_of_job_has_a_name() -> None:
+    ours = {name for name, (path, _) in kinds._paths.items() if path.startswith("apps.")}
+    assert len(ours) > 25
+    assert ours - set(JOB_NAMES) == set()

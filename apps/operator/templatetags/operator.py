@@ -7,11 +7,19 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from apps.billing.models import Invoice
 from apps.console.words import STATES, kind_words
 from apps.labeling.templatetags.labeling import icon
+from apps.organizations.models import Level, Role
 
 register = template.Library()
 
+PARTS: Final = {
+    "database": _("Database"),
+    "migrations": _("Migrations"),
+    "redis": "Redis",
+    "disk": _("Disk"),
+}
 STEPS: Final = {
     "retry": _("Queue again"),
     "cancel": _("Cancel"),
@@ -29,6 +37,27 @@ def job_name(kind: str) -> str:
 @register.filter
 def step_name(step: str) -> str:
     return str(STEPS[step])
+
+
+@register.filter
+def part_name(part: str) -> str:
+    """A part of the instance that can be ready or not."""
+    return str(PARTS[part])
+
+
+@register.filter
+def role_name(role: str) -> str:
+    return str(Role(role).label)
+
+
+@register.filter
+def level_name(level: str) -> str:
+    return str(Level(level).label)
+
+
+@register.filter
+def invoice_name(number: int) -> str:
+    return Invoice(number=number).name
 
 
 @register.simple_tag

@@ -13,8 +13,8 @@ from apps.core.ids import read_id
 from apps.labeling import support
 from apps.operator import acts, reads
 from apps.operator.access import OperatorRequest, for_operators
-from apps.organizations import operating
-from apps.organizations.models import Membership, Organization, SupportAccess
+from apps.organizations import operating, volume
+from apps.organizations.models import Membership, Organization, Plan, SupportAccess
 
 
 @for_operators
@@ -79,6 +79,21 @@ def set_limit(request: OperatorRequest, organization_id: UUID) -> HttpResponse:
         if typed and not (typed.isascii() and typed.isdigit() and len(typed) <= 13):
             raise InvalidError(_("A limit is a number of records, 0 or more."))
         operating.set_record_limit(organization=found, limit=int(typed) if typed else None)
+
+    return _change(request, organization_id, change)
+
+
+@for_operators
+@require_POST
+def set_plan(request: OperatorRequest, organization_id: UUID) -> HttpResponse:
+    """Another plan with its limit; the subscription follows at night."""
+    plan = request.POST.get("plan", "")
+
+    def change(found: Organization) -> None:
+        if plan not in Plan.values:
+            raise InvalidError(_("There is no such plan."))
+        if plan != found.plan:
+            volume.set_plan(organization=found, plan=plan)
 
     return _change(request, organization_id, change)
 
@@ -154,6 +169,7 @@ def _show(
         "row": row,
         "members": reads.members(organization_id),
         "jobs": reads.jobs(state="all", organization_id=organization_id)[:10],
+        "plans": Plan.values,
         "accesses": reads.support_accesses(organization_id),
         "problem": problem,
         "typed": request.POST,
