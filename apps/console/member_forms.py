@@ -41,12 +41,15 @@ def place_rows(
 ) -> list[PlaceRow]:
     """``chosen`` is a role or ``inherited`` by workspace; absent for no access."""
     return [
-        PlaceRow(one, chosen.get(one.id, ""), _choices(actor, one, chosen.get(one.id, "")))
+        PlaceRow(one, chosen.get(one.id, ""), place_choices(actor, one, chosen.get(one.id, "")))
         for one in workspaces
     ]
 
 
-def _choices(actor: Membership, workspace: Workspace, chosen: str) -> list[tuple[str, Any]]:
+def place_choices(
+    actor: Membership, workspace: Workspace, chosen: str = ""
+) -> list[tuple[str, Any]]:
+    """No access, the organization's role, or one of the workspace up to the actor's there."""
     most = RANK[role_in(actor, workspace.id) or Role.ANNOTATOR]
     roles = (Role.ADMIN, Role.REVIEWER, Role.ANNOTATOR)
     given = [(role.value, role.label) for role in roles if RANK[role] <= most or role == chosen]

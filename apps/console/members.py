@@ -7,19 +7,21 @@ from typing import Any, Final
 from uuid import UUID
 
 from allauth.mfa.models import Authenticator
-from django.db.models import Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from apps.annotation.models import Annotator
+from apps.console.member_forms import INHERITED, place_choices
 from apps.datasets.models import Dataset
 from apps.organizations.models import Invitation, Membership, Role
 from apps.workspaces import permissions
 from apps.workspaces.models import InvitedPlace, Workspace, WorkspaceMembership
-from apps.workspaces.people import grantable, may_change
+from apps.workspaces.people import RANK, grantable, may_change
 from apps.workspaces.permissions import Action
 
 PAGE: Final = 50
 QUOTAS: Final = 100  # datasets shown at once
+MOST_NEWCOMERS: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,16 @@ class InvitationRow:
     places: Sequence[tuple[str, Any]]
     state: str  # open, expired, or void: the inviter has left
     may_act: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """Somebody in a workspace. ``choices`` are empty where the actor may change nothing."""
+
+    member: Membership
+    role: Any
+    chosen: str
+    choices: Sequence[tuple[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,3 +148,50 @@ def quota_rows(actor: Membership, member: Membership) -> list[QuotaRow]:
     rows = Annotator.objects.filter(user=member, dataset__in=datasets)
     places = {place.dataset_id: place for place in rows}
     return [QuotaRow(one, places.get(one.id)) for one in datasets]
+
+
+def workspace_rows(actor: Membership) -> list[tuple[Workspace, int, int]]:
+    """Workspaces by name with the number of their people, owners aside, and datasets.
+
+    Three queries.
+    """
+    found = list(Workspace.objects.visible_to(actor).order_by("name"))
+    people = _count(_within(found))
+    datasets = _count(Dataset.objects.visible_to(actor).filter(workspace__in=found))
+    return [(one, people.get(one.id, 0), datasets.get(one.id, 0)) for one in found]
+
+
+def _within(workspaces: Sequence[Workspace]) -> QuerySet[WorkspaceMembership]:
+    rows = WorkspaceMembership.objects.filter(workspace__in=workspaces)
+    return rows.filter(membership__is_active=True)
+
+
+def _count(rows: QuerySet[Any]) -> dict[UUID, int]:
+    counted = rows.order_by().values_list("workspace_id").annotate(n=Count("pk"))
+    return dict(counted)
+
+
+def people_of(workspace: Workspace, actor: Membership) -> list[PersonRow]:
+    """Those who were let in, in the order of their names. One query, and that of a role."""
+    rows = _within([workspace]).select_related("membership")
+    return [
+        _person_row(workspace, actor, row)
+        for row in rows.order_by("membership__first_name", "membership__username")
+    ]
+
+
+def _person_row(workspace: Workspace, actor: Membership, row: WorkspaceMembership) -> PersonRow:
+    member, chosen = row.membership, row.role or INHERITED
+    role = row.role or member.role
+    mine = permissions.role_in(actor, workspace.id) or Role.ANNOTATOR
+    changes = may_change(actor, member) and RANK[role] <= RANK[mine]
+    choices = place_choices(actor, workspace, chosen) if changes else ()
+    return PersonRow(member, Role(role).label, chosen, choices)
+
+
+def newcomers(workspace: Workspace, actor: Membership) -> list[Membership]:
+    """Members whom the actor may let in; owners are in every workspace."""
+    within = _within([workspace]).values("membership")
+    outside = Membership.objects.active().exclude(role=Role.OWNER).exclude(pk__in=within)
+    ordered = outside.order_by("first_name", "username")[:MOST_NEWCOMERS]
+    return [one for one in ordered if may_change(actor, one)]

@@ -1,10 +1,11 @@
-"""Members, invitations, keys and webhooks."""
+"""Members, workspaces, invitations, keys and webhooks."""
 
 from django.urls import path
 
-from apps.console.views import invitations, keys, members, person, webhooks
+from apps.console.views import invitations, keys, members, person, webhooks, workspaces
 
 MEMBER = "settings/members/<uuid:membership_id>/"
+WORKSPACE = "settings/workspaces/<uuid:workspace_id>/"
 INVITATION = "settings/invitations/<uuid:invitation_id>/"
 KEY = "settings/keys/<uuid:api_key_id>/"
 WEBHOOK = "settings/webhooks/<uuid:webhook_id>/"
@@ -20,6 +21,11 @@ urlpatterns = [
     path(f"{INVITATION}again/", members.send_again, name="invitation_again"),
     path(f"{INVITATION}revoke/", members.revoke, name="invitation_revoke"),
     path("invitations/<str:token>/", invitations.invitation, name="invitation"),
+    path("settings/workspaces/", workspaces.workspaces, name="workspaces"),
+    path(WORKSPACE, workspaces.workspace, name="workspace"),
+    path(f"{WORKSPACE}people/", workspaces.set_place, name="workspace_people"),
+    path(f"{WORKSPACE}name/", workspaces.rename, name="workspace_rename"),
+    path(f"{WORKSPACE}delete/", workspaces.delete, name="workspace_delete"),
     path("settings/keys/", keys.keys, name="keys"),
     path(f"{KEY}rotate/", keys.rotate, name="key_rotate"),
     path(f"{KEY}revoke/", keys.revoke, name="key_revoke"),

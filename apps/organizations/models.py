@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.constraints import one_of
@@ -170,7 +171,9 @@ class Membership(TenantModel):
 
     @property
     def display_name(self) -> str:
-        """First and last name, or the username."""
+        """First and last name, or the username; short for who has left."""
+        if self.username == f"former-{self.id}":
+            return gettext("Former member %s") % self.id.hex[-6:]
         return f"{self.first_name} {self.last_name or ''}".strip() or self.username
 
 

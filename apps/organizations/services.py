@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.ids import uuid7
@@ -204,7 +205,7 @@ def _keep_an_owner(member: Membership) -> None:
     owners = Membership.objects.active().filter(role=Role.OWNER)
     held = owners.select_for_update(of=("self",), no_key=True).order_by("id")
     if [owner.pk for owner in held] == [member.pk]:
-        raise InvalidError("An organization keeps at least one owner.")
+        raise InvalidError(_("An organization keeps at least one owner."))
 
 
 def note_visit(member: Membership) -> None:
@@ -259,7 +260,7 @@ def rotate_api_key(*, key_id: UUID, overlap: timedelta) -> tuple[ApiKey, str]:
         raise NotFoundError(f"ApiKey with id `{key_id}` not found")
     now = timezone.now()
     if old.revoked_at or (old.expires_at and old.expires_at <= now):
-        raise ConflictError("A key that no longer works cannot be rotated: make a new one.")
+        raise ConflictError(_("A key that no longer works cannot be rotated: make a new one."))
     end = min(filter(None, (old.expires_at, now + overlap)))
     row, key = create_api_key(
         member=old.membership, name=old.name, scopes=old.scopes, expires_at=old.expires_at

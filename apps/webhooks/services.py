@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from apps.core import outbound
 from apps.core.errors import ConflictError, InvalidError
@@ -38,7 +39,7 @@ def create_webhook(*, url: str, events: Sequence[str], description: str | None =
     outbound.check_url(url)
     take_turns()
     if Webhook.objects.count() >= MAX_WEBHOOKS:
-        raise InvalidError(f"You can't create more than {MAX_WEBHOOKS} webhooks.")
+        raise InvalidError(_("You can't create more than %d webhooks.") % MAX_WEBHOOKS)
     id = uuid7()
     webhook = Webhook.objects.create(
         id=id,
@@ -127,7 +128,7 @@ def resend(*, delivery: WebhookDelivery) -> WebhookDelivery:
     """
     take_turns()
     if not Webhook.objects.enabled().filter(id=delivery.webhook_id).exists():
-        raise ConflictError("The webhook is disabled: enable it to send messages again.")
+        raise ConflictError(_("The webhook is disabled: enable it to send messages again."))
     WebhookDelivery.objects.filter(id=delivery.id).update(
         status=DeliveryStatus.PENDING, failures=0, next_attempt_at=timezone.now()
     )

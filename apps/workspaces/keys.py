@@ -1,6 +1,6 @@
 """Who sees which API keys, and may revoke them. Nobody makes a key for somebody else."""
 
-from django.db.models import QuerySet
+from django.db.models import Case, QuerySet, When
 
 from apps.core.errors import NotAllowedError
 from apps.organizations.models import ApiKey, Membership
@@ -13,7 +13,8 @@ def visible_to(member: Membership) -> QuerySet[ApiKey]:
     keys = ApiKey.objects.standing().filter(membership__is_active=True)
     if not may(member, Action.MANAGE_PEOPLE):
         keys = keys.filter(membership=member)
-    return keys.order_by("membership__username", "-id")
+    mine = Case(When(membership=member, then=0), default=1)
+    return keys.order_by(mine, "membership__username", "-id")
 
 
 def is_revocable(member: Membership, key: ApiKey) -> bool:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from apps.core.errors import InvalidError, NotAllowedError, NotFoundError
 from apps.events.log import emit
-from apps.organizations.models import Membership, Role
+from apps.organizations.models import Invitation, Membership, Role
 from apps.organizations.services import remove_member, update_member
 from apps.workspaces.models import Workspace, WorkspaceMembership
 from apps.workspaces.permissions import Action, check, role_in
@@ -52,10 +52,12 @@ def may_change(actor: Membership, member: Membership) -> bool:
 def change_role(*, actor: Membership, member: Membership, role: str) -> Membership:
     """Give the member a role in the organization.
 
-    Raises ``NotAllowedError`` above the actor's own, ``InvalidError`` for the last owner.
+    Raises ``NotAllowedError`` above the actor's own, in the organization or in a workspace where
+    the member's role follows; ``InvalidError`` for the last owner.
     """
     pair = lock(actor, member)
     check_grantable(pair.actor, role)
+    _check_inherited(pair, role)
     return update_member(member=pair.member, changes={"role": role})
 
 
@@ -66,12 +68,27 @@ def change_places(*, actor: Membership, member: Membership, places: Places) -> N
     Raises ``NotAllowedError`` for a role above the actor's in a workspace, given or taken away.
     """
     pair = lock(actor, member)
-    seen = set(Workspace.objects.visible_to(pair.actor).values_list("id", flat=True))
-    held = WorkspaceMembership.objects.filter(membership=pair.member, workspace_id__in=seen)
+    seen = Workspace.objects.visible_to(pair.actor).values_list("id", flat=True)
+    _move(pair, set(seen), places)
+
+
+@transaction.atomic
+def change_place(
+    *, actor: Membership, member: Membership, workspace_id: UUID, places: Places
+) -> None:
+    """The same for one workspace, which ``places`` names or leaves out; the others stay."""
+    pair = lock(actor, member)
+    seen = Workspace.objects.visible_to(pair.actor).filter(pk=workspace_id)
+    _move(pair, set(seen.values_list("id", flat=True)), places)
+
+
+def _move(pair: Pair, among: set[UUID], places: Places) -> None:
+    """What changes must not be above the actor, before or after; what stays may be."""
+    held = WorkspaceMembership.objects.filter(membership=pair.member, workspace_id__in=among)
     before = {place.workspace_id: place.role for place in held}
-    check_places(pair.actor, pair.member.role, places)
     changed = {id for id in before.keys() | places.keys() if _word(before, id) != _word(places, id)}
-    check_places(pair.actor, pair.member.role, {id: before[id] for id in changed & before.keys()})
+    for now in (places, before):
+        check_places(pair.actor, pair.member.role, {id: now[id] for id in changed & now.keys()})
     if changed:
         held.filter(workspace_id__in=changed).delete()
         WorkspaceMembership.objects.bulk_create(
@@ -79,18 +96,21 @@ def change_places(*, actor: Membership, member: Membership, places: Places) -> N
             for id in sorted(changed & places.keys())
         )
         told = {str(id): [_word(before, id), _word(places, id)] for id in sorted(changed)}
-        emit("member.places_changed", object_id=member.id, payload={"changes": told})
+        emit("member.places_changed", object_id=pair.member.id, payload={"changes": told})
 
 
 @transaction.atomic
 def deactivate(*, actor: Membership, member: Membership) -> None:
     """Let the member go: out of all workspaces, under a pseudonym; their answers stay.
 
+    The invitation that brought them goes too, since it knows their e-mail.
+
     Raises ``NotAllowedError`` for somebody above the actor, ``InvalidError`` for the last owner.
     """
     pair = lock(actor, member)
     remove_member(member=pair.member)
     WorkspaceMembership.objects.filter(membership=pair.member).delete()
+    Invitation.objects.filter(membership=pair.member).delete()
 
 
 def lock(actor: Membership, member: Membership) -> Pair:
@@ -134,6 +154,18 @@ def check_grantable(actor: Membership, role: str) -> None:
         raise InvalidError(_("There is no such role."))
     if RANK[role] > RANK[actor.role]:
         raise NotAllowedError(_("You cannot give a role above your own."))
+
+
+def _check_inherited(pair: Pair, role: str) -> None:
+    """Where the member's role follows the organization's, a higher one is given there too."""
+    if RANK[role] <= RANK[pair.member.role] or pair.actor.role == Role.OWNER:
+        return
+    rows = WorkspaceMembership.objects.filter(membership=pair.member, role=None)
+    for workspace_id in rows.values_list("workspace_id", flat=True):
+        if RANK[role] > RANK[role_in(pair.actor, workspace_id) or Role.ANNOTATOR]:
+            raise NotAllowedError(
+                _("In one of their workspaces this would be above your own role.")
+            )
 
 
 def check_places(actor: Membership, role: str, places: Places) -> None:

@@ -4,6 +4,7 @@ import re
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.ids import uuid7
@@ -19,10 +20,7 @@ def create_workspace(*, name: str, id: UUID | None = None) -> Workspace:
     Raises ``ConflictError`` when name or id are taken, ``InvalidError`` when the name has
     characters that clients refuse.
     """
-    if not re.fullmatch(NAME_PATTERN, name) or len(name) > 200:
-        raise InvalidError(
-            "A workspace name has up to 200 letters, digits, dashes and underscores."
-        )
+    _check_name(name)
     if id and Workspace.objects.filter(id=id).exists():
         raise ConflictError(f"Workspace with id `{id}` is not unique")
     try:
@@ -32,6 +30,26 @@ def create_workspace(*, name: str, id: UUID | None = None) -> Workspace:
         raise ConflictError(f"Workspace with name `{name}` is not unique") from error
     emit("workspace.created", object_id=workspace.id, payload={"name": name})
     return workspace
+
+
+@transaction.atomic
+def rename_workspace(*, workspace: Workspace, name: str) -> None:
+    """Call it otherwise; its id stays. Raises as ``create_workspace`` does."""
+    _check_name(name)
+    try:
+        with transaction.atomic():
+            Workspace.objects.filter(pk=workspace.pk).update(name=name, updated_at=timezone.now())
+    except IntegrityError as error:
+        raise ConflictError(f"Workspace with name `{name}` is not unique") from error
+    changes = {"name": [workspace.name, name]}
+    emit("workspace.renamed", object_id=workspace.id, payload={"changes": changes})
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(NAME_PATTERN, name) or len(name) > 200:
+        raise InvalidError(
+            "A workspace name has up to 200 letters, digits, dashes and underscores."
+        )
 
 
 @transaction.atomic

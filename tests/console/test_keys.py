@@ -132,6 +132,7 @@ def test_whose_keys_one_sees(client: Client, olga: Membership, sign_in: SignIn) 
     }
     everything = {key.id for key in keys.values()}
     assert set(seen["owner"]) == set(seen["admin"]) == everything
+    assert {role: ids[0] for role, ids in seen.items()} == {r: k.id for r, k in keys.items()}
     assert seen["annotator"] == [keys["annotator"].id]
     chief, small = sign_in(admin), sign_in(ann)
     assert chief.post(url("key_revoke", keys["owner"].id)).status_code == 403

@@ -1,6 +1,7 @@
 """Members on their pages: invited, given roles and workspaces, given back, let go."""
 
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.core import mail
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
 from apps.annotation.distribution import claim
 from apps.annotation.models import Annotator, Lease
+from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.events.models import Event
 from apps.organizations.models import Invitation, Membership
@@ -20,6 +23,8 @@ from apps.organizations.services import create_api_key
 from apps.users.models import User
 from apps.workspaces.models import Workspace, WorkspaceMembership
 from tests import factories
+from tests.conftest import ALL_DATABASES
+from tests.console.conftest import BACKEND
 
 SignIn = Callable[[Membership], Client]
 PASSWORD = "a long pass phrase"
@@ -347,14 +352,50 @@ def test_a_member_is_let_go(
     answer = Client().get("/api/v1/me", headers={"X-Argilla-Api-Key": key})
     assert answer.status_code == 401
     page = client.get(url("members")).content.decode()
-    assert f"former-{ann.id}" in page
+    assert f"Former member {ann.id.hex[-6:]}" in page
     assert "ann@example.com" not in page
     assert client.get(url("member", ann.id)).status_code == 404
     back = client.get(f"{url('invite')}?former={ann.id}").content.decode()
-    assert f"Ask former-{ann.id} back" in back
+    assert f"Ask Former member {ann.id.hex[-6:]} back" in back
 
 
 def test_the_last_owner_does_not_leave(client: Client, olga: Membership) -> None:
     refused = client.post(url("member_deactivate", olga.id), {"name": "olga"})
     assert refused.status_code == 422
     assert "at least one owner" in refused.content.decode()
+
+
+@pytest.mark.django_db(transaction=True, databases=ALL_DATABASES)
+@pytest.mark.parametrize(
+    "act", ["lower themselves", "lower each other", "leave", "let each other go"]
+)
+def test_of_two_owners_who_go_at_once_one_stays(act: str) -> None:
+    organization_id = factories.make_organization().id
+    with enter(organization_id):
+        pair = [factories.make_member(role="owner", username=name) for name in ("ada", "bea")]
+    clients = [Client(), Client()]
+    for client, member in zip(clients, pair, strict=True):
+        client.force_login(member.user, backend=BACKEND)
+        client.get("/")
+    barrier, codes = threading.Barrier(2), list[int]()
+
+    def go(number: int) -> None:
+        member = pair[number] if act in {"lower themselves", "leave"} else pair[1 - number]
+        name, sent = "member_deactivate", {"name": member.username}
+        if act.startswith("lower"):
+            name, sent = "member_role", {"role": "annotator"}
+        barrier.wait(timeout=10)
+        try:
+            codes.append(clients[number].post(url(name, member.id), sent).status_code)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=go, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes.count(302) == 1
+    assert {302} < set(codes) <= {302, 403, 404, 422}
+    with enter(organization_id):
+        assert Membership.objects.active().filter(role="owner").count() == 1

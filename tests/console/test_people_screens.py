@@ -45,6 +45,7 @@ class World:
     ana: Membership
     webhook: Webhook
     tokens: dict[str, str]
+    club: Workspace
 
     def open(self, visit: Visit, who: Membership | None = None, **options: Any) -> Any:
         page = visit(signed_in=False, **options)
@@ -94,7 +95,7 @@ def world(site: Site, settings: Any) -> World:
             expires_at=now - timedelta(hours=1),
         )
         webhook = _webhook()
-    return World(site, owner, bo, ana, webhook, tokens)
+    return World(site, owner, bo, ana, webhook, tokens, club)
 
 
 def _invite(owner: Membership, team: Workspace, club: Workspace) -> dict[str, str]:
@@ -142,6 +143,8 @@ def paths(world: World) -> dict[str, str]:
         "members invite": f"{settings}members/invite/",
         "member": f"{settings}members/{world.ana.id}/",
         "member owner": f"{settings}members/{world.owner.id}/",
+        "workspaces": f"{settings}workspaces/",
+        "workspace": f"{settings}workspaces/{world.club.id}/",
         "keys": f"{settings}keys/",
         "webhooks": f"{settings}webhooks/",
         "webhook": f"{settings}webhooks/{world.webhook.id}/",
@@ -160,6 +163,12 @@ def _lower_the_owner(page: Any) -> None:
     row = page.locator("tr", has_text="Olga Ruiz")
     row.locator("select").select_option("admin")
     row.locator(".err").wait_for()
+
+
+def _make_no_workspace(page: Any) -> None:
+    page.fill("#name", "two words")
+    page.click("main form .btn.main")
+    page.wait_for_selector(".err")
 
 
 def _make_key(page: Any) -> None:
@@ -187,6 +196,7 @@ def _change_nothing(page: Any) -> None:
 ACTS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "members": (_lower_the_owner,),
     "members invite": (_invite_wrongly,),
+    "workspaces": (_make_no_workspace,),
     "keys": (_make_key, _make_no_key),
     "webhook": (_look_inside, _change_nothing),
 }

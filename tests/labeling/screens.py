@@ -62,7 +62,8 @@ class World:
         ids = {name: getattr(self, name).id for name in (*names, "invoice")}
         mara, bo = self.people["mara"].id, self.people["bo"].id
         pair = urlencode({"differ.sentiment": f"{mara}~{bo}"})
-        return screen.path.format(**ids, bo=bo, pair=pair)
+        workspace = self.notes.workspace_id
+        return screen.path.format(**ids, bo=bo, pair=pair, workspace=workspace)
 
     def url(self, screen: "Screen") -> str:
         return self.site.url + self.path(screen)
@@ -285,6 +286,14 @@ SCREENS = (
     Screen("quality: empty", f"{BLANK}quality/", _load, queries=11),
     Screen("quality: differing", f"{NOTES}explore/?{{pair}}", queries=24),
     Screen("a person", "/people/{bo}/", queries=18),
+    Screen("members", "/settings/members/", who="olga", queries=17),
+    Screen("members: invite", "/settings/members/invite/", who="olga", queries=18),
+    Screen("member", "/settings/members/{bo}/", who="olga", queries=24),
+    Screen("workspaces", "/settings/workspaces/", who="olga", queries=11),
+    Screen("workspace", "/settings/workspaces/{workspace}/", who="olga", queries=12),
+    Screen("api keys", "/settings/keys/", who="olga", queries=9),
+    Screen("webhooks", "/settings/webhooks/", who="olga", queries=9),
+    Screen("webhook: new", "/settings/webhooks/new/", who="olga", queries=9),
     Screen("plan", "/settings/plan/", who="olga", queries=22),
     Screen("plan: offer", "/settings/plan/?plan=large&period=yearly", who="olga", queries=23),
     Screen("usage", "/settings/usage/", who="olga", queries=16),

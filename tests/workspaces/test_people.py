@@ -87,12 +87,53 @@ def test_a_place_above_ones_own_there_is_not_taken_away(owner: Membership) -> No
         people.change_places(actor=bo, member=bo, places={workspace.id: "admin"})
 
 
+def test_a_place_above_ones_own_is_no_hindrance_elsewhere(owner: Membership) -> None:
+    there, here = make_workspace(), make_workspace()
+    bo, chief = make_member(role="admin", workspace=here), make_member()
+    for member, role in ((bo, "reviewer"), (chief, "admin")):
+        WorkspaceMembership.objects.create(workspace=there, membership=member, role=role)
+    people.change_places(actor=bo, member=chief, places={there.id: "admin", here.id: "reviewer"})
+    held = WorkspaceMembership.objects.filter(membership=chief)
+    assert dict(held.values_list("workspace_id", "role")) == {
+        there.id: "admin",
+        here.id: "reviewer",
+    }
+    people.change_place(actor=bo, member=chief, workspace_id=here.id, places={})
+    assert list(held.values_list("workspace_id", flat=True)) == [there.id]
+    with pytest.raises(NotAllowedError):
+        people.change_place(actor=bo, member=chief, workspace_id=there.id, places={})
+
+
+@pytest.mark.parametrize("own", ["stranger", "annotator", "reviewer"])
+def test_no_role_is_raised_where_the_actor_has_less(owner: Membership, own: str) -> None:
+    """A role of the organization holds in each workspace that has no word of its own."""
+    workspace = make_workspace()
+    bo, ann = make_member(role="admin"), make_member(workspace=workspace)
+    if own != "stranger":
+        WorkspaceMembership.objects.create(workspace=workspace, membership=bo, role=own)
+    with pytest.raises(NotAllowedError, match="In one of their workspaces"):
+        people.change_role(actor=bo, member=ann, role="admin")
+    assert role_of(ann) == "annotator"
+    WorkspaceMembership.objects.filter(membership=ann).update(role="annotator")
+    people.change_role(actor=bo, member=ann, role="admin")
+    people.change_role(actor=owner, member=ann, role="owner")
+
+
 def test_who_has_left_is_a_pseudonym_without_keys(owner: Membership) -> None:
     ann = make_member(username="ann", first_name="Ann", email="ann@example.com")
     WorkspaceMembership.objects.create(workspace=make_workspace(), membership=ann)
     _row, key = create_api_key(member=ann)
+    Invitation.objects.create(
+        email="ann@example.com",
+        digest="d",
+        invited_by=owner,
+        membership=ann,
+        expires_at=timezone.now(),
+        accepted_at=timezone.now(),
+    )
     people.deactivate(actor=owner, member=ann)
     ann.refresh_from_db()
+    assert not Invitation.objects.exists()
     assert (ann.username, ann.first_name, ann.last_name) == (f"former-{ann.id}", "", None)
     assert (ann.user, ann.is_active, find_api_key(key)) == (None, False, None)
     assert not WorkspaceMembership.objects.filter(membership=ann).exists()

@@ -140,6 +140,9 @@ class Office(RuleBasedStateMachine):
         error = self.refusal(by, of)
         if error is None and RANK[role] > RANK[by.role]:
             error = NotAllowedError
+        follows = of.place is None and RANK[role] > RANK[of.role]
+        if error is None and follows and RANK[role] > by.here:
+            error = NotAllowedError
         if error is None and role != "owner" and self.owners() == [of.id]:
             error = InvalidError
         self.expects(
@@ -160,8 +163,8 @@ class Office(RuleBasedStateMachine):
         elif error is None:
             given = RANK[own or of.role] if there else -1
             taken = RANK[of.place or of.role] if of.place != "absent" else -1
-            above = max(given, taken if wanted != of.place else -1) > by.here
-            error = NotAllowedError if above else None
+            above = max(given, taken) > by.here
+            error = NotAllowedError if above and wanted != of.place else None
         places = {self.workspace.id: own} if there else {}
         self.expects(
             lambda: people.change_places(actor=self.load(by), member=self.load(of), places=places),

@@ -13,11 +13,12 @@ from django.urls import path
 from pydantic import StringConstraints
 from rest_framework.response import Response as ApiResponse
 
+from apps.annotation.handover import let_go
 from apps.api.auth import HEADER
 from apps.api.lookup import find
 from apps.api.views import LEFT_OUT, ApiRequest, ApiView, ApiViewSet, Schema
 from apps.organizations.models import ApiKey, Membership, Role, Scope
-from apps.organizations.services import create_api_key, create_member, remove_member, update_member
+from apps.organizations.services import create_api_key, create_member, update_member
 from apps.workspaces.permissions import Action, check
 
 FirstName: TypeAlias = Annotated[
@@ -142,7 +143,7 @@ class Users(ApiViewSet):
         member = find(Membership.objects.active(), user_id)
         check(self.member, Action.MANAGE_MEMBERS)
         answer = self._answer(member)
-        remove_member(member=member)
+        let_go(actor=self.member, member=member, heir=None)
         return answer
 
     def _answer(self, member: Membership) -> ApiResponse:

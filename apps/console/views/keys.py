@@ -109,6 +109,7 @@ def _show(
         "rows": [(one, all_keys.is_revocable(request.member, one)) for one in found],
         "sees_all": any(one.membership_id != request.member.id for one in found),
         "scopes": SCOPES,
+        "every_scope": Scope.values,
         "hours": (*HOURS, *MORE_HOURS),
         "now": timezone.now(),
         "is_revoked": "revoked" in request.GET,

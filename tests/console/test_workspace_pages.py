@@ -1,0 +1,138 @@
+"""Workspaces on their pages: made, renamed, deleted; people let in and taken out."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.datasets.models import Dataset
+from apps.events.models import Event
+from apps.organizations.models import Membership
+from apps.workspaces.models import Workspace, WorkspaceMembership
+from tests import factories
+
+SignIn = Callable[[Membership], Client]
+
+
+def url(name: str, *arguments: Any) -> str:
+    return reverse(f"console:{name}", args=arguments)
+
+
+def places(workspace: Workspace) -> dict[str, str | None]:
+    rows = WorkspaceMembership.objects.filter(workspace=workspace)
+    return dict(rows.values_list("membership__username", "role"))
+
+
+def test_an_owner_makes_one_and_lets_people_in(client: Client, olga: Membership) -> None:
+    made = client.post(url("workspaces"), {"name": "film-club"})
+    workspace = Workspace.objects.get(name="film-club")
+    assert made.headers["Location"] == f"{url('workspace', workspace.id)}?saved=1"
+    ann = factories.make_member(username="ann")
+    page = client.get(url("workspace", workspace.id)).content.decode()
+    assert "Nobody yet" in page
+    assert f'<option value="{ann.id}">' in page
+    assert f'<option value="{olga.id}">' not in page  # owners are in every workspace
+    path = url("workspace_people", workspace.id)
+    for role, expected in (("inherited", None), ("reviewer", "reviewer")):
+        assert client.post(path, {"member": ann.id, "role": role}).status_code == 302
+        assert places(workspace) == {"ann": expected}
+    listed = client.get(url("workspaces")).content.decode()
+    assert "film-club" in listed
+    assert client.post(path, {"member": ann.id, "role": ""}).status_code == 302
+    assert places(workspace) == {}
+
+
+@pytest.mark.parametrize("name", ["", "two words", "dot.ted", "ü", "x" * 201, "reviews", "a\n"])
+def test_a_bad_name_is_refused(client: Client, workspace: Workspace, name: str) -> None:
+    factories.make_workspace("reviews")
+    before = list(Workspace.objects.order_by("id").values_list("name", flat=True))
+    for path in (url("workspaces"), url("workspace_rename", workspace.id)):
+        answer = client.post(path, {"name": name})
+        if name == "a\n":  # what stands around a name does not count
+            assert answer.status_code in {302, 422}
+            continue
+        assert answer.status_code == 422
+        assert list(Workspace.objects.order_by("id").values_list("name", flat=True)) == before
+
+
+def test_it_is_called_otherwise(client: Client, workspace: Workspace) -> None:
+    before = workspace.name
+    assert client.post(url("workspace_rename", workspace.id), {"name": "films"}).status_code == 302
+    workspace.refresh_from_db()
+    assert workspace.name == "films"
+    event = Event.objects.get(kind="workspace.renamed")
+    assert event.payload["changes"] == {"name": [before, "films"]}
+
+
+def test_only_an_empty_one_is_deleted(client: Client, dataset: Dataset) -> None:
+    full, empty = dataset.workspace, factories.make_workspace()
+    answer = client.post(url("workspace_delete", full.id))
+    assert answer.status_code == 409
+    assert "still holds datasets" in answer.content.decode()
+    assert client.post(url("workspace_delete", empty.id)).status_code == 302
+    assert list(Workspace.objects.all()) == [full]
+
+
+def test_an_admin_lets_in_where_they_are_and_makes_none(
+    sign_in: SignIn, workspace: Workspace
+) -> None:
+    hidden = factories.make_workspace()
+    bo = factories.make_member(role="admin", username="bo", workspace=workspace)
+    ann = factories.make_member(username="ann")
+    chief = factories.make_member(role="owner", username="chief", workspace=workspace)
+    client = sign_in(bo)
+    assert hidden.name not in client.get(url("workspaces")).content.decode()
+    assert client.get(url("workspace", hidden.id)).status_code == 404
+    sent = {"member": ann.id, "role": "admin"}
+    assert client.post(url("workspace_people", hidden.id), sent).status_code == 404
+    assert client.post(url("workspace_people", workspace.id), sent).status_code == 302
+    assert places(workspace)["ann"] == "admin"
+    for member, role, code in ((ann, "owner", 422), (ann, "king", 422), (chief, "", 403)):
+        sent = {"member": member.id, "role": role}
+        assert client.post(url("workspace_people", workspace.id), sent).status_code == code
+    for member in ("", "x", uuid4()):
+        sent = {"member": member, "role": "annotator"}
+        assert client.post(url("workspace_people", workspace.id), sent).status_code == 404
+    assert client.post(url("workspaces"), {"name": "mine"}).status_code == 403
+    for name in ("workspace_rename", "workspace_delete"):
+        assert client.post(url(name, workspace.id), {"name": "mine"}).status_code == 403
+    assert not Workspace.objects.filter(name="mine").exists()
+
+
+def test_who_manages_one_workspace_manages_no_people(
+    sign_in: SignIn, workspace: Workspace, dataset: Dataset
+) -> None:
+    """They get the workspace's datasets with the quotas of its people, and keys of their own."""
+    chief = factories.make_member(username="chief")
+    WorkspaceMembership.objects.create(workspace=workspace, membership=chief, role="admin")
+    ann = factories.make_member(username="ann", workspace=workspace)
+    client = sign_in(chief)
+    for name in ("members", "invite", "workspaces", "webhooks", "webhook_new", "audit"):
+        assert client.get(url(name)).status_code == 403
+    assert client.get(url("workspace", workspace.id)).status_code == 403
+    assert client.get(url("member", ann.id)).status_code == 403
+    sent = {"role": "admin", "member": ann.id}
+    assert client.post(url("member_role", ann.id), sent).status_code == 403
+    assert client.post(url("workspace_people", workspace.id), sent).status_code == 403
+    assert client.get(url("keys")).status_code == 200
+    assert client.get(url("settings_tab", dataset.id, "general")).status_code == 200
+    assert client.get(url("team", dataset.id)).status_code == 200
+    side = client.get("/").content.decode()
+    assert "settings/keys/" in side
+    assert not any(f"settings/{name}/" in side for name in ("members", "webhooks", "workspaces"))
+
+
+def test_the_number_of_queries_does_not_grow(
+    client: Client, workspace: Workspace, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(12):
+        factories.make_member(workspace=workspace)
+        factories.make_workspace()
+    client.get(url("workspaces"))
+    with django_assert_max_num_queries(14):
+        client.get(url("workspaces"))
+    with django_assert_max_num_queries(14):
+        client.get(url("workspace", workspace.id))
