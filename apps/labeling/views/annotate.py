@@ -15,6 +15,7 @@ from apps.labeling import queue
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
 from apps.labeling.narrowing import ALL
 from apps.labeling.pages import AnnotatePage
+from apps.records.models import Record
 from apps.search.asked import MAX_TEXT
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
@@ -106,7 +107,8 @@ def renew(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpRe
 @for_members
 def release(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpResponse:
     """Give the record back when the page closes."""
-    find_dataset(request, dataset_id)
+    dataset = find_dataset(request, dataset_id)
+    get_object_or_404(Record.objects.filter(dataset=dataset), pk=record_id)
     queue.give_back(request.member, record_id, request.POST.get("until", ""))
     return HttpResponse(status=204)
 
