@@ -37,9 +37,9 @@ OUR_VARIABLES |= {"OWNER_DATABASE_URL", "OPERATOR_DATABASE_URL"}
 class Instance:
     """One ``manage.py up`` and what it has started."""
 
-    def __init__(self, data_dir: Path, **environment: str) -> None:
+    def __init__(self, data_dir: Path, *, port: int = 0, **environment: str) -> None:
         self.data_dir = data_dir
-        self.process = up("--data-dir", str(data_dir), "--port", "0", **environment)
+        self.process = up("--data-dir", str(data_dir), "--port", str(port), **environment)
         self.url = ""
 
     def is_ready(self) -> bool:
@@ -91,9 +91,9 @@ def plain_environment() -> dict[str, str]:
 
 
 @contextmanager
-def running(data_dir: Path, **environment: str) -> Iterator[Instance]:
+def running(data_dir: Path, *, port: int = 0, **environment: str) -> Iterator[Instance]:
     """A running instance, which a failing test does not leave behind."""
-    instance = Instance(data_dir, **environment)
+    instance = Instance(data_dir, port=port, **environment)
     try:
         instance.wait_until_ready()
         yield instance

@@ -40,7 +40,7 @@ DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 6900  # Argilla's, so existing scripts connect unchanged
 
 LOOK_EVERY = 0.25  # seconds
-FIRST_PAGE_PATIENCE = 60.0  # seconds
+FIRST_PAGE_PATIENCE = 180.0  # seconds
 # Gunicorn touches a file at each turn of its loop, which is dear on a disk.
 MEMORY = "/dev/shm"  # noqa: S108
 STOP_PATIENCE = 3.0  # seconds for requests and jobs under way; jobs resume by themselves
