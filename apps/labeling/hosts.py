@@ -21,7 +21,7 @@ from apps.organizations.directory import Host, find_host
 from apps.organizations.models import Organization
 from apps.organizations.services import RESERVED_SLUGS
 
-PROBES = {"/healthz", "/readyz"}  # asked by machines, under whatever name they know
+ANYWHERE = ("/healthz", "/readyz", settings.STATIC_URL)  # the same under whatever name
 SITE_ONLY = ("/operator/", "/admin/")
 SITE_LABELS = {"", "www", "app"}  # below the base domain, of no organization
 
@@ -38,7 +38,7 @@ class HostMiddleware:
 
     def __call__(self, request: Any) -> HttpResponseBase:
         request.host_organization, request.host_name = None, ""
-        if not settings.BASE_DOMAIN or request.path_info in PROBES:
+        if not settings.BASE_DOMAIN or request.path_info.startswith(ANYWHERE):
             return self.get_response(request)
         domain, _ = split_domain_port(request.get_host())
         domain = domain.lower().rstrip(".")
@@ -105,7 +105,8 @@ def _at(request: HttpRequest, domain: str) -> str:
 def _nowhere(request: HttpRequest) -> HttpResponse:
     if request.path_info.startswith("/api/"):
         return JsonResponse({"detail": "Not Found"}, status=404)
-    return HttpResponse(render_to_string("errors/404.html"), status=404)
+    context = {"site": site_address(request)}
+    return HttpResponse(render_to_string("errors/nowhere.html", context), status=404)
 
 
 class HostSessionMiddleware:
