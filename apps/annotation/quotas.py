@@ -3,10 +3,7 @@
 A quota stops the hand-out, never the saving: an answer that is there already is always kept.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from math import ceil
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +13,6 @@ from django.utils import timezone
 
 from apps.annotation import slots
 from apps.annotation.models import Annotator, Response
-from apps.annotation.progress import Progress
 from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
@@ -26,7 +22,6 @@ from apps.organizations.models import Membership
 LONGEST_GAP = 600  # s between two answers; a longer one is a break
 RECENT = 50  # answers
 FEWEST = 3  # gaps from which a median is told
-DAYS = 14  # of the team's rate
 
 
 @transaction.atomic
@@ -49,42 +44,43 @@ class Person:
     """Somebody with a place in the dataset; ``None`` quotas are the dataset's."""
 
     member: Membership
-    submitted: int
-    discarded: int
     submitted_today: int
     daily_quota: int | None
     total_quota: int | None
+    submitted: int = 0
+    discarded: int = 0
+
+
+def places(*, dataset: Dataset) -> list[Person]:
+    """Everybody who answered or has quotas, by name and without their answers. One query."""
+    has_quota = Q(daily_quota__isnull=False) | Q(total_quota__isnull=False)
+    found = Annotator.objects.filter(dataset=dataset).select_related("user")
+    chosen = found.filter(has_quota | Q(first_response_at__isnull=False))
+    today = timezone.now().date()
+    people = [
+        Person(
+            member=place.user,
+            submitted_today=place.submitted_today if place.day == today else 0,
+            daily_quota=place.daily_quota,
+            total_quota=place.total_quota,
+        )
+        for place in chosen
+    ]
+    return sorted(people, key=lambda person: person.member.username)
 
 
 def people(*, dataset: Dataset) -> list[Person]:
     """Everybody who answered or has quotas, most answers first. Two queries."""
     counted = Response.objects.filter(dataset=dataset).values("user_id")
     answers = {
-        row["user_id"]: dict(row)
+        row.pop("user_id"): row
         for row in counted.annotate(
             submitted=Count("id", filter=Q(status="submitted")),
             discarded=Count("id", filter=Q(status="discarded")),
         )
     }
-    has_quota = Q(daily_quota__isnull=False) | Q(total_quota__isnull=False)
-    places = Annotator.objects.filter(dataset=dataset).select_related("user")
-    today = timezone.now().date()
-    found = [
-        _person(place, answers.get(place.user_id, {}), today)
-        for place in places.filter(has_quota | Q(first_response_at__isnull=False))
-    ]
+    found = [replace(one, **answers.get(one.member.id, {})) for one in places(dataset=dataset)]
     return sorted(found, key=lambda person: (-person.submitted, person.member.username))
-
-
-def _person(place: Annotator, counts: Mapping[str, Any], today: date) -> Person:
-    return Person(
-        member=place.user,
-        submitted=counts.get("submitted", 0),
-        discarded=counts.get("discarded", 0),
-        submitted_today=place.submitted_today if place.day == today else 0,
-        daily_quota=place.daily_quota,
-        total_quota=place.total_quota,
-    )
 
 
 # The newest records of the person, whose answers lie next to each other in the index.
@@ -108,33 +104,6 @@ def median_seconds(*, dataset: Dataset, annotator: Membership) -> int | None:
     limits = {"recent": RECENT, "longest": LONGEST_GAP}
     median, count = raw_cursor().execute(_GAPS, {**facts, **limits}).fetchone() or (None, 0)
     return round(float(median)) if median is not None and count >= FEWEST else None
-
-
-_DAILY = """
-SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY n), count(*) FROM (
-    SELECT count(*) AS n FROM response WHERE organization_id = %(o)s AND dataset_id = %(d)s
-        AND status = 'submitted' AND inserted_at >= %(since)s AND inserted_at < %(today)s
-    GROUP BY (inserted_at AT TIME ZONE 'UTC')::date
-) AS days
-"""
-
-
-def days_left(*, dataset: Dataset, progress: Progress) -> int | None:
-    """Working days until the dataset is completed, at the team's median day of the last two weeks.
-
-    None when it cannot be known: fewer than three such days, or nothing to do. Cost grows with
-    the dataset's answers.
-    """
-    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    facts = {"o": current(), "d": dataset.id, "today": today, "since": _before(today)}
-    median, days = raw_cursor().execute(_DAILY, facts).fetchone() or (None, 0)
-    if not median or days < FEWEST or not progress.pending:
-        return None
-    return ceil(progress.pending * dataset.min_submitted / float(median))
-
-
-def _before(today: datetime) -> datetime:
-    return today - timedelta(days=DAYS)
 
 
 def quotas_reached(*, datasets: list[Dataset]) -> dict[UUID, int]:

@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 
 from apps.annotation import quotas
 from apps.annotation.models import Annotator
-from apps.console.kept import kept
 from apps.console.standing_cards import Card, Look
 from apps.core.charts import sparkline
 from apps.datasets.models import Dataset
@@ -83,46 +82,60 @@ def columns() -> list[str]:
     ]
 
 
-def people_rows(look: Look, *, only: UUID | None = None) -> list[Row]:
-    """Everybody who answered or has quotas, or one of them; with what they are worth, if asked.
+@dataclass(frozen=True, slots=True)
+class People:
+    """By membership: the work in the window, answers of the last days, and what they are worth."""
 
-    Seven queries.
-    """
-    people = [one for one in quotas.people(dataset=look.dataset) if only in {None, one.member.id}]
-    return rows_of(look, people, only=only)
+    work: dict[UUID, pace.Work]
+    days: dict[UUID, list[int]]
+    trust: dict[UUID, Trust]
 
 
-def rows_of(look: Look, people: Iterable[quotas.Person], *, only: UUID | None = None) -> list[Row]:
+def people_figures(look: Look) -> People:
+    """Of everybody who answered. Five queries, or eight."""
+    told = standing.trust(standing.load(look.rule, since=look.since)) if look.rule else {}
+    return People(pace.work(look.dataset, since=look.since), pace.last_days(look.dataset), told)
+
+
+def people_rows(look: Look, counted: People, *, only: UUID | None = None) -> list[Row]:
+    """Everybody who answered or has quotas, most answers first; or one of them. One query."""
     dataset = look.dataset
-    done = pace.work(dataset, since=look.since, person=only)
-    days = pace.last_days(dataset, person=only)
-    told = kept(f"{dataset.id}:trust:{look.query}", lambda: _trust(look))
-    return [
+    found = [
         Row(
             person=one,
-            work=done.get(one.member.id, pace.Work()),
-            trust=told.get(one.member.id, Trust(0)),
-            spark=sparkline([float(n) for n in days.get(one.member.id, [0, 0])]),
+            work=counted.work.get(one.member.id, pace.Work()),
+            trust=counted.trust.get(one.member.id, Trust(0)),
+            spark=sparkline([float(n) for n in counted.days.get(one.member.id, [0, 0])]),
             daily_quota=dataset.daily_quota if one.daily_quota is None else one.daily_quota,
             total_quota=dataset.total_quota if one.total_quota is None else one.total_quota,
         )
-        for one in people
+        for one in quotas.places(dataset=dataset)
+        if only in {None, one.member.id}
     ]
+    return sorted(found, key=lambda row: (-row.work.done, row.member.display_name))
 
 
-def _trust(look: Look) -> dict[UUID, Trust]:
-    return standing.trust(standing.load(look.rule, since=look.since)) if look.rule else {}
+def alerts(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Whom the page warns of: who takes all suggestions in no time, and else who seems blind."""
+    rows = list(rows)
+    return {
+        "hasty": [row for row in rows if row.is_hasty],
+        "blind": [row for row in rows if row.trust.is_blind and not row.is_hasty],
+    }
 
 
-def people_card(look: Look, *, only: UUID | None = None) -> tuple[Card, list[Row]]:
+def people_card(look: Look, counted: People, *, only: UUID | None = None) -> tuple[Card, list[Row]]:
     """The table as a card, and its rows."""
-    rows = people_rows(look, only=only)
+    rows = people_rows(look, counted, only=only)
     about = look.rule.question.title if look.rule else ""
     empty = "" if rows else _("Nobody has answered yet.")
-    card = Card(
-        _("People"), about, columns=columns(), rows=[row.cells for row in rows], empty=empty
+    foot = _(
+        "With the others: how often the answer is what most of the others say, with its interval; "
+        "with decisions: what a reviewer decided. Information: how much of what the others say "
+        "the answers tell, near 0 for somebody who answers blindly."
     )
-    return card, rows
+    cells = [row.cells for row in rows]
+    return Card(_("People"), about, columns=columns(), rows=cells, foot=foot, empty=empty), rows
 
 
 # --- One person in all datasets ------------------------------------------------------------------
@@ -152,10 +165,8 @@ def work_rows(person: Membership, datasets: Iterable[Dataset], *, days: int | No
     chosen.sort(key=lambda dataset: dataset.updated_at, reverse=True)
     found = []
     for dataset in chosen[:MOST_DATASETS]:
-        people = quotas.people(dataset=dataset)
-        for one in people:
-            if one.member.id == person.id:
-                found.append(_place(dataset, one, days))
+        people = quotas.places(dataset=dataset)
+        found += [_place(dataset, one, days) for one in people if one.member.id == person.id]
     return found
 
 

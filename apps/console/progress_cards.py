@@ -5,7 +5,7 @@ from datetime import date
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
-from apps.console.standing_cards import Card, Look, show_day
+from apps.console.standing_cards import Card, Look, count, show_day
 from apps.core.standing_charts import Course, burn_up_chart, column_chart
 from apps.quality import pace
 
@@ -23,12 +23,13 @@ def burn_up_card(look: Look) -> Card:
         *(None if one is None else (one - pace.today()).days for one in _ends(eta)),
     )
     labels = [show_day(day) for day, _n in days]
-    goal = _("goal %s") % number_format(burn.total)
+    goal = _("goal %s") % count(burn.total)
+    end = show_day(eta.day) if eta else ""
     return Card(
         _("Progress"),
-        strong=show_day(eta.day) if eta else "",
+        strong=end,
         about=_when(burn),
-        chart=burn_up_chart(course, labels, title=_told(burn), goal=goal),
+        chart=burn_up_chart(course, labels, title=_told(burn), goal=goal, end=end, show=count),
         columns=[_("Day"), _("Completed")],
         rows=[[day, n] for day, n in reversed(days)],
         foot=_told(burn),
@@ -41,7 +42,9 @@ def _ends(eta: pace.Eta | None) -> tuple[date | None, date | None, date | None]:
 
 def _when(burn: pace.BurnUp) -> str:
     if burn.eta is None:
-        return "" if burn.completed == burn.total else _("no forecast yet")
+        return "" if burn.completed >= burn.total else _("no forecast")
+    if burn.eta.early == burn.eta.late:
+        return ""
     if burn.eta.late is None:
         return _("%(early)s at the earliest") % {"early": show_day(burn.eta.early)}
     ends = {"early": show_day(burn.eta.early), "late": show_day(burn.eta.late)}
@@ -49,15 +52,25 @@ def _when(burn: pace.BurnUp) -> str:
 
 
 def _told(burn: pace.BurnUp) -> str:
-    done = {"n": number_format(burn.completed), "total": number_format(burn.total)}
-    told = _("%(n)s of %(total)s records are completed.") % done
-    if burn.eta is None:
-        return told
-    rate = number_format(round(burn.a_day, 1))
-    return f"{told} " + _(
-        "At %(rate)s a day, the mean of the last two weeks, all are on %(day)s; the dates beside "
-        "it are the ends of its 95 %% interval."
-    ) % {"rate": rate, "day": show_day(burn.eta.day)}
+    done = {"n": count(burn.completed), "total": count(burn.total)}
+    return _("%(n)s of %(total)s records are completed.") % done + " " + _forecast(burn)
+
+
+def _forecast(burn: pace.BurnUp) -> str:
+    """When all is done, or why that cannot be told."""
+    if burn.completed >= burn.total:
+        return ""
+    if burn.eta is not None:
+        rate = number_format(round(burn.a_day, 1), force_grouping=True)
+        return _(
+            "At %(rate)s a day, the mean of the last two weeks, all are on %(day)s; the dates "
+            "beside it are the ends of its 95 %% interval."
+        ) % {"rate": rate, "day": show_day(burn.eta.day)}
+    if burn.days and not burn.a_day and burn.measured:
+        return _("None was completed in the last two weeks.")
+    if burn.measured < pace.FEWEST:
+        return _("A forecast needs three days of work, today not counted.")
+    return _("At the pace of the last two weeks it takes more than ten years.")
 
 
 def daily_card(look: Look) -> Card:
@@ -70,10 +83,11 @@ def daily_card(look: Look) -> Card:
         [float(done) for _day, done, _dropped in days],
         [show_day(day) for day, *_counts in days],
         title=_("Submitted answers by day"),
+        show=count,
     )
     return Card(
         _("Answers a day"),
-        about=_("%s in the period") % number_format(total),
+        about=_("%s in the period") % count(total),
         chart=chart,
         columns=[_("Day"), _("Submitted"), _("Discarded")],
         rows=[list(row) for row in reversed(days)],
@@ -95,6 +109,7 @@ def redundancy_card(look: Look) -> Card:
             [float(n) for _answers, n in counts],
             names,
             title=_("Records by the number of their submitted answers"),
+            show=count,
         ),
         columns=[_("Answers"), _("Records")],
         rows=[[name, n] for name, (_answers, n) in zip(names, counts, strict=True)],

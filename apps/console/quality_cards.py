@@ -1,15 +1,15 @@
 """What a dataset's answers are worth, as cards."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from uuid import UUID
 
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.console.measures import STEPS
-from apps.console.standing_cards import Card, Cell, Heat, Look
+from apps.console.standing_cards import Card, Cell, Heat, Look, count
 from apps.console.templatetags.studio import percent, share
 from apps.core.standing_charts import Dot, Twin, dot_chart, twin_chart
 from apps.datasets.models import QuestionType
@@ -20,12 +20,13 @@ from apps.quality import standing
 from apps.quality.answer_table import ClassTable, is_class
 from apps.quality.measures.between import MEASURES
 from apps.quality.measures.intervals import Estimate
-from apps.quality.spread import Share, spread
+from apps.quality.spread import Share, Spread, spread
 from apps.search.between import Outcome, Pair
 
 ENOUGH: Final = 0.667  # K. Krippendorff: below it not even tentative conclusions
+MOST_SHOWN: Final = 11  # people of a heat map; the model comes beside them
 SHOWN: Final = 6  # values of a spread that have bars of their own
-LABELS: Final = 20  # of a confusion; of more, those that are confused most
+LABELS: Final = 12  # of a confusion; of more, those that are confused most
 MARKS: Final[Mapping[str, str]] = {
     "alpha": "α",
     "ordinal_alpha": "α",
@@ -62,7 +63,7 @@ def agreement_card(look: Look) -> Card:
                 dots.append(Dot(title, MARKS[name], value, low, high, text))
     columns = [
         _("Question"),
-        _("Measure"),
+        _("Measured by"),
         _("Value"),
         _("Lower end"),
         _("Upper end"),
@@ -97,13 +98,14 @@ def spread_card(look: Look) -> Card:
         model = one.model / found.model if found.model else None
         return one.people / max(found.people, 1), model
 
-    ranked = sorted(found.shares, key=lambda one: -(one.people + one.model))
+    ranked = sorted(found.shares, key=lambda one: -sum(part or 0 for part in shares(one)))
     twins = [_twin(texts.get(str(one.value), str(one.value)), *shares(one)) for one in ranked]
     if len(ranked) > SHOWN + 1:
         rest = [shares(one) for one in ranked[SHOWN:]]
         people, model = (sum(pair[at] or 0 for pair in rest) for at in (0, 1))
         name = _("%d others") % len(rest)
-        twins = [*twins[:SHOWN], _twin(name, people, model if found.model else None)]
+        others = _twin(name, people, model if found.model else None)
+        twins = [*twins[:SHOWN], replace(others, is_rest=True)]
     return Card(
         title,
         chart=twin_chart(twins, title=_("Shares of %s, people and model") % rule.question.title),
@@ -113,7 +115,16 @@ def spread_card(look: Look) -> Card:
             [texts.get(str(one.value), str(one.value)), one.people, one.model, *shares(one)]
             for one in ranked
         ],
+        foot=_counted(found),
     )
+
+
+def _counted(found: Spread) -> str:
+    told = _("Shares of %s submitted answers") % count(found.people)
+    if not found.model:
+        return f"{told}."
+    model = _("of %s suggestions, to all records, answered or not") % count(found.model)
+    return f"{told}; {model}."
 
 
 def _twin(name: str, people: float, model: float | None) -> Twin:
@@ -126,29 +137,54 @@ def pairs_card(look: Look) -> Card:
     table = standing.load(rule, since=look.since) if rule and MEASURES[rule.type] else None
     found = standing.pairings(table) if table else []
     if rule is None or table is None or not found:
-        return Card(title, empty=_("Nobody answered the same records yet."))
-    ids = list(dict.fromkeys(id for one in found for id in (one.one, one.other)))
-    ids.sort(key=lambda who: table.people.index(who) if who else len(table.people))
-    names = _names_of(ids, table.agent or _("model"))
-    cells: dict[Any, Cell] = {}
-    for one in found:
-        url = look.explore((f"differ.{rule.name}", Pair(one.one, one.other, look.since).text))
-        told = {"one": names[one.one], "other": names[one.other], "n": one.n, "d": one.differ}
-        title_of = _("%(one)s and %(other)s: %(d)d of %(n)d records differ, show them") % told
-        cell = Cell(share(one.value), _shade(one.value), url if one.differ else "", title_of)
-        cells[one.one, one.other] = cells[one.other, one.one] = cell
-    rows = [(names[a], [cells.get((a, b), Cell("–")) for b in ids]) for a in ids]
+        return Card(title, empty=_("No record has two answers to compare yet."))
+    met = {id for one in found for id in (one.one, one.other)}
+    people: list[UUID | None] = [id for id in table.people if id in met]
+    names = _names_of(met, table.agent or _("model"))
+    shown = [*people[:MOST_SHOWN], *([None] if None in met else [])]
     measure = _("κ") if isinstance(table, ClassTable) else _("mean score")
+    foot = _(
+        "The darker, the closer: in steps of 0.2. Each cell opens the records the two answered "
+        "differently."
+    )
+    if len(people) > MOST_SHOWN:
+        told = _("Of %(all)d people the %(n)d with the most answers; the table has more.")
+        foot = f"{told % {'all': len(table.people), 'n': MOST_SHOWN}} {foot}"
     return Card(
         title,
         about=f"{rule.question.title}, {measure}",
         heat=Heat(
-            _("Pairwise agreement on %s") % rule.question.title, [names[one] for one in ids], rows
+            _("Pairwise agreement on %s") % rule.question.title,
+            [names[one] for one in shown],
+            _pair_rows(look, rule, found, shown, names),
         ),
         columns=[_("One"), _("Other"), _("Agreement"), _("Records"), _("Differ")],
         rows=[[names[p.one], names[p.other], p.value, p.n, p.differ] for p in found],
-        foot=_("Each cell opens the records the two answered differently."),
+        foot=foot,
     )
+
+
+def _pair_rows(
+    look: Look,
+    rule: QuestionRule,
+    found: Iterable[standing.Pairing],
+    shown: Sequence[UUID | None],
+    names: Mapping[UUID | None, str],
+) -> list[tuple[str, list[Cell]]]:
+    cells: dict[Any, Cell] = {}
+    for one in found:
+        url = look.explore((f"differ.{rule.name}", Pair(one.one, one.other, look.since).text))
+        told = {
+            "one": names[one.one],
+            "other": names[one.other],
+            "n": count(one.n),
+            "d": count(one.differ),
+        }
+        title = _("%(one)s and %(other)s: %(d)s of %(n)s records differ") % told
+        shown_as = share(one.value).replace("-", "−")
+        cell = Cell(shown_as, _shade(one.value), url if one.differ else "", title)
+        cells[one.one, one.other] = cells[one.other, one.one] = cell
+    return [(names[a], [cells.get((a, b), Cell("–")) for b in shown]) for a in shown]
 
 
 def _names_of(ids: Iterable[UUID | None], model: str) -> dict[UUID | None, str]:
@@ -159,8 +195,8 @@ def _names_of(ids: Iterable[UUID | None], model: str) -> dict[UUID | None, str]:
 
 
 def _shade(value: float | None) -> int:
-    """From .5 on in steps: what matters happens there."""
-    return 0 if value is None else min(max(int((value - 0.5) / 0.1), 0), STEPS - 1)
+    """J. Landis and G. Koch's five strengths of agreement: up to .2, .4, .6, .8 and 1."""
+    return 0 if value is None else min(max(int(value / 0.2), 0), STEPS - 1)
 
 
 def confusion_card(look: Look) -> Card:
@@ -169,13 +205,13 @@ def confusion_card(look: Look) -> Card:
     table = standing.load(rule, since=look.since) if rule and is_class(rule) else None
     found = standing.confusion(table) if table else None
     if rule is None or found is None:
-        return Card(title, empty=_("No suggestions to answered records, or no labels to compare."))
+        return Card(title, empty=_("The model has suggested nothing for records with answers yet."))
     texts = {value: text for value, (text, _hue) in hues(rule.question).items()}
     names = [texts.get(str(value), str(value)) for value in found.values]
     shown = _worth_showing(found.counts)
     rows = [(names[n], [_confused(look, rule, found, names, n, m) for m in shown]) for n in shown]
     share_right = percent(found.right / found.n)
-    told = _("%(share)s of %(n)s alike") % {"share": share_right, "n": number_format(found.n)}
+    told = _("%(share)s of %(n)s alike") % {"share": share_right, "n": count(found.n)}
     return Card(
         title,
         about=told,
@@ -183,19 +219,30 @@ def confusion_card(look: Look) -> Card:
             _("Rows: people, columns: %s") % (found.agent or _("model")),
             [names[n] for n in shown],
             rows,
+            _("people ↓ model →"),
         ),
         columns=[_("People"), _("Model"), _("Records")],
-        rows=[
-            [names[n], names[m], count]
-            for n, row in enumerate(found.counts)
-            for m, count in enumerate(row)
-            if count
-        ],
-        foot=_(
-            "Rows are what a reviewer decided, or else what most people say; columns what was "
-            "suggested. Each cell opens its records."
-        ),
+        rows=_confusions(found, names),
+        foot=_confusion_foot(len(names), len(shown)),
     )
+
+
+def _confusions(found: standing.Confusion, names: Sequence[str]) -> list[list[Any]]:
+    """What is confused, the most frequent first; then what is alike."""
+    cells = [(n, m, times) for n, row in enumerate(found.counts) for m, times in enumerate(row)]
+    cells.sort(key=lambda cell: (cell[0] == cell[1], -cell[2]))
+    return [[names[n], names[m], times] for n, m, times in cells if times]
+
+
+def _confusion_foot(labels: int, shown: int) -> str:
+    told = _(
+        "Rows are what a reviewer decided, or else what most people say; columns what was "
+        "suggested. The darker, the larger its share of the row; each cell opens its records."
+    )
+    if shown == labels:
+        return told
+    of = _("Of %(all)d labels the %(n)d confused most; the table has all.")
+    return f"{of % {'all': labels, 'n': shown}} {told}"
 
 
 def _worth_showing(counts: Sequence[Sequence[int]]) -> list[int]:
@@ -207,17 +254,17 @@ def _worth_showing(counts: Sequence[Sequence[int]]) -> list[int]:
 def _confused(
     look: Look, rule: QuestionRule, found: standing.Confusion, names: Sequence[str], n: int, m: int
 ) -> Cell:
-    count = found.counts[n][m]
-    if not count:
+    times = found.counts[n][m]
+    if not times:
         return Cell("·")
     url = look.explore(
         (f"outcome.{rule.name}", Outcome(str(found.values[n]), look.since).text),
         (f"suggested.{rule.name}", str(found.values[m])),
     )
-    told = {"right": names[n], "said": names[m], "n": count}
-    step = min(int(count / (sum(found.counts[n]) or 1) * STEPS), STEPS - 1)
-    title = _("%(right)s, suggested %(said)s: %(n)d records, show them") % told
-    return Cell(number_format(count), step, url, title)
+    told = {"right": names[n], "said": names[m], "n": count(times)}
+    step = min(int(times / (sum(found.counts[n]) or 1) * STEPS), STEPS - 1)
+    title = _("%(right)s, suggested %(said)s: %(n)s records") % told
+    return Cell(count(times), step, url, title)
 
 
 def wins_card(look: Look) -> Card:

@@ -3,7 +3,7 @@
 Cells are raw: numbers, shares, days. The page and the CSV file write them in their own ways.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -14,14 +14,17 @@ from django.utils.formats import date_format, number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from apps.console.places import find_rule
 from apps.console.templatetags.studio import share
 from apps.datasets.models import Dataset
-from apps.datasets.schema import DatasetSchema, QuestionRule
+from apps.datasets.schema import DatasetSchema, QuestionRule, load_schema
 from apps.exchange.cells import protect
 from apps.quality import pace
 
 WINDOWS: Final = (7, 30, 90)
 USUAL: Final = 30
+FEW: Final = 5  # columns of a heat map that fit in a card; of more it has twice the width
+LISTED: Final = 200  # rows of a table on the page; the file has all
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """``rows`` are named lists of cells; ``corner`` says what rows and columns are."""
+    """``rows`` are named lists of cells; ``corner`` says what it is, ``axes`` what lies where."""
 
     corner: str
     names: Sequence[str]
     rows: Sequence[tuple[str, Sequence[Cell]]]
+    axes: str = ""
+
+    @property
+    def is_wide(self) -> bool:
+        return len(self.names) > FEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,10 @@ class Card:
     rows: Sequence[Sequence[Any]] = ()
     foot: str = ""
     empty: str = ""
+
+    @property
+    def listed(self) -> Sequence[Sequence[Any]]:
+        return self.rows[:LISTED]
 
 
 @dataclass(frozen=True)
@@ -83,11 +95,23 @@ class Look:
         return f"{path}?{urlencode(pairs)}"
 
 
+def read_look(dataset: Dataset, asked: Mapping[str, str]) -> Look:
+    """What an address asks for; raises ``Http404`` for a question that is not there."""
+    schema = load_schema(dataset)
+    rule = find_rule(schema, asked.get("question", ""))
+    return Look(dataset, schema, rule, read_days(asked.get("days", "")))
+
+
 def read_days(text: str) -> int | None:
     """The window of an address; None is all, anything unknown the usual one."""
     if text == "all":
         return None
     return int(text) if text in {str(days) for days in WINDOWS} else USUAL
+
+
+def count(value: float) -> str:
+    """A number of things, in groups of three digits."""
+    return number_format(round(value), force_grouping=True)
 
 
 def show_day(day: date) -> str:
@@ -103,7 +127,7 @@ def show_cell(value: Any) -> str:
         return date_format(value, "DATE_FORMAT")
     if isinstance(value, float):
         return share(value)
-    return number_format(value) if isinstance(value, int) else str(value)
+    return count(value) if isinstance(value, int) else str(value)
 
 
 def write_cell(value: Any) -> str:

@@ -15,6 +15,7 @@ WIDTH, HEIGHT = 380, 190  # units of the viewBox
 LEFT, RIGHT, TOP, BOTTOM = 40, 374, 14, 160
 BAR: Final = 24  # units a bar takes with its gap
 STEPS: Final = (1, 2, 2.5, 5, 10)
+COUNTED: Final = (1, 2, 2.5, 4, 5, 10)
 
 Format = Callable[[float], str]
 
@@ -57,7 +58,7 @@ def line_chart(
     Where a point has no value the line is broken; one alone is a dot.
     """
     most = top or scale_top(_most(points, limit, goal))
-    parts = [grid(most, show)]
+    parts = [grid([most * share / 4 for share in range(5)], show)]
     parts += [across(name, at, most) for name, at in (("limit", limit), ("goal", goal)) if at]
     for run in _runs(points):
         parts += _run(points, run, most)
@@ -78,12 +79,11 @@ def bar_chart(bars: Sequence[Bar], *, title: str, top: float | None = None) -> S
 
 
 def sparkline(values: Sequence[float | None]) -> SafeString:
-    """A line as high as a text; it only goes with numbers, so nothing reads it out."""
-    known = [value for value in values if value is not None]
-    low, high = min(known, default=0.0), max(known, default=1.0)
+    """A line from 0 on, as high as a text; it only goes with numbers, so nothing reads it out."""
+    high = max((value for value in values if value is not None), default=0.0) or 1.0
     step = 76 / max(len(values) - 1, 1)
     places = [
-        f"{2 + n * step:.1f},{17 - 14 * (value - low) / ((high - low) or 1):.1f}"
+        f"{2 + n * step:.1f},{17 - 14 * value / high:.1f}"
         for n, value in enumerate(values)
         if value is not None
     ]
@@ -102,6 +102,16 @@ def scale_top(most: float) -> float:
     return float(next(step * unit for step in STEPS if step * unit >= most * (1 - 1e-9)))
 
 
+def counts_up_to(most: float) -> list[float]:
+    """Marks of an axis of counts: two to six whole round numbers from 0 on, the last ≥ ``most``."""
+    least = max(most, 1) / 5
+    unit = 10 ** max(floor(log10(least)), 0)
+    step = next(
+        one * unit for one in COUNTED if one * unit >= least * (1 - 1e-9) and one * unit % 1 == 0
+    )
+    return [float(step * n) for n in range(ceil(max(most, 1) / step - 1e-9) + 1)]
+
+
 # --- Parts ---------------------------------------------------------------------------------------
 def _most(points: Sequence[Point], *others: float | None) -> float:
     found = [one for point in points for one in (point.value, point.high) if one is not None]
@@ -116,26 +126,26 @@ def y_of(value: float, most: float) -> float:
     return BOTTOM - (BOTTOM - TOP) * min(max(value / most, 0.0), 1.0)
 
 
-def grid(most: float, show: Format) -> SafeString:
-    heights = [most * share / 4 for share in range(5)]
-    rows = [
-        (LEFT, RIGHT, f"{y_of(h, most):.1f}", f"{y_of(h, most):.1f}", LEFT - 6) for h in heights
-    ]
+def grid(
+    marks: Sequence[float], show: Format, left: float = LEFT, end: float | None = None
+) -> SafeString:
+    """Lines across at the marks, with their numbers; the last is the axis' end if none is given."""
+    heights = [(y_of(mark, end or marks[-1]), show(mark)) for mark in marks]
     return format_html_join(
         "",
         '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
         '<text x="{}" y="{}" text-anchor="end">{}</text>',
         (
-            (*row, f"{y_of(height, most) + 4:.1f}", show(height))
-            for row, height in zip(rows, heights, strict=True)
+            (left, RIGHT, f"{y:.1f}", f"{y:.1f}", left - 6, f"{y + 4:.1f}", text)
+            for y, text in heights
         ),
     )
 
 
-def across(name: str, at: float, most: float) -> SafeString:
+def across(name: str, at: float, most: float, left: float = LEFT) -> SafeString:
     y = f"{y_of(at, most):.1f}"
     return format_html(
-        '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>', name, LEFT, RIGHT, y, y
+        '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>', name, left, RIGHT, y, y
     )
 
 

@@ -15,7 +15,9 @@ _IMPATIENT: Final = {"max_retries": 1, "interval_start": 0, "interval_step": 0, 
 _logger = logging.getLogger(__name__)
 
 
-def ring(task: str, *ids: UUID, queue: str = USUAL_QUEUE, expires: float | None = None) -> bool:
+def ring(
+    task: str, *ids: UUID | str, queue: str = USUAL_QUEUE, expires: float | None = None
+) -> bool:
     """Ask a worker to run the task; False when Redis is away: a sweep will ring.
 
     ``expires`` in seconds. A message too many does no harm.

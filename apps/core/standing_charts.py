@@ -3,7 +3,7 @@
 A burn-up with where it leads, estimates with their intervals, two shares a value, columns by day.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -16,20 +16,21 @@ from apps.core.charts import (
     HEIGHT,
     LEFT,
     RIGHT,
+    Format,
     across,
+    counts_up_to,
     drawn,
     grid,
     joined,
-    number,
-    scale_top,
     y_of,
 )
 
-Along = Callable[[float], float]  # the place of a day on the x axis
+Place = tuple[float, float]
 
 ROW: Final = 32  # units of a line of estimates
 PAIR: Final = 27  # units of a line with two bars
 NAME: Final = 22  # characters of a name beside a bar
+APART: Final = 70  # units between the names of two days
 
 HATCH: Final = SafeString(
     '<defs><pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse"'
@@ -52,29 +53,67 @@ class Course:
     early: int | None = None
     late: int | None = None
 
+    @property
+    def past(self) -> int:
+        return max(len(self.reached) - 1, 1)
 
-def burn_up_chart(course: Course, labels: Sequence[str], *, title: str, goal: str) -> SafeString:
-    """``labels`` name the days of ``reached``; ``goal`` is written at its line."""
-    most = scale_top(max([course.goal, *course.reached, 1]))
-    past = max(len(course.reached) - 1, 1)
-    future = min(max(course.late or course.ahead or 0, course.ahead or 0), 2 * past)
-    width = past + future
+    @property
+    def width(self) -> int:
+        """Days of the axis; what is farther than twice the past is cut off."""
+        return self.past + min(max(self.late or 0, self.ahead or 0), 2 * self.past)
 
-    def x(day: float) -> float:
-        return LEFT + (RIGHT - LEFT) * min(day / width, 1.0)
 
-    parts = [grid(most, number), across("goal", course.goal, most)]
-    y = f"{y_of(course.goal, most) - 5:.1f}"
-    parts.append(format_html('<text x="{}" y="{}">{}</text>', LEFT, y, goal))
+@dataclass(frozen=True, slots=True)
+class _Plane:
+    """Where days and values of a course lie."""
+
+    course: Course
+    most: float
+    left: float
+
+    def x(self, day: float) -> float:
+        return self.left + (RIGHT - self.left) * min(day / self.course.width, 1.0)
+
+    def y(self, value: float) -> float:
+        return y_of(value, self.most)
+
+    @property
+    def now(self) -> Place:
+        return self.x(len(self.course.reached) - 1), self.y(self.course.reached[-1])
+
+    def toward(self, days: int) -> Place:
+        """The end of the line that reaches the goal in so many days, at the edge if not before."""
+        room, (_, low), top = (
+            self.course.width - self.course.past,
+            self.now,
+            self.y(self.course.goal),
+        )
+        if days <= room:
+            return self.x(self.course.past + days), top
+        return RIGHT, low + (top - low) * room / days
+
+
+def burn_up_chart(
+    course: Course, labels: Sequence[str], *, title: str, goal: str, end: str, show: Format
+) -> SafeString:
+    """``labels`` name the days of ``reached``, ``end`` that of the goal; ``goal`` is its line's."""
+    most = max([course.goal, *course.reached])
+    marks = [mark for mark in counts_up_to(most) if mark <= most]
+    plane = _Plane(course, most, left_of(marks, show))
+    parts = [
+        grid(marks, show, plane.left, most),
+        across("goal", course.goal, plane.most, plane.left),
+    ]
+    y = f"{plane.y(course.goal) - 5:.1f}"
+    parts.append(format_html('<text x="{}" y="{}">{}</text>', plane.left + 2, y, goal))
     if course.reached:
-        line = [(x(day), y_of(value, most)) for day, value in enumerate(course.reached)]
-        parts += _ahead(course, x, past, most)
-        parts += _line(line)
-        parts.append(_end(line[-1], course.reached[-1]))
-    return drawn(title, HEIGHT, joined([*parts, _day_names(labels, x)]))
+        parts += _ahead(plane)
+        parts += _line([(plane.x(day), plane.y(n)) for day, n in enumerate(course.reached)])
+        parts.append(_now(plane.now, show(course.reached[-1])))
+    return drawn(title, HEIGHT, joined([*parts, _day_names(plane, labels, end)]))
 
 
-def _line(line: Sequence[tuple[float, float]]) -> list[SafeString]:
+def _line(line: Sequence[Place]) -> list[SafeString]:
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in line)
     first, last = line[0][0], line[-1][0]
     area = f"{first:.1f},{BOTTOM} {points} {last:.1f},{BOTTOM}"
@@ -84,7 +123,7 @@ def _line(line: Sequence[tuple[float, float]]) -> list[SafeString]:
     ]
 
 
-def _end(place: tuple[float, float], value: float) -> SafeString:
+def _now(place: Place, text: str) -> SafeString:
     x, y = place
     is_right = x > (LEFT + RIGHT) / 2
     return format_html(
@@ -95,41 +134,38 @@ def _end(place: tuple[float, float], value: float) -> SafeString:
         f"{x - 9 if is_right else x + 9:.1f}",
         f"{max(y - 8, 11) if is_right else y + 14:.1f}",
         "end" if is_right else "start",
-        f"{value:,.0f}",
+        text,
     )
 
 
-def _ahead(course: Course, x: Along, past: int, most: float) -> list[SafeString]:
+def _ahead(plane: _Plane) -> list[SafeString]:
     """Where it leads, with its band."""
+    course = plane.course
     if course.ahead is None or course.early is None:
         return []
-    begin, top = (x(past), y_of(course.reached[-1], most)), y_of(course.goal, most)
-    parts = []
-    late = course.late
-    far = (RIGHT, top) if late is None else (x(past + late), top)
-    band = [begin, (x(past + course.early), top), far]
-    if late is None:  # at the slow end of the interval nothing gets done
-        band.append((RIGHT, begin[1]))
-    points = " ".join(f"{a:.1f},{b:.1f}" for a, b in band)
-    parts.append(format_html('<polygon class="band" points="{}"/>', points))
-    ends = (begin[0], x(past + course.ahead), begin[1], top)
+    early, top = plane.toward(course.early), plane.y(course.goal)
+    # At the slow end of the interval nothing may get done at all.
+    late = (RIGHT, plane.now[1]) if course.late is None else plane.toward(course.late)
+    corner = [(RIGHT, top)] if early[1] == top and late[1] != top else []
+    band = " ".join(f"{x:.1f},{y:.1f}" for x, y in (plane.now, early, *corner, late))
+    (x1, y1), (x2, y2) = plane.now, plane.toward(course.ahead)
     line = '<line class="ln2" x1="{}" x2="{}" y1="{}" y2="{}"/>'
-    parts.append(format_html(line, *(f"{one:.1f}" for one in ends)))
-    return parts
+    return [
+        format_html('<polygon class="band" points="{}"/>', band),
+        format_html(line, *(f"{one:.1f}" for one in (x1, x2, y1, y2))),
+    ]
 
 
-def _day_names(labels: Sequence[str], x: Along) -> SafeString:
-    """Up to four names of days, the last one among them."""
-    every = max(ceil(len(labels) / 4), 1)
-    chosen = range(len(labels) - 1, -1, -every)
-    return format_html_join(
-        "",
-        '<text x="{}" y="{}" text-anchor="{}">{}</text>',
-        (
-            (f"{x(day):.1f}", BOTTOM + 18, "start" if day == 0 else "middle", labels[day])
-            for day in chosen
-        ),
-    )
+def _day_names(plane: _Plane, labels: Sequence[str], end: str) -> SafeString:
+    """As many as there is room for, the last day of the past and the end among them."""
+    every = ceil(APART * plane.course.width / (RIGHT - plane.left))
+    names = [(plane.x(day), labels[day]) for day in range(len(labels) - 1, -1, -every)]
+    ahead = plane.course.ahead or 0
+    x = plane.x(plane.course.past + ahead)
+    is_seen = plane.course.past + ahead <= plane.course.width
+    if names and is_seen and x - names[0][0] >= APART:
+        names.append((x, end))
+    return under(names, plane.left)
 
 
 # --- Estimates -----------------------------------------------------------------------------------
@@ -174,10 +210,10 @@ def _across_x(value: float) -> float:
 def _dot(dot: Dot, y: int) -> SafeString:
     parts = [
         format_html(
-            '<text class="s" x="0" y="{0}">{1}</text><text x="96" y="{0}">{2}</text>'
-            '<text class="s" x="380" y="{0}" text-anchor="end">{3}</text>',
+            '<text class="s" x="0" y="{0}">{1}{2}</text><text x="100" y="{0}">{3}</text>'
+            '<text class="s" x="380" y="{0}" text-anchor="end">{4}</text>',
             y + 4,
-            _short(dot.label, 15),
+            *_short(dot.label, 15 if dot.mark else 20),
             dot.mark,
             dot.text,
         )
@@ -186,13 +222,13 @@ def _dot(dot: Dot, y: int) -> SafeString:
         low, high = f"{_across_x(dot.low):.1f}", f"{_across_x(dot.high):.1f}"
         for x1, x2, y1, y2 in (
             (low, high, y, y),
-            (low, low, y - 5, y + 5),
-            (high, high, y - 5, y + 5),
+            (low, low, y - 6, y + 6),
+            (high, high, y - 6, y + 6),
         ):
             whisker = '<line class="wh" x1="{}" x2="{}" y1="{}" y2="{}"/>'
             parts.append(format_html(whisker, x1, x2, y1, y2))
     if dot.value is not None:
-        circle = '<circle class="pt" cx="{}" cy="{}" r="5"/>'
+        circle = '<circle class="pt" cx="{}" cy="{}" r="4"/>'
         parts.append(format_html(circle, f"{_across_x(dot.value):.1f}", y))
     return joined(parts)
 
@@ -200,30 +236,37 @@ def _dot(dot: Dot, y: int) -> SafeString:
 # --- Two bars a value ----------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Twin:
-    """Two shares of a value: people's and, hatched, the model's; ``model`` None: there is none."""
+    """Two shares of a value: people's and, hatched, the model's; ``model`` None: there is none.
+
+    ``is_rest``: of many values together, so without bars, which would dwarf those of one.
+    """
 
     label: str
     people: float
     model: float | None
     text: str
     model_text: str = ""
+    is_rest: bool = False
 
 
 def twin_chart(twins: Sequence[Twin], *, title: str) -> SafeString:
-    most = max([one for t in twins for one in (t.people, t.model or 0)], default=0) or 1
+    ones = [twin for twin in twins if not twin.is_rest]
+    most = max([one for t in ones for one in (t.people, t.model or 0)], default=0) or 1
     rows = [_twin(twin, PAIR * place, most) for place, twin in enumerate(twins)]
     return drawn(title, PAIR * max(len(twins), 1), joined([HATCH, *rows]))
 
 
 def _twin(twin: Twin, y: int, most: float) -> SafeString:
-    people, model = (max(165 * (one or 0) / most, 1) for one in (twin.people, twin.model))
+    if twin.is_rest:
+        return _rest(twin, y)
+    people, model = (max(150 * (one or 0) / most, 1) for one in (twin.people, twin.model))
     has_model = twin.model is not None
     parts = [
         format_html(
-            '<text x="0" y="{}">{}</text>'
+            '<text x="0" y="{}">{}{}</text>'
             '<rect class="f-hum" x="140" y="{}" width="{}" height="9" rx="1"/>',
             y + 19,
-            _short(twin.label, NAME),
+            *_short(twin.label, NAME),
             y + (6 if has_model else 10),
             f"{people:.1f}",
         )
@@ -233,49 +276,78 @@ def _twin(twin: Twin, y: int, most: float) -> SafeString:
             '<rect class="mdl" x="140.5" y="{}" width="{}" height="8" rx="1" fill="url(#hatch)"/>'
         )
         parts.append(format_html(hatched, y + 17, f"{model:.1f}"))
-    parts.append(
-        format_html(
-            '<text class="s" x="{}" y="{}">{}<tspan font-weight="400">{}</tspan></text>',
-            f"{146 + max(people, model if has_model else 0):.1f}",
-            y + 20,
-            twin.text,
-            f" / {twin.model_text}" if has_model else "",
-        )
-    )
+    parts.append(_shares(twin, 146 + max(people, model if has_model else 0), y + 20))
     return joined(parts)
 
 
+def _shares(twin: Twin, x: float, y: float) -> SafeString:
+    return format_html(
+        '<text class="s" x="{}" y="{}">{}<tspan class="r">{}</tspan></text>',
+        f"{x:.1f}",
+        y,
+        twin.text,
+        "" if twin.model is None else f" / {twin.model_text}",
+    )
+
+
+def _rest(twin: Twin, y: int) -> SafeString:
+    name = format_html('<text x="0" y="{}">{}{}</text>', y + 19, *_short(twin.label, NAME))
+    return joined([name, _shares(twin, 140, y + 19)])
+
+
 # --- Columns -------------------------------------------------------------------------------------
-def column_chart(values: Sequence[float], labels: Sequence[str], *, title: str) -> SafeString:
-    """A column a day, or a value, with up to five names below."""
-    most = scale_top(max(values, default=0))
-    step = (RIGHT - LEFT) / max(len(values), 1)
+def column_chart(
+    values: Sequence[float], labels: Sequence[str], *, title: str, show: Format
+) -> SafeString:
+    """A column a day, or a value, with as many names below as there is room for."""
+    marks = counts_up_to(max(values, default=0))
+    left = left_of(marks, show)
+    step = (RIGHT - left) / max(len(values), 1)
     wide = max(min(step - min(step / 5, 2), 34), 0.5)
+    tops = [y_of(value, marks[-1]) for value in values]
     rects = format_html_join(
         "",
         '<rect class="f-hum" x="{}" y="{}" width="{}" height="{}"/>',
         (
             (
-                f"{LEFT + step * place + (step - wide) / 2:.2f}",
-                f"{y_of(value, most):.1f}",
+                f"{left + step * place + (step - wide) / 2:.2f}",
+                f"{top:.1f}",
                 f"{wide:.2f}",
-                f"{BOTTOM - y_of(value, most):.1f}",
+                f"{BOTTOM - top:.1f}",
             )
-            for place, value in enumerate(values)
-            if value
+            for place, top in enumerate(tops)
+            if values[place]
         ),
     )
-    every = ceil(len(values) / 5) or 1
-    names = format_html_join(
+    every = ceil(APART / step)
+    places = range(len(values) - 1, -1, -every)
+    names = under([(left + step * (place + 0.5), labels[place]) for place in places], left)
+    return drawn(title, HEIGHT, joined([grid(marks, show, left), rects, names]))
+
+
+# --- Texts ---------------------------------------------------------------------------------------
+def left_of(marks: Sequence[float], show: Format) -> float:
+    """Where the axis is, so that its numbers have room."""
+    return max(LEFT, 10 + 6.5 * max(len(show(mark)) for mark in marks))
+
+
+def under(names: Sequence[tuple[float, str]], left: float) -> SafeString:
+    """Names below the axis; those at its ends stay inside."""
+    return format_html_join(
         "",
-        '<text x="{}" y="{}" text-anchor="middle">{}</text>',
-        (
-            (f"{LEFT + step * (place + 0.5):.1f}", BOTTOM + 18, labels[place])
-            for place in range(len(values) - 1, -1, -every)
-        ),
+        '<text x="{}" y="{}" text-anchor="{}">{}</text>',
+        ((f"{x:.1f}", BOTTOM + 18, _anchor(x, left), name) for x, name in names),
     )
-    return drawn(title, HEIGHT, joined([grid(most, number), rects, names]))
 
 
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def _anchor(x: float, left: float) -> str:
+    if x > RIGHT - APART / 2:
+        return "end"
+    return "start" if x < left + 5 else "middle"
+
+
+def _short(text: str, most: int) -> tuple[str, SafeString]:
+    """What there is room for; where that is not all, the whole to read when pointed at."""
+    if len(text) <= most:
+        return text, SafeString("")
+    return f"{text[: most - 1]}…", format_html("<title>{}</title>", text)

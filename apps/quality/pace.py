@@ -98,13 +98,17 @@ class Eta:
 
 @dataclass(frozen=True, slots=True)
 class BurnUp:
-    """Completed records, cumulated by day; ``undated`` of them by nobody's answer."""
+    """Completed records, cumulated by day; ``undated`` of them by nobody's answer.
+
+    ``a_day`` is the mean of the ``measured`` last days.
+    """
 
     total: int
     completed: int
     undated: int
     days: list[tuple[date, int]]
     a_day: float
+    measured: int
     eta: Eta | None
 
     def upto(self, since: datetime | None) -> list[tuple[date, int]]:
@@ -136,7 +140,8 @@ def burn_up(dataset: Dataset) -> BurnUp:
         days.append((day, max(reached, 0)))
     pace = _pace(dict(daily))
     a_day = float(pace.mean()) if len(pace) else 0.0
-    return BurnUp(total, completed, max(undated, 0), days, a_day, _eta(total - completed, pace))
+    eta = _eta(total - completed, pace)
+    return BurnUp(total, completed, max(undated, 0), days, a_day, len(pace), eta)
 
 
 def _pace(daily: dict[date, int]) -> Any:

@@ -30,7 +30,7 @@ from apps.quality.measures.labels import NONE
 from apps.quality.measures.long_form import information, kappa_of, pair_tables
 from apps.quality.measures.report import score
 
-MOST_PEOPLE: Final = 11  # of a heat map, those with the most answers; the model comes beside them
+MOST_PEOPLE: Final = 50  # that are compared with each other, those with the most answers
 MOST_CELLS: Final = 8_000_000  # people² × classes²
 LEAST_TO_JUDGE: Final = 20  # answers from which on somebody is said to answer blindly
 BLIND: Final = 0.05  # of what there is to know

@@ -90,18 +90,6 @@ def test_a_median_leaves_breaks_out_and_few_answers_unsaid(
     assert pace[-1] == 13  # of 10, 12, 20, 14
 
 
-def test_days_left_need_three_days_of_work(workspace: Workspace, ann: Membership) -> None:
-    dataset = make_dataset(workspace)
-    records = make_records(dataset, 20)
-    for number, days_ago in enumerate((1, 1, 2, 2, 3)):
-        answer(records[number], ann)
-        at = timezone.now() - timedelta(days=days_ago)
-        Response.objects.filter(record=records[number]).update(inserted_at=at)
-        counted = progress.dataset_progress(dataset=dataset)
-        left = quotas.days_left(dataset=dataset, progress=counted)
-        assert left == (8 if number == 4 else None)  # 15 records at two a day
-
-
 def test_reached_quotas_are_counted_for_all_datasets_at_once(
     workspace: Workspace, ann: Membership, django_assert_num_queries: Any
 ) -> None:

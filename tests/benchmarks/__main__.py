@@ -7,6 +7,7 @@ PARTS = [
     ["-m", "tests.benchmarks.bench_api", "--large"],
     ["-m", "tests.benchmarks.bench_export"],
     ["-m", "tests.benchmarks.bench_pages"],
+    ["-m", "tests.benchmarks.bench_standing"],
     ["-m", "tests.benchmarks.bench_keypress"],
     ["-m", "tests.benchmarks.bench_similarity"],
     ["-m", "tests.benchmarks.bench_search"],

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 from django.test.html import Element, parse_html
 
-from apps.core.charts import Bar, Point, bar_chart, line_chart, scale_top, sparkline
+from apps.core.charts import (
+    Bar,
+    Point,
+    bar_chart,
+    counts_up_to,
+    line_chart,
+    scale_top,
+    sparkline,
+)
 
 
 def read(chart: str) -> Element:
@@ -24,6 +32,22 @@ def find(chart: Element, name: str) -> list[dict[str, Any]]:
 )
 def test_an_axis_ends_at_a_round_number(most: float, top: float) -> None:
     assert scale_top(most) == pytest.approx(top)
+
+
+@pytest.mark.parametrize(
+    ("most", "marks"),
+    [
+        (0, [0, 1]),
+        (1, [0, 1]),
+        (3, [0, 1, 2, 3]),
+        (7, [0, 2, 4, 6, 8]),
+        (108, [0, 25, 50, 75, 100, 125]),
+        (1_600, [0, 400, 800, 1_200, 1_600]),
+        (200_000, [0, 40_000, 80_000, 120_000, 160_000, 200_000]),
+    ],
+)
+def test_counts_are_marked_at_whole_round_numbers(most: float, marks: list[float]) -> None:
+    assert counts_up_to(most) == marks
 
 
 def test_a_line_breaks_where_there_is_nothing() -> None:
@@ -56,4 +80,4 @@ def test_nothing_can_be_drawn_too() -> None:
     for chart in (line_chart([], title="a"), bar_chart([], title="a"), sparkline([])):
         assert read(chart).name == "svg"
     spark = find(read(sparkline([1, None, 3])), "polyline")[0]
-    assert spark["points"] == "2.0,17.0 78.0,3.0"
+    assert spark["points"] == "2.0,12.3 78.0,3.0"  # from 0 on

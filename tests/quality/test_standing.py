@@ -1,6 +1,8 @@
 """What answers are worth, counted from stored ones; and the filters that find the same records."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
@@ -8,6 +10,7 @@ from uuid import UUID, uuid4
 import numpy as np
 import pytest
 from django.utils import timezone
+from sklearn import metrics
 
 from apps.annotation.ingest import log_records
 from apps.annotation.models import Response
@@ -21,7 +24,7 @@ from apps.quality.measures.labels import NONE
 from apps.quality.models import Adjudication
 from apps.quality.spread import spread
 from apps.records.inputs import RecordInput, SuggestionInput
-from apps.records.models import DatasetCounter, Record
+from apps.records.models import DatasetCounter, Record, Suggestion
 from apps.search.asked import read
 from apps.search.between import Outcome, Pair, read_outcome, read_pair
 from apps.search.matching import Matcher
@@ -297,6 +300,66 @@ def test_somebody_who_answers_blindly_stands_out(organization: Organization) -> 
     assert [told[person.id].is_blind for person in (*good, blind)] == [False] * 3 + [True]
 
 
+@pytest.mark.parametrize("name", ["sentiment", "quality"])
+def test_figures_are_those_of_scikit_learn(dataset: Dataset, name: str) -> None:
+    """Confusion and kappa from the stored rows, without any of our own tables."""
+    rule = rule_of(dataset, name)
+    options = [str(option) for option in rule.options]
+    given: dict[UUID, dict[UUID, str]] = {}
+    for response in Response.objects.filter(dataset=dataset, status="submitted"):
+        said = str(response.values[name]["value"])
+        given.setdefault(response.record_id, {})[response.user_id] = said
+    suggested = {
+        one.record_id: str(one.value)
+        for one in Suggestion.objects.filter(question_id=rule.id, record__in=list(given))
+    }
+    decided = {
+        one.record_id: str(one.values[name]["value"])
+        for one in Adjudication.objects.filter(dataset=dataset)
+        if name in one.values
+    }
+    outcomes = {}
+    for record, answers in given.items():
+        (most, n), *others = Counter(answers.values()).most_common()
+        if record in decided or all(times < n for _, times in others):
+            outcomes[record] = decided.get(record, most)
+    found = standing.confusion(standing.load(rule))
+    assert found is not None
+    wanted = metrics.confusion_matrix(
+        list(outcomes.values()), [suggested[record] for record in outcomes], labels=options
+    )
+    assert found.counts == wanted.tolist()
+    weights = "quadratic" if name == "quality" else None
+    for pairing in standing.pairings(standing.load(rule)):
+        sides = [
+            [suggested[r] if who is None else answers[who] for r, answers in given.items()]
+            for who in (pairing.one, pairing.other)
+        ]
+        kappa = metrics.cohen_kappa_score(*sides, labels=options, weights=weights)
+        assert pairing.value == pytest.approx(kappa)
+
+
+def test_alpha_is_its_definition(dataset: Dataset) -> None:
+    """1 - observed over expected disagreement, from the stored rows."""
+    units: dict[UUID, list[str]] = {}
+    for response in Response.objects.filter(dataset=dataset, status="submitted"):
+        units.setdefault(response.record_id, []).append(response.values["sentiment"]["value"])
+    pairs = [
+        (a, b, 1 / (len(unit) - 1)) for unit in units.values() for a, b in permutations(unit, 2)
+    ]
+    n = sum(weight for *_, weight in pairs)
+    observed = sum(weight for a, b, weight in pairs if a != b) / n
+    counts = Counter(value for unit in units.values() for value in unit)
+    expected = 1 - sum(times * (times - 1) for times in counts.values()) / (n * (n - 1))
+    found = standing.agreement(rule_of(dataset, "sentiment"))
+    assert found.n == len(units)
+    assert found.estimate is not None
+    assert found.estimate.value == pytest.approx(1 - observed / expected)
+    assert found.estimate.low is not None
+    assert found.estimate.high is not None
+    assert found.estimate.low < found.estimate.value < found.estimate.high
+
+
 # --- Pace ----------------------------------------------------------------------------------------
 def age(dataset: Dataset, number: int, days: int) -> None:
     record = Record.objects.get(dataset=dataset, external_id=str(number))
@@ -322,7 +385,9 @@ def test_an_uneven_pace_is_said_to_be_uncertain(dataset: Dataset) -> None:
     for number in range(RECORDS - 5):
         age(dataset, number, 13 if number < 20 else 1)
     burn = pace.burn_up(dataset)
+    assert burn.a_day == pytest.approx(25 / 13)  # from the first day on, today left out
     assert burn.eta is not None
+    assert burn.eta.day == pace.today() + timedelta(days=3)  # 5 are left
     assert burn.eta.early < burn.eta.day
     assert burn.eta.late is None or burn.eta.late > burn.eta.day
 

@@ -1,13 +1,13 @@
 """How far a dataset and its people are, and what the answers are worth.
 
-A page comes with its frame; each card is asked for by itself, since a computation may take a
-second or two. ``?all=1`` has them all at once, for browsers without scripts; ``?card=…`` is one
-card, ``&format=csv`` its numbers as a file.
+A page comes with its frame; each card is asked for by itself, and asked for again while a worker
+counts (``figures.py``). ``?all=1`` has them all at once, for browsers without scripts; ``?card=…``
+is one card, ``&format=csv`` its numbers as a file.
 """
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,34 +18,31 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.annotation import progress, quotas
-from apps.console import people_cards, progress_cards, quality_cards
-from apps.console.kept import kept
+from apps.console import people_cards
+from apps.console.figures import PEOPLE, figures
 from apps.console.lookups import find_dataset
-from apps.console.places import find_rule
-from apps.console.standing_cards import WINDOWS, Card, Look, read_days, write_cell
-from apps.datasets.models import Dataset
-from apps.datasets.schema import load_schema
+from apps.console.standing_cards import WINDOWS, Card, Look, read_days, read_look, write_cell
+from apps.datasets.models import Dataset, QuestionType
 from apps.datasets.services import update_dataset
 from apps.labeling.forms import QuotaForm
 from apps.labeling.http import LabelingRequest, for_members
 from apps.organizations.models import Membership
 from apps.quality import pace
+from apps.quality.causes import CLASSED
+from apps.quality.measures.between import MEASURES
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
 
-PEOPLE: Final = "people"
 PROGRESS: Final = ("burn-up", "daily", "redundancy", PEOPLE)
 QUALITY: Final = ("burn-up", "agreement", "spread", "pairs", "confusion", "wins", PEOPLE)
-CARDS: Final = {
-    "burn-up": progress_cards.burn_up_card,
-    "daily": progress_cards.daily_card,
-    "redundancy": progress_cards.redundancy_card,
-    "agreement": quality_cards.agreement_card,
-    "spread": quality_cards.spread_card,
-    "pairs": quality_cards.pairs_card,
-    "confusion": quality_cards.confusion_card,
-    "wins": quality_cards.wins_card,
+COMPARED: Final = {kind for kind, measures in MEASURES.items() if measures}
+FOR: Final[Mapping[str, Collection[str]]] = {  # the types of questions of which they say something
+    "spread": COMPARED,
+    "pairs": COMPARED,
+    "confusion": CLASSED,
+    "wins": {QuestionType.RANKING},
 }
+WAITS: Final = {"1": 2, "2": 4, "4": 8, "8": 16, "16": 16}  # s between looks for a worker's
 
 
 @never_cache
@@ -53,7 +50,7 @@ CARDS: Final = {
 @for_members
 def quality(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """What the answers are worth; for reviewers."""
-    look = _look(request, find_dataset(request, dataset_id, Action.REVIEW))
+    look = read_look(find_dataset(request, dataset_id, Action.REVIEW), request.GET.dict())
     if "card" in request.GET:
         return _card(request, look, QUALITY)
     return render(request, "console/quality.html", _frame(request, look, QUALITY))
@@ -64,7 +61,7 @@ def quality(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
 @for_members
 def team(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """The dataset's progress; everybody's for who may see all answers, else one's own."""
-    look = _look(request, find_dataset(request, dataset_id, Action.VIEW_DATASET))
+    look = read_look(find_dataset(request, dataset_id, Action.VIEW_DATASET), request.GET.dict())
     if "card" in request.GET:
         return _card(request, look, PROGRESS)
     return _show_team(request, look)
@@ -79,7 +76,7 @@ def set_quotas(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     form = QuotaForm(request.POST, least=0 if person else 1)
     if not form.is_valid():
         wrong = (person.id if person else None, form)
-        return _show_team(request, _look(request, dataset), wrong=wrong, code=422)
+        return _show_team(request, read_look(dataset, {}), wrong=wrong, code=422)
     if person is None:
         update_dataset(dataset=dataset, changes=form.cleaned_data, author=request.member)
     else:
@@ -101,34 +98,39 @@ def _find_person(dataset: Dataset, text: str) -> Membership | None:
 
 
 # --- A look --------------------------------------------------------------------------------------
-def _look(request: LabelingRequest, dataset: Dataset) -> Look:
-    schema = load_schema(dataset)
-    rule = find_rule(schema, request.GET.get("question", ""))
-    return Look(dataset, schema, rule, read_days(request.GET.get("days", "")))
-
-
 def _sees_all(request: LabelingRequest, dataset: Dataset) -> bool:
     return permissions.may(request.member, Action.VIEW_ALL_RESPONSES, dataset.workspace_id)
 
 
-def _made(request: LabelingRequest, look: Look, key: str) -> dict[str, Any]:
-    """A card as its template takes it."""
+def _made(
+    request: LabelingRequest, look: Look, key: str, *, at_once: bool = False
+) -> dict[str, Any]:
+    """A card as its template takes it; ``card`` is None while a worker counts."""
+    made: dict[str, Any] = {"key": key, "look": look, "card": None}
+    found = figures(look, key, at_once=at_once)
+    if found is None:
+        return made
+    made["counted_at"] = found.at
     if key != PEOPLE:
-        card = kept(f"{look.dataset.id}:{key}:{look.query}", lambda: CARDS[key](look))
-        return {"key": key, "card": card, "look": look}
+        return {**made, "card": found.value}
     only = None if _sees_all(request, look.dataset) else request.member.id
-    card, rows = people_cards.people_card(look, only=only)
+    card, rows = people_cards.people_card(look, found.value, only=only)
     manages = permissions.may(request.member, Action.MANAGE_DATASET, look.dataset.workspace_id)
-    return {"key": key, "card": card, "look": look, "people": rows, "manages": manages}
+    alerts = people_cards.alerts(rows)
+    return {**made, "card": card, "people": rows, "alerts": alerts, "manages": manages}
 
 
 def _card(request: LabelingRequest, look: Look, known: Sequence[str]) -> HttpResponse:
     key = request.GET["card"]
     if key not in known:
         raise Http404
-    made = _made(request, look, key)
-    if request.GET.get("format") == "csv":
+    is_file = request.GET.get("format") == "csv"
+    made = _made(request, look, key, at_once=is_file)
+    if is_file:
         return csv_file(f"{look.dataset.name}-{key}", made["card"])
+    if made["card"] is None:
+        made["wait"] = WAITS.get(request.GET.get("wait", ""), 1)
+        return render(request, "console/_standing_waiting.html", made)
     return render(request, "console/_standing_card.html", made)
 
 
@@ -143,9 +145,15 @@ def csv_file(name: str, card: Card) -> HttpResponse:
     return answer
 
 
+def _fitting(look: Look, keys: Sequence[str]) -> list[str]:
+    """Without the cards that say nothing of such a question."""
+    kind = look.rule.type if look.rule else ""
+    return [key for key in keys if kind in FOR.get(key, {kind})]
+
+
 def _frame(request: LabelingRequest, look: Look, keys: Sequence[str]) -> dict[str, Any]:
     """What all pages of cards show: the choice, and the cards themselves where all are asked."""
-    whole = request.GET.get("all") == "1"
+    whole, keys = request.GET.get("all") == "1", _fitting(look, keys)
     return {
         "dataset": look.dataset,
         "look": look,
@@ -164,9 +172,7 @@ def _show_team(
     code: int = 200,
 ) -> HttpResponse:
     member, dataset = request.member, look.dataset
-    people = quotas.people(dataset=dataset)
-    if not _sees_all(request, dataset):
-        people = [person for person in people if person.member.id == member.id]
+    people = quotas.places(dataset=dataset)
     context: Mapping[str, Any] = {
         **_frame(request, look, PROGRESS),
         "mine": progress.my_progress(dataset=dataset, annotator=member),
@@ -177,9 +183,7 @@ def _show_team(
         "manages": permissions.may(member, Action.MANAGE_DATASET, dataset.workspace_id),
         "wrong": wrong,
     }
-    counted = context["counted"]
-    days = quotas.days_left(dataset=dataset, progress=counted)
-    return render(request, "console/team.html", {**context, "days": days}, status=code)
+    return render(request, "console/team.html", context, status=code)
 
 
 # --- One person ----------------------------------------------------------------------------------
