@@ -24,7 +24,7 @@ from apps.core.prepared import fetch, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import DatasetSchema
-from apps.datasets.services import refuse_archived
+from apps.datasets.services import hold_schema
 from apps.datasets.values import clean_response, clean_value
 from apps.events.log import Happening, emit_all
 from apps.organizations.models import Membership
@@ -127,9 +127,14 @@ def answer_records(
 ) -> Outcome:
     """Store the annotator's answer to each record; the same key again changes nothing.
 
-    Records that are gone, or to which the answer would be incomplete or wrong, are left out.
+    Records that are gone, or to which the answer would be incomplete or wrong, are left out; all
+    of them when the questions were changed so that they know nothing of it.
     """
-    refuse_archived(schema.dataset)
+    schema = hold_schema(schema.dataset)
+    try:
+        answer.check(schema)
+    except InvalidError as error:
+        return Outcome(0, 0, dict.fromkeys(record_ids, error.message))
     slots.lock_places(schema.dataset.id, [annotator.id])
     ids = slots.lock(record_ids)
     mine = _answers(annotator, ids)

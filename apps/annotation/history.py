@@ -21,7 +21,7 @@ from apps.annotation.services import recount
 from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
-from apps.datasets.services import refuse_archived
+from apps.datasets.services import hold_schema
 from apps.events.log import Happening, emit_all
 from apps.organizations.models import Membership
 from apps.webhooks.models import WebhookEvent
@@ -155,11 +155,11 @@ class _Change:
 def _swap(
     dataset: Dataset, annotator: Membership, key: UUID, limit: int | None, *, redo: bool, hold: bool
 ) -> Swapped:
-    refuse_archived(dataset)
     now = timezone.now()
-    facts: dict[str, Any] = {"o": current(), "d": dataset.id, "u": annotator.id}
-    facts |= {"key": key, "n": limit, "since": _since(dataset), "undone_at": None if redo else now}
+    facts: dict[str, Any] = {"o": current(), "d": dataset.id, "u": annotator.id, "key": key}
     with transaction.atomic():
+        since = _since(hold_schema(dataset).dataset)
+        facts |= {"n": limit, "since": since, "undone_at": None if redo else now}
         slots.lock_places(dataset.id, [annotator.id])
         find = _FIND_UNDONE if redo else _FIND
         slots.lock(_ids(find, facts))

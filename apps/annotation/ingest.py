@@ -10,6 +10,7 @@ from apps.annotation.services import clean_responses, import_responses
 from apps.core.errors import DomainError, InvalidError
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
+from apps.datasets.services import hold_schema
 from apps.organizations.models import Membership
 from apps.records.bulk import UpsertedRecord, upsert_records
 from apps.records.inputs import RecordInput, ResponseInput
@@ -28,8 +29,8 @@ def log_records(
     Returns what became of each, in input order. Raises ``InvalidError`` naming the first bad
     position.
     """
-    schema = schema or load_schema(dataset)
     users = {given.user_id for item in items for given in item.responses}
+    schema = hold_schema(dataset) if users else schema or load_schema(dataset)
     known = _members(users)
     if known:  # places come before records, and the upsert ends with the dataset's counter
         slots.lock_places(dataset.id, known)

@@ -63,10 +63,10 @@ def save_response(
     again changes nothing, so a retried request is safe. ``claim_next`` records are claimed.
 
     Raises ``InvalidError`` when a value is wrong or a required one is missing, ``NotFoundError``
-    when the record is gone, ``ConflictError`` when ``must_be_new`` and there is an earlier answer.
+    when the record is gone, ``ConflictError`` when ``must_be_new`` and there is an earlier answer,
+    or when the dataset is archived.
     Cost: 4 statements, and those of a claim.
     """
-    refuse_archived(record.dataset)
     schema = schema or load_schema(record.dataset)
     while True:
         cleaned = clean_response(schema, values, status, record.fields)
@@ -88,12 +88,12 @@ def save_response(
 
 
 def _newer(schema: DatasetSchema) -> DatasetSchema | None:
-    """The questions as they are, where they have changed since the answer was checked.
-
-    An edit of the questions has locked what it rewrites, so either sees the other.
-    """
+    """The questions as they are, where they have changed since the answer was checked."""
     now = fetch_one(Dataset, "id = %(d)s", d=schema.dataset.id)
-    if now is None or now.schema_version == schema.dataset.schema_version:
+    if now is None:
+        return None
+    refuse_archived(now)
+    if now.schema_version == schema.dataset.schema_version:
         return None
     return load_schema(now)
 
@@ -158,7 +158,7 @@ WITH stored AS (
     SELECT %(o)s, %(id)s, %(record)s, %(user)s, %(d)s, %(status)s, %(values)s::jsonb,
         %(key)s::uuid, %(now)s, %(now)s
     WHERE EXISTS (SELECT FROM dataset q WHERE q.organization_id = %(o)s AND q.id = %(d)s
-        AND q.schema_version = %(version)s)
+        AND q.schema_version = %(version)s AND q.archived_at IS NULL AND q.trashed_at IS NULL)
     ON CONFLICT (organization_id, record_id, user_id) DO UPDATE SET status = excluded.status,
         values = excluded.values, request_key = excluded.request_key,
         updated_at = excluded.updated_at

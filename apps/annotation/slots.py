@@ -42,11 +42,12 @@ def lock(record_ids: Iterable[UUID], *, skip_busy: bool = False) -> list[UUID]:
 
 _LOCK_ANSWER = """
 SELECT r.id FROM record_task k
+JOIN dataset d ON d.organization_id = k.organization_id AND d.id = k.dataset_id
 JOIN record r ON r.organization_id = k.organization_id AND r.id = k.record_id
 JOIN annotator a ON a.organization_id = k.organization_id AND a.dataset_id = k.dataset_id
     AND a.user_id = %(u)s
 WHERE k.organization_id = %(o)s AND k.record_id = %(r)s
-FOR NO KEY UPDATE OF a FOR NO KEY UPDATE OF r FOR NO KEY UPDATE OF k
+FOR SHARE OF d FOR NO KEY UPDATE OF a FOR NO KEY UPDATE OF r FOR NO KEY UPDATE OF k
 """
 _MAKE_PLACE = """
 INSERT INTO annotator (organization_id, dataset_id, user_id, submitted_today)
@@ -58,7 +59,8 @@ WHERE k.organization_id = %(o)s AND k.record_id = %(r)s ON CONFLICT DO NOTHING
 def lock_answer(record_id: UUID, user_id: UUID) -> bool:
     """Take one person's place in the dataset, then the record and its task; False if it is gone.
 
-    The place comes first, as in a claim: it makes all that one person does there take turns.
+    Before all of them the questions are held, as by ``datasets.services.hold_schema``. The place
+    comes first, as in a claim: it makes all that one person does there take turns.
     """
     facts = {"o": current(), "r": record_id, "u": user_id}
     if raw_cursor().execute(_LOCK_ANSWER, facts).fetchone():
@@ -68,7 +70,7 @@ def lock_answer(record_id: UUID, user_id: UUID) -> bool:
 
 
 def lock_places(dataset_id: UUID, user_ids: Iterable[UUID]) -> None:
-    """Take the places of several people in the dataset; before any of its records."""
+    """Hold the questions and take the places of several people; before any of the records."""
     facts = {"o": current(), "d": dataset_id, "users": sorted(set(user_ids))}
     raw_cursor().execute(
         "INSERT INTO annotator (organization_id, dataset_id, user_id, submitted_today)"
@@ -77,8 +79,10 @@ def lock_places(dataset_id: UUID, user_ids: Iterable[UUID]) -> None:
         facts,
     )
     raw_cursor().execute(
-        "SELECT user_id FROM annotator WHERE organization_id = %(o)s AND dataset_id = %(d)s"
-        " AND user_id = ANY(%(users)s) ORDER BY user_id FOR NO KEY UPDATE",
+        "SELECT a.user_id FROM annotator a JOIN dataset d"
+        " ON d.organization_id = a.organization_id AND d.id = a.dataset_id"
+        " WHERE a.organization_id = %(o)s AND a.dataset_id = %(d)s AND a.user_id = ANY(%(users)s)"
+        " ORDER BY a.user_id FOR SHARE OF d FOR NO KEY UPDATE OF a",
         facts,
     )
 

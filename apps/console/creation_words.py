@@ -18,13 +18,13 @@ QUESTION_TYPES: Final[dict[str, Any]] = {
     "span": gettext_lazy("Marked spans"),
     "text": gettext_lazy("Text"),
 }
-_FIELDS: Final = {
+FIELD_TYPES: Final = {
     "field.text": gettext_lazy("Text to read"),
     "field.chat": gettext_lazy("Conversation"),
     "field.image": gettext_lazy("Picture"),
     "field.custom": gettext_lazy("Anything else, by a template"),
 }
-_METADATA: Final = {
+PROPERTY_TYPES: Final = {
     "metadata.terms": gettext_lazy("Terms"),
     "metadata.integer": gettext_lazy("Whole numbers"),
     "metadata.float": gettext_lazy("Decimal numbers"),
@@ -53,10 +53,10 @@ def groups(content: SketchContent) -> list[Group]:
         for written, title in existing_targets(content)
     ]
     made: list[Group] = [
-        (_("Field"), _texts(_FIELDS)),
+        (_("Field"), _texts(FIELD_TYPES)),
         (_("Suggestion for a new question"), _asked("suggestion")),
         (_("Answer to a new question"), _asked("response")),
-        (_("Metadata"), _named("metadata", _METADATA)),
+        (_("Metadata"), _named("metadata", PROPERTY_TYPES)),
         (_("Other"), _texts(_OTHERS)),
     ]
     return [(_("What is there already"), known), *made] if known else made

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from pydantic import ValidationError
 
 from apps.annotation.recompute import recompute_dataset
+from apps.console.creation_words import FIELD_TYPES, PROPERTY_TYPES
 from apps.console.studio_form import LinesField
 from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset, Field, MetadataProperty, QueueOrder, VectorSettings
@@ -247,7 +248,10 @@ def _review(dataset: Dataset) -> list[Card]:
 
 def _fields(dataset: Dataset) -> list[Card]:
     rows: Iterable[Any] = Field.objects.filter(dataset=dataset).in_order()
-    return [Card(str(row.id), row.name, _of_field(row), row.type) for row in rows]
+    return [
+        Card(str(row.id), row.name, _of_field(row), FIELD_TYPES[f"field.{row.type}"])
+        for row in rows
+    ]
 
 
 def _of_field(row: Field) -> CardForm:
@@ -260,14 +264,20 @@ def _of_field(row: Field) -> CardForm:
 
 def _metadata(dataset: Dataset) -> list[Card]:
     rows: Iterable[Any] = MetadataProperty.objects.filter(dataset=dataset).in_order()
-    cards = [Card(str(row.id), row.name, _of(PropertyForm, row), row.type) for row in rows]
+    cards = [
+        Card(str(row.id), row.name, _of(PropertyForm, row), PROPERTY_TYPES[f"metadata.{row.type}"])
+        for row in rows
+    ]
     new = NewPropertyForm(initial={"visible_for_annotators": True})
     return [*cards, Card("new", _("Declare a metadata key"), new, button=_("Declare"))]
 
 
 def _vectors(dataset: Dataset) -> list[Card]:
     rows: Iterable[Any] = VectorSettings.objects.filter(dataset=dataset).in_order()
-    cards = [Card(str(row.id), row.name, _of(VectorForm, row), row.dimensions) for row in rows]
+    cards = [
+        Card(str(row.id), row.name, _of(VectorForm, row), f"{_('Dimensions')}: {row.dimensions}")
+        for row in rows
+    ]
     return [*cards, Card("new", _("Add a vector"), NewVectorForm(), button=_("Add"))]
 
 

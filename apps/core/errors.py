@@ -37,5 +37,12 @@ class ConflictError(DomainError):
     """Something with this name or id exists already, or the state forbids it (409)."""
 
 
+class ArchivedError(ConflictError):
+    """The dataset is read-only (409)."""
+
+    def __init__(self) -> None:
+        super().__init__("The dataset is archived, and read-only until it is taken back.")
+
+
 class LimitReachedError(DomainError):
     """The plan's limit is reached (403, code ``quota_exceeded``)."""

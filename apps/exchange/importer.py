@@ -21,7 +21,8 @@ from apps.annotation.services import clean_responses
 from apps.core.errors import ConflictError, DomainError, InvalidError, NotFoundError
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset, DatasetStatus
-from apps.datasets.schema import DatasetSchema, load_schema
+from apps.datasets.schema import DatasetSchema
+from apps.datasets.services import hold_schema
 from apps.exchange.adjudications import judged, read_adjudication, read_cells, store_adjudications
 from apps.exchange.compose import People, compose
 from apps.exchange.own_form import is_own_form, read_own_form
@@ -186,13 +187,13 @@ class Importer:
         return stored
 
     def _schema(self) -> DatasetSchema:
-        """The dataset as it is now: people may change it during a long import."""
+        """The dataset as it is now: people may change it between the chunks of a long import."""
         dataset = Dataset.objects.filter(id=self.dataset_id).first()
         if dataset is None:
             raise NotFoundError("The dataset is gone.")
         if dataset.status != DatasetStatus.READY:
             raise InvalidError("The dataset is a draft; publish it first.")
-        return load_schema(dataset)
+        return hold_schema(dataset)
 
     def _composed(self, schema: DatasetSchema, chunk: Iterable[Row]) -> Iterator[_Pair]:
         for row in chunk:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset, Question
 from apps.datasets.schema import load_schema
+from apps.datasets.services import refuse_archived
 from apps.jobs.models import Job, Queue
 from apps.jobs.services import enqueue
 from apps.llms.budgets import set_budget
@@ -111,8 +112,9 @@ def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | Non
 
     A dry run goes to the interactive queue and writes nothing but its own items. Any other run
     with a prompt has a prompt version, made here where the order names none, which from then on
-    never changes. Raises ``InvalidError`` for what cannot be done.
+    never changes. Raises ``InvalidError`` for what cannot be done, ``ArchivedError``.
     """
+    refuse_archived(dataset)
     terms = _terms(dataset, order)
     if order.dry_run is None and order.guidelines is not None:
         raise InvalidError(_("Other guidelines than the dataset's can only be tried in a dry run."))

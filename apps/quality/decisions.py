@@ -18,7 +18,7 @@ from apps.core.ids import read_id
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
-from apps.datasets.services import refuse_archived
+from apps.datasets.services import hold_schema
 from apps.datasets.values import clean_value
 from apps.events.log import Happening, emit, emit_all
 from apps.organizations.models import Membership
@@ -80,8 +80,7 @@ def decide(
     wrong value, ``ChangedMeanwhileError``, ``ConflictError`` while somebody else holds the
     record, ``NotFoundError`` when it is gone.
     """
-    refuse_archived(record.dataset)
-    schema = load_schema(record.dataset)
+    schema = hold_schema(record.dataset)
     ruling = clean_ruling(schema, ruling, record.fields)
     if not slots.lock([record.id]):
         raise NotFoundError(f"Record with id `{record.id}` not found")
@@ -266,7 +265,7 @@ def import_adjudications(
     """Upsert ``(record id, decision)`` pairs; nobody gets feedback. Raises ``InvalidError``."""
     if not given:
         return
-    schema = load_schema(dataset)
+    schema = hold_schema(dataset)
     rows = Record.objects.filter(id__in=[id for id, _ in given]).values_list("id", "fields")
     fields = dict(rows)
     take_turns(dataset.id)

@@ -151,7 +151,7 @@ _NEW = Stage(
 )
 _CHANGED = Stage("change", f"id uuid, fields text, sets_metadata bool, metadata text, {BODIES}")
 _HOLD_SCHEMA = """
-SELECT schema_version FROM dataset WHERE organization_id = %(o)s AND id = %(d)s FOR KEY SHARE
+SELECT schema_version FROM dataset WHERE organization_id = %(o)s AND id = %(d)s FOR SHARE
 """
 _INSERT = f"""
 INSERT INTO record (organization_id, id, dataset_id, external_id, fields, metadata, status,
@@ -257,7 +257,7 @@ class _Upsert:
         )
 
     def _hold_schema(self) -> None:
-        """Who declares a property, and indexes the values that are there, waits for ours."""
+        """As ``hold_schema``: who edits questions, or declares a property, waits for our values."""
         facts = {"o": self.organization_id, "d": self.dataset.id}
         versions = self.cursor.execute(_HOLD_SCHEMA, facts).fetchall()
         if versions != [(self.schema.dataset.schema_version,)]:

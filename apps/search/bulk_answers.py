@@ -22,6 +22,7 @@ from apps.core.errors import ConflictError
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset, QuestionType
 from apps.datasets.schema import DatasetSchema, QuestionRule, load_schema
+from apps.datasets.services import refuse_archived
 from apps.jobs import chain
 from apps.jobs.errors import AbandonJobError
 from apps.jobs.kinds import FREE, Kind, Planned, Work
@@ -183,6 +184,7 @@ def start(
     *, dataset: Dataset, member: Membership, selection: Selection, answer: BulkAnswer, expected: int
 ) -> Job:
     """Answer all of them in the background; ``expected`` is how many the person was told."""
+    refuse_archived(dataset)
     return enqueue(
         kind=KIND,
         workspace=dataset.workspace,

@@ -20,6 +20,11 @@ MEANINGS: Final[Mapping[str, tuple[WebhookEvent, ...]]] = {
     "dataset.created": (WebhookEvent.DATASET_CREATED,),
     "dataset.updated": (WebhookEvent.DATASET_UPDATED,),
     "dataset.published": (WebhookEvent.DATASET_PUBLISHED,),
+    "dataset.archived": (WebhookEvent.DATASET_UPDATED,),
+    "dataset.unarchived": (WebhookEvent.DATASET_UPDATED,),
+    "dataset.questions_changed": (WebhookEvent.DATASET_UPDATED,),
+    "dataset.questions_undone": (WebhookEvent.DATASET_UPDATED,),
+    "dataset.restored": (WebhookEvent.DATASET_CREATED,),
     **{
         f"{part}.{change}": (WebhookEvent.DATASET_UPDATED,)
         for part in _PARTS

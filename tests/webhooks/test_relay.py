@@ -13,18 +13,23 @@ from pydantic import TypeAdapter
 from apps.annotation.recompute import recompute_dataset
 from apps.annotation.services import delete_response, save_response
 from apps.core.tenancy import enter
+from apps.datasets.edits import read_edit
 from apps.datasets.models import Dataset
 from apps.datasets.services import (
+    archive_dataset,
     create_dataset,
     create_field,
     delete_dataset,
     publish_dataset,
+    restore_dataset,
+    trash_dataset,
     update_dataset,
 )
 from apps.datasets.settings import FieldSettings
 from apps.events.log import emit
 from apps.events.models import Event, WaitingEvent
 from apps.organizations.models import Membership, Organization
+from apps.quality.schema_changes.services import apply_edit, undo_change
 from apps.records.models import Record
 from apps.records.services import delete_records, update_record
 from apps.webhooks.models import Webhook, WebhookDelivery, WebhookEvent
@@ -91,6 +96,37 @@ def test_the_life_of_a_dataset(organization: Organization) -> None:
     ((type, data),) = told(organization)
     assert (type, data["id"], data["name"]) == ("dataset.deleted", str(dataset.id), "reviews 2")
     assert [field["name"] for field in data["fields"]] == ["text"]
+
+
+def test_the_trash_is_told_as_a_deletion_and_only_once(organization: Organization) -> None:
+    dataset = make_dataset(name="mails")
+    listen()
+    archive_dataset(dataset=dataset)
+    trash_dataset(dataset=dataset)
+    assert sorted(types(told(organization))) == ["dataset.deleted", "dataset.updated"]
+    trash_dataset(dataset=dataset)
+    assert told(organization) == []
+    restore_dataset(dataset=dataset, name="letters")
+    ((type, data),) = told(organization)
+    assert (type, data["id"], data["name"]) == ("dataset.created", str(dataset.id), "letters")
+    trash_dataset(dataset=dataset)
+    assert types(told(organization)) == ["dataset.deleted"]
+    delete_dataset(dataset=dataset)
+    assert told(organization) == []
+
+
+def test_changed_questions_are_told(organization: Organization) -> None:
+    dataset = make_dataset()
+    listen("dataset.updated")
+    added = {"value": "neutral", "text": "Neutral"}
+    edit = read_edit({"kind": "add_label", "question": "sentiment", "label": added})
+    change = apply_edit(dataset=dataset, edit=edit)
+    ((type, data),) = told(organization)
+    assert type == "dataset.updated"
+    options = data["questions"][0]["settings"]["options"]
+    assert options[-1]["value"] == "neutral"
+    undo_change(change=change)
+    assert types(told(organization)) == ["dataset.updated"]
 
 
 def _text_settings() -> Any:

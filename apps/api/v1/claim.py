@@ -15,6 +15,7 @@ from apps.api.v1.record_json import Include, Viewer, records_json
 from apps.api.views import ApiRequest, ApiView, Schema
 from apps.core.errors import ConflictError
 from apps.datasets.models import Dataset
+from apps.datasets.services import refuse_archived
 from apps.organizations.models import Membership, Scope
 from apps.workspaces.permissions import Action
 
@@ -29,9 +30,13 @@ class Claim(ApiView):
     write_scope = Scope.ANNOTATE
 
     def post(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
-        """Lease up to ``limit`` records; those the caller holds already come first."""
+        """Lease up to ``limit`` records; those the caller holds already come first.
+
+        409 for an archived dataset.
+        """
         query = self.read_query(ClaimQuery)
         dataset = find_dataset(self.member, dataset_id, Action.ANSWER)
+        refuse_archived(dataset)
         leases = distribution.claim(dataset=dataset, annotator=self.member, limit=query.limit)
         return ApiResponse({"items": claimed_json(self.member, dataset, leases)})
 

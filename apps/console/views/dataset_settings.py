@@ -10,7 +10,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.annotation.models import SchemaChange
+from apps.console.creation_words import QUESTION_TYPES
 from apps.console.edit_form import KINDS, PARTS, TYPES
+from apps.console.edit_words import describe
 from apps.console.lookups import find_dataset
 from apps.console.settings_forms import cards_of
 from apps.core.errors import ConflictError, DomainError, NotAllowedError, NotFoundError
@@ -147,13 +149,16 @@ def _questions(request: LabelingRequest, dataset: Dataset, more: Any) -> dict[st
     running = settle(dataset)
     rows = SchemaChange.objects.of(dataset).select_related("created_by__user")
     changes = list(rows.order_by("-id")[:SHOWN])
+    questions = list(Question.objects.filter(dataset=dataset).in_order())
     return {
-        "questions": list(Question.objects.filter(dataset=dataset).in_order()),
+        "questions": questions,
+        "asked": [(question, QUESTION_TYPES[question.type]) for question in questions],
         "running": running,
         "changes": [
             (
                 change,
                 KINDS[change.edit["kind"]],
+                describe(change.edit),
                 not (running or change.undoes or change.undone_at) and not standing_above(change),
             )
             for change in changes

@@ -11,7 +11,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from apps.annotation.models import SchemaChange
-from apps.console.edit_form import KINDS, read_form
+from apps.console.edit_form import read_form
+from apps.console.edit_words import ACTS, describe
 from apps.console.lookups import find_dataset
 from apps.console.views.dataset_settings import TABS, show
 from apps.core.errors import ConflictError, InvalidError
@@ -40,7 +41,8 @@ def preview(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
         "tab": "questions",
         "tabs": TABS,
         "edit": edit.model_dump_json(),
-        "title": KINDS[str(edit.model_dump()["kind"])],
+        "title": ACTS[edit.model_dump()["kind"]],
+        "words": describe(edit.model_dump()),
         "told": told,
         "gold_sets": _gold_sets(dataset, told, edit),
         "rows": [_example(one) for one in told.examples],
@@ -99,6 +101,7 @@ def _gold_sets(dataset: Dataset, told: services.Preview, edit: AnyEdit) -> int:
 def _example(one: services.Example) -> dict[str, Any]:
     return {
         "record": one.response.record,
+        "text": next((v for v in one.response.record.fields.values() if isinstance(v, str)), ""),
         "person": one.response.user,
         "before": _words(one.before),
         "after": _words(one.after),

@@ -51,6 +51,7 @@ MADE: Final = (
 )
 # How an object is shown by a custom field until somebody writes a better template.
 OBJECT_TEMPLATE: Final = "<pre>{{json record.fields.%s}}</pre>"
+MOST_VISIBLE: Final = 20  # labels at once; the others are found by typing
 CHOICES: Final = {
     QuestionType.LABEL,
     QuestionType.MULTI_LABEL,
@@ -290,6 +291,8 @@ def _question_settings(question: QuestionDraft) -> dict[str, Any]:
     settings: dict[str, Any] = {"type": question.type, "options": options, **more}
     if question.type == QuestionType.SPAN:
         settings["field"] = question.field
+    elif question.type != QuestionType.RANKING and len(options) > MOST_VISIBLE:
+        settings.setdefault("visible_options", MOST_VISIBLE)
     return settings
 
 

@@ -20,6 +20,7 @@ from apps.core.errors import ConflictError, InvalidError
 from apps.core.sealing import is_signed, sign
 from apps.core.tenancy import enter
 from apps.events.log import emit
+from apps.exchange.creation import uploads
 from apps.exchange.organization.export import describe_organization
 from apps.exchange.organization.tables import tables
 from apps.organizations.models import DeletionCertificate, Organization
@@ -107,7 +108,8 @@ def delete_organization(*, organization_id: UUID) -> DeletionCertificate:
             _delete_rows(name, organization_id)
     _finish(certificate, organization_id)
     _forget_accounts(organization_id, [person.id for person in people])
-    shutil.rmtree(settings.EXPORTS_DIR / str(organization_id), ignore_errors=True)
+    for directory in (settings.EXPORTS_DIR, uploads.directory()):
+        shutil.rmtree(directory / str(organization_id), ignore_errors=True)
     logger.info("Deleted the organization %s (%s)", organization_id, organization.slug)
     return certificate
 

@@ -1,0 +1,167 @@
+"""Edits of the questions that meet answers on their way: real threads, real commits."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from django.db import connection, connections
+
+from apps.annotation.bulk import BulkAnswer, answer_records
+from apps.annotation.ingest import log_records
+from apps.annotation.models import Response
+from apps.annotation.services import save_response
+from apps.core.errors import ConflictError, InvalidError
+from apps.core.tenancy import enter
+from apps.datasets.edits import read_edit
+from apps.datasets.models import Dataset
+from apps.datasets.schema import DatasetSchema, load_schema
+from apps.datasets.services import archive_dataset
+from apps.organizations.models import Membership
+from apps.quality.decisions import Ruling, decide
+from apps.quality.models import Adjudication
+from apps.quality.schema_changes.services import apply_edit
+from apps.records.inputs import RecordInput, ResponseInput, SuggestionInput
+from apps.records.models import Record, Suggestion
+from apps.records.services import upsert_suggestion
+from tests.conftest import ALL_DATABASES
+from tests.factories import make_dataset, make_member, make_organization, make_records
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=ALL_DATABASES)
+MIXED = {"sentiment": {"value": "mixed"}}
+
+
+class World:
+    """One record, one annotator, and a schema that was read before anything happened."""
+
+    def __init__(self) -> None:
+        self.tenant = make_organization().id
+        with enter(self.tenant):
+            self.ana: Membership = make_member()
+            self.dataset: Dataset = make_dataset()
+            make_records(self.dataset, 1)
+            self.record = Record.objects.select_related("dataset").get()
+            self.schema: DatasetSchema = load_schema(self.record.dataset)
+            assert "mixed" in self.schema.questions["sentiment"].options
+
+    # --- Ways to say “mixed” ------------------------------------------------------------------
+    def save(self) -> None:
+        save_response(
+            record=self.record,
+            annotator=self.ana,
+            status="submitted",
+            values=MIXED,
+            schema=self.schema,
+        )
+
+    def bulk(self) -> None:
+        outcome = answer_records(
+            schema=self.schema,
+            annotator=self.ana,
+            answer=BulkAnswer("submitted", MIXED),
+            record_ids=[self.record.id],
+            request_key=uuid4(),
+        )
+        if outcome.refused:
+            raise InvalidError(outcome.refused[self.record.id])
+
+    def bring(self) -> None:
+        response = ResponseInput(user_id=self.ana.id, status="submitted", values=MIXED)
+        item = RecordInput(
+            fields=self.record.fields,
+            external_id=self.record.external_id,
+            responses=[response],
+        )
+        log_records(dataset=self.record.dataset, items=[item], schema=self.schema)
+
+    def suggest(self) -> None:
+        question: UUID = self.schema.questions["sentiment"].id
+        given = SuggestionInput(question_id=question, value="mixed")
+        upsert_suggestion(record=self.record, given=given)
+
+    def decide(self) -> None:
+        decide(record=self.record, reviewer=self.ana, ruling=Ruling(MIXED))
+
+    # --- What meets them ----------------------------------------------------------------------
+    def rename(self) -> None:
+        document = {
+            "kind": "rename_label",
+            "question": "sentiment",
+            "label": "mixed",
+            "to": {"value": "both", "text": "Both"},
+        }
+        apply_edit(dataset=self.dataset, edit=read_edit(document))
+
+    def archive(self) -> None:
+        archive_dataset(dataset=self.dataset)
+
+    def said(self) -> list[Any]:
+        """Everything that stands about the record."""
+        with enter(self.tenant):
+            found = [*Response.objects.all(), *Adjudication.objects.all()]
+            values = [row.values["sentiment"]["value"] for row in found]
+            return values + [row.value for row in Suggestion.objects.all()]
+
+    def meet(self, first: Callable[[], None], second: Callable[[], None]) -> Future[None]:
+        """``first`` commits when ``second`` waits for it, or has not waited at all."""
+        is_written, may_commit = threading.Event(), threading.Event()
+
+        def act(work: Callable[[], None], *, goes_first: bool) -> None:
+            try:
+                with enter(self.tenant):
+                    work()
+                    if goes_first:
+                        is_written.set()
+                        assert may_commit.wait(30)
+            finally:
+                is_written.set()
+                connections.close_all()
+
+        with ThreadPoolExecutor(2) as pool:
+            one = pool.submit(act, first, goes_first=True)
+            assert is_written.wait(30)
+            other = pool.submit(act, second, goes_first=False)
+            while not (other.done() or _is_somebody_waiting()):
+                time.sleep(0.01)
+            may_commit.set()
+            one.result(30)
+            other.exception(30)
+        return other
+
+
+def _is_somebody_waiting() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        [found] = cursor.fetchone() or (False,)
+    return bool(found)
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+WAYS = pytest.mark.parametrize("way", ["save", "bulk", "bring", "suggest", "decide"])
+
+
+@WAYS
+def test_an_edit_finds_what_was_said_while_it_began(world: World, way: str) -> None:
+    world.meet(getattr(world, way), world.rename).result()
+    assert world.said() == ["both"]
+
+
+@WAYS
+def test_what_is_said_while_an_edit_ends_meets_the_new_questions(world: World, way: str) -> None:
+    late = world.meet(world.rename, getattr(world, way))
+    assert isinstance(late.exception(), InvalidError)
+    assert world.said() == []
+
+
+@WAYS
+def test_nothing_is_said_of_a_dataset_that_was_archived_meanwhile(world: World, way: str) -> None:
+    late = world.meet(world.archive, getattr(world, way))
+    assert isinstance(late.exception(), ConflictError)
+    assert world.said() == []
