@@ -110,6 +110,11 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         return self.open().filter(Q(due_on__lt=today) | Q(failed_on__isnull=False))
 
 
+def invoice_name(number: int) -> str:
+    """As it is printed: ``INV-000042``."""
+    return f"INV-{number:06d}"
+
+
 class Invoice(TenantModel):
     """What a term costs. Numbers run without gaps through all organizations of the host.
 
@@ -154,8 +159,7 @@ class Invoice(TenantModel):
 
     @property
     def name(self) -> str:
-        """As it is printed: ``INV-000042``."""
-        return f"INV-{self.number:06d}"
+        return invoice_name(self.number)
 
 
 class LineKind(models.TextChoices):

@@ -7,7 +7,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from apps.billing.models import Invoice
+from apps.billing.models import invoice_name
 from apps.console.words import STATES, kind_words
 from apps.labeling.templatetags.labeling import icon
 from apps.organizations.models import Level, Role
@@ -55,9 +55,7 @@ def level_name(level: str) -> str:
     return str(Level(level).label)
 
 
-@register.filter
-def invoice_name(number: int) -> str:
-    return Invoice(number=number).name
+register.filter("invoice_name", invoice_name)
 
 
 @register.simple_tag
