@@ -144,8 +144,8 @@ def pairs_card(look: Look) -> Card:
     shown = [*people[:MOST_SHOWN], *([None] if None in met else [])]
     measure = _("κ") if isinstance(table, ClassTable) else _("mean score")
     foot = _(
-        "The darker, the closer: in steps of 0.2. Each cell opens the records the two answered "
-        "differently."
+        "The stronger the colour, the closer: in steps of 0.2. Each cell opens the records the "
+        "two answered differently."
     )
     if len(people) > MOST_SHOWN:
         told = _("Of %(all)d people the %(n)d with the most answers; the table has more.")
@@ -157,6 +157,7 @@ def pairs_card(look: Look) -> Card:
             _("Pairwise agreement on %s") % rule.question.title,
             [names[one] for one in shown],
             _pair_rows(look, rule, found, shown, names),
+            measure,
         ),
         columns=[_("One"), _("Other"), _("Agreement"), _("Records"), _("Differ")],
         rows=[[names[p.one], names[p.other], p.value, p.n, p.differ] for p in found],
@@ -237,7 +238,8 @@ def _confusions(found: standing.Confusion, names: Sequence[str]) -> list[list[An
 def _confusion_foot(labels: int, shown: int) -> str:
     told = _(
         "Rows are what a reviewer decided, or else what most people say; columns what was "
-        "suggested. The darker, the larger its share of the row; each cell opens its records."
+        "suggested. The stronger the colour, the larger the share of the row; each cell opens "
+        "its records."
     )
     if shown == labels:
         return told
