@@ -153,6 +153,22 @@ def test_an_admin_changes_no_owner_and_makes_none(
     assert (olga.role, olga.is_active) == ("owner", True)
 
 
+def test_in_the_table_too_a_role_stays_below_ones_own_elsewhere(
+    sign_in: SignIn, workspace: Workspace
+) -> None:
+    """Whom a script asks for gets the row, with the word of what was refused."""
+    client = sign_in(factories.make_member(role="admin"))
+    ann = factories.make_member(workspace=workspace)
+    path = url("member_role", ann.id)
+    for headers in ({"HX-Request": "true"}, {}):
+        refused = client.post(path, {"role": "reviewer"}, headers=headers)
+        assert refused.status_code == 403
+        assert "In one of their workspaces" in refused.content.decode()
+    assert refused.content.decode().count(f'id="m-{ann.id}"') == 1
+    ann.refresh_from_db()
+    assert ann.role == "annotator"
+
+
 # --- Invitations ---------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from apps.console.members import (
     invitation_rows,
     member_rows,
 )
-from apps.core.errors import InvalidError
+from apps.core.errors import InvalidError, NotAllowedError
 from apps.labeling.hosts import address_of
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
 from apps.organizations.models import Invitation, Membership, Role
@@ -72,17 +72,16 @@ def invite(request: LabelingRequest) -> HttpResponse:
 def set_role(request: LabelingRequest, membership_id: UUID) -> HttpResponse:
     """Give a member a role; a script gets the row."""
     member = find_active(request, membership_id)
-    problem = ""
+    problem, code = "", 200
     try:
         member = people.change_role(
             actor=request.member, member=member, role=request.POST.get("role", "")[:20]
         )
-    except InvalidError as error:
-        problem = error.message
-    code = 422 if problem else 200
+    except (InvalidError, NotAllowedError) as error:
+        problem, code = error.message, 403 if isinstance(error, NotAllowedError) else 422
     if not is_fragment(request):
         back = f"{reverse('console:members')}?saved=1"
-        return _show(request, problem=problem, code=422) if problem else redirect(back)
+        return _show(request, problem=problem, code=code) if problem else redirect(back)
     (row,) = member_rows(_again(request.member), [_again(member)])
     context = {"row": row, "problem": problem, "is_saved": not problem}
     return render(request, "console/_member.html", context, status=code)
