@@ -193,6 +193,13 @@ def test_many_are_invited_at_once(
     assert len({link(one.body) for one in mail.outbox}) == 3
 
 
+def test_a_site_without_mail_server_says_so(client: Client, settings: Any) -> None:
+    told = "no mail server yet"
+    assert told not in client.get(url("members"), {"invited": 1}).content.decode()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    assert told in client.get(url("members"), {"invited": 1}).content.decode()
+
+
 def test_each_wrong_line_is_told_and_nobody_is_invited(
     client: Client, workspace: Workspace
 ) -> None:

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -175,5 +176,6 @@ def _show(
         "problem": problem,
         "is_saved": "saved" in request.GET,
         "invited": request.GET.get("invited", "")[:3],
+        "is_mute": settings.EMAIL_BACKEND.endswith(".console.EmailBackend"),
     }
     return render(request, "console/members.html", context, status=code)
