@@ -165,7 +165,7 @@ class Names:
 
     def who(self, event: Event) -> str:
         """The person, with the key's beginning where one was used; empty for nobody."""
-        if event.support_id is not None or event.kind.startswith("support."):
+        if _is_by_operator(event):
             return str(event.payload.get("operator") or self._operator(event))
         person = self.people.get(event.actor_id, "") if event.actor_id else ""
         if event.key_id in self.keys:
@@ -180,6 +180,10 @@ class Names:
         named = [self.datasets.get(event.dataset_id, "")] if event.dataset_id else []
         named += [self.people[id] for id in _about(event) if id in self.people]
         return list(dict.fromkeys(filter(None, [*named, *audit_words.told(event.payload)])))
+
+
+def _is_by_operator(event: Event) -> bool:
+    return event.support_id is not None or "operator" in event.payload
 
 
 def _about(event: Event) -> list[UUID | None]:
@@ -199,7 +203,7 @@ def rows(events: Sequence[Event]) -> list[Row]:
         Row(
             event=event,
             who=names.who(event),
-            by_operator=event.support_id is not None or event.kind.startswith("support."),
+            by_operator=_is_by_operator(event),
             did=audit_words.did(event.kind),
             objects=names.objects(event),
             changes=audit_words.changed(event.payload),

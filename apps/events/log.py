@@ -26,13 +26,15 @@ RUNG_SECONDS: Final = 30  # a call nobody answers is stale after this; a sweep w
 class Origin:
     """Who acts, and from where: the membership, its API key, the address.
 
-    ``support_id`` is the operator's support access, where the operator acts as the member.
+    ``support_id`` is the operator's support access, where the operator acts as the member;
+    ``operator`` is the operator's name where they act by themselves, told in the payload.
     """
 
     actor_id: UUID | None = None
     key_id: UUID | None = None
     address: str | None = None
     support_id: UUID | None = None
+    operator: str = ""
 
 
 # Set once by the interface, or by the job that a member ordered; read by every event.
@@ -107,6 +109,7 @@ def emit_all(happenings: Sequence[Happening]) -> None:
     if not happenings:
         return
     here = _origin.get()
+    told = {"operator": here.operator} if here.operator else {}
     waiting = raw_cursor().execute(
         _INSERT,
         {
@@ -121,7 +124,9 @@ def emit_all(happenings: Sequence[Happening]) -> None:
             "kinds": [one.kind for one in happenings],
             "datasets": [one.dataset_id for one in happenings],
             "objects": [one.object_id for one in happenings],
-            "payloads": [json.dumps(one.payload or {}, default=str) for one in happenings],
+            "payloads": [
+                json.dumps(told | dict(one.payload or {}), default=str) for one in happenings
+            ],
         },
     )
     if waiting.rowcount:

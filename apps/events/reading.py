@@ -44,9 +44,9 @@ class Wanted:
 
 
 _BY: Final = {
-    "operator": "t.support_id IS NOT NULL OR t.kind LIKE 'support.%%'",
+    "operator": "t.support_id IS NOT NULL OR t.payload ? 'operator'",
     "keys": "t.key_id IS NOT NULL",
-    "nobody": "t.actor_id IS NULL AND t.support_id IS NULL",
+    "nobody": "t.actor_id IS NULL AND t.support_id IS NULL AND NOT t.payload ? 'operator'",
 }
 
 

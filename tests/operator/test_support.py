@@ -44,7 +44,7 @@ def events(organization: Organization, prefix: str) -> list[Event]:
 
 # --- Suspension --------------------------------------------------------------------------------
 def test_a_suspended_organization_is_closed_and_nothing_is_lost(
-    console: Client, acme: Organization, owner: Membership
+    console: Client, operator: User, acme: Organization, owner: Membership
 ) -> None:
     with enter(acme.id):
         key = create_api_key(member=owner)[1]
@@ -70,6 +70,11 @@ def test_a_suspended_organization_is_closed_and_nothing_is_lost(
     told = events(acme, "organization.")
     assert [one.kind for one in told][-2:] == ["organization.suspended", "organization.unsuspended"]
     assert told[-2].payload["changes"] == {"suspended": [False, True]}
+    assert [one.payload["operator"] for one in told[-2:]] == [str(operator)] * 2
+    assert told[-1].address == "127.0.0.1"
+    shown = browser.get("/settings/audit/?by=operator").content.decode()
+    assert shown.count(str(operator)) >= 2
+    assert "lifted the suspension" in shown
 
 
 def test_others_notice_nothing(

@@ -36,7 +36,7 @@ def settle(request: OperatorRequest, organization_id: UUID, invoice_id: UUID) ->
         if not settle_invoice(invoice=found, state=state, reference=reference):
             raise ConflictError(_("The invoice was settled already."))
 
-    with acts.inside(organization_id):
+    with acts.inside(request, organization_id):
         found = acts.find(Invoice, invoice_id)
         problem, code = acts.refusal(change)
     if problem:

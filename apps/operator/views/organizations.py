@@ -105,7 +105,7 @@ def begin_support(request: OperatorRequest, organization_id: UUID) -> HttpRespon
     member_id = read_id(request.POST.get("member", ""))
     if member_id is None:
         raise Http404
-    with acts.inside(organization_id):
+    with acts.inside(request, organization_id):
         member = Membership.objects.active().filter(id=member_id).first()
         if member is None:
             raise Http404
@@ -141,7 +141,7 @@ def _end_current(request: OperatorRequest) -> UUID | None:
     if found is None:
         return None
     organization_id, access_id = found
-    with acts.inside(organization_id):
+    with acts.inside(request, organization_id):
         rows = SupportAccess.objects.filter(id=access_id, operator_id=request.user.id)
         for access in rows:
             operating.end_support(access=access)
@@ -151,7 +151,7 @@ def _end_current(request: OperatorRequest) -> UUID | None:
 def _change(
     request: OperatorRequest, organization_id: UUID, change: Callable[[Organization], None]
 ) -> HttpResponse:
-    with acts.inside(organization_id) as found:
+    with acts.inside(request, organization_id) as found:
         problem, code = acts.refusal(lambda: change(found))
     if problem:
         return _show(request, organization_id, problem=problem, code=code)

@@ -7,7 +7,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from apps.operator import reads
+from apps.operator import acts, reads
 from apps.operator.access import OperatorRequest, for_operators
 from apps.organizations import operating
 from apps.users.models import User
@@ -27,7 +27,8 @@ def lock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
     user = get_object_or_404(User, id=account_id)
     if user.pk == request.user.pk:
         return _show(request, problem=_("You cannot lock yourself out."), code=409)
-    operating.lock_account(user=user)
+    with acts.acting(request):
+        operating.lock_account(user=user)
     return redirect("operator:users")
 
 
@@ -36,7 +37,8 @@ def lock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
 def unlock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
     """As before."""
     user = get_object_or_404(User, id=account_id)
-    operating.unlock_account(user=user)
+    with acts.acting(request):
+        operating.unlock_account(user=user)
     return redirect("operator:users")
 
 
@@ -48,7 +50,8 @@ def reset_factor(request: OperatorRequest, account_id: UUID) -> HttpResponse:
     if user.pk == request.user.pk:
         problem = _("Another operator has to reset your second factor.")
         return _show(request, problem=problem, code=409)
-    operating.reset_second_factor(user=user)
+    with acts.acting(request):
+        operating.reset_second_factor(user=user)
     return redirect("operator:users")
 
 

@@ -45,7 +45,7 @@ def steer(request: OperatorRequest, organization_id: UUID, job_id: UUID, step: s
     """Requeue what failed, cancel, pause or resume; as if the organization had done it."""
     if step not in _STEPS:
         raise Http404
-    with acts.inside(organization_id):
+    with acts.inside(request, organization_id):
         job = acts.find(Job, job_id)
         problem, code = acts.refusal(lambda: _STEPS[step](job=job))
     if problem:
@@ -66,7 +66,7 @@ def send_again(
     request: OperatorRequest, organization_id: UUID, webhook_delivery_id: UUID
 ) -> HttpResponse:
     """With all its attempts before it."""
-    with acts.inside(organization_id):
+    with acts.inside(request, organization_id):
         delivery = acts.find(WebhookDelivery, webhook_delivery_id)
         problem, code = acts.refusal(lambda: resend(delivery=delivery))
     if problem:
