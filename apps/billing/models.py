@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from apps.billing.plans import CURRENCY, Period, Term
 from apps.core.constraints import one_of
-from apps.core.fields import TenantLink
+from apps.core.fields import LineField, TenantLink
 from apps.core.models import TenantManager, TenantModel, TenantRow
 from apps.core.prepared import raw_cursor
 from apps.organizations.models import Membership, Plan
@@ -125,7 +125,7 @@ class Invoice(TenantModel):
     subscription = TenantLink(Subscription, related_name="invoices")
     number = models.BigIntegerField(default=take_number)
     state = models.CharField(max_length=10, choices=InvoiceState, default=InvoiceState.OPEN)
-    recipient = models.CharField(max_length=200)
+    recipient = LineField(max_length=200)
     currency = models.CharField(max_length=3, default=CURRENCY)
     total_cents = models.BigIntegerField()
     issued_on = models.DateField()

@@ -1,11 +1,40 @@
 """Field types and defaults shared by all tables."""
 
-from typing import Any, TypeVar
+import re
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from django.db import models
 
 _ST = TypeVar("_ST")
 _GT = TypeVar("_GT")
+
+
+# Marks that turn what stands behind them, and what ends them.
+_TURNING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+
+class _Unturned:
+    def get_prep_value(self, value: Any) -> Any:
+        value = super().get_prep_value(value)  # type: ignore[misc]
+        return _TURNING.sub("", value) if isinstance(value, str) else value
+
+    def deconstruct(self) -> Any:
+        """To migrations it is a ``CharField``."""
+        name, _, args, kwargs = super().deconstruct()  # type: ignore[misc]
+        return name, "django.db.models.CharField", args, kwargs
+
+
+if TYPE_CHECKING:  # Django's own has no parameters while it runs
+
+    class LineField(_Unturned, models.CharField[_ST, _GT]): ...
+
+else:
+
+    class LineField(_Unturned, models.CharField):
+        """A name, or another line of text that stands among others.
+
+        It is kept, and looked for, without the marks that would show what follows it backwards.
+        """
 
 
 class TenantLink(models.ForeignKey[_ST, _GT]):

@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from apps.core.constraints import one_of
-from apps.core.fields import TenantLink
+from apps.core.fields import LineField, TenantLink
 from apps.core.models import TenantManager, TenantModel
 from apps.organizations.models import Membership
 from apps.workspaces.models import Workspace
@@ -84,7 +84,7 @@ class Dataset(TenantModel):
     """
 
     workspace = TenantLink(Workspace, related_name="datasets")
-    name = models.CharField(max_length=200)
+    name = LineField(max_length=200)
     status = models.CharField(max_length=10, choices=DatasetStatus, default=DatasetStatus.DRAFT)
     guidelines = models.TextField(null=True, blank=True)
     guidelines_version = models.PositiveIntegerField(default=0)
@@ -166,8 +166,8 @@ class Field(TenantModel):
     """A part of a record that people read."""
 
     dataset = TenantLink(Dataset, related_name="fields")
-    name = models.CharField(max_length=200)
-    title = models.CharField(max_length=500)
+    name = LineField(max_length=200)
+    title = LineField(max_length=500)
     required = models.BooleanField(default=False)
     settings = models.JSONField()
 
@@ -199,9 +199,9 @@ class Question(TenantModel):
     """
 
     dataset = TenantLink(Dataset, related_name="questions")
-    name = models.CharField(max_length=200)
-    title = models.CharField(max_length=500)
-    description = models.CharField(max_length=1000, null=True, blank=True)
+    name = LineField(max_length=200)
+    title = LineField(max_length=500)
+    description = LineField(max_length=1000, null=True, blank=True)
     required = models.BooleanField(default=False)
     settings = models.JSONField()
     position = models.PositiveIntegerField(default=0)
@@ -254,8 +254,8 @@ class MetadataProperty(TenantModel):
 
     dataset = TenantLink(Dataset, related_name="metadata_properties")
     number = models.PositiveSmallIntegerField()
-    name = models.CharField(max_length=200)
-    title = models.CharField(max_length=500)
+    name = LineField(max_length=200)
+    title = LineField(max_length=500)
     settings = models.JSONField()
     visible_for_annotators = models.BooleanField(default=True)
 
@@ -287,8 +287,8 @@ class VectorSettings(TenantModel):
     """A named vector that records may carry."""
 
     dataset = TenantLink(Dataset, related_name="vectors_settings")
-    name = models.CharField(max_length=200)
-    title = models.CharField(max_length=500)
+    name = LineField(max_length=200)
+    title = LineField(max_length=500)
     dimensions = models.PositiveIntegerField()
 
     objects = PartManager()

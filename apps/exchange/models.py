@@ -3,7 +3,7 @@
 from django.db import models
 
 from apps.core.constraints import one_of
-from apps.core.fields import TenantLink
+from apps.core.fields import LineField, TenantLink
 from apps.core.models import TenantManager, TenantModel, TenantRow
 from apps.datasets.models import Dataset
 from apps.exchange.formats import FileFormat
@@ -66,7 +66,7 @@ class DatasetSketch(TenantModel):
 
     author = TenantLink(Membership, related_name="+")
     source = models.CharField(max_length=10, choices=SketchSource)
-    file_name = models.CharField(max_length=200, default="")
+    file_name = LineField(max_length=200, default="")
     format = models.CharField(max_length=10, choices=FileFormat, null=True)
     size = models.BigIntegerField(default=0)
     content = models.JSONField(default=dict)

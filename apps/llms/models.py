@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.constraints import one_of
-from apps.core.fields import TenantLink
+from apps.core.fields import LineField, TenantLink
 from apps.core.models import TenantManager, TenantModel
 from apps.core.sealing import BrokenSealError, unseal
 from apps.llms.batches import Batch, BatchCall, BatchState
@@ -87,7 +87,7 @@ class Provider(TenantModel):
     is no limit. ``timeout`` is in seconds, for a whole call.
     """
 
-    name = models.CharField(max_length=100)
+    name = LineField(max_length=100)
     base_url = models.CharField(max_length=2000)
     sealed_key = models.BinaryField(null=True)
     key_hint = models.CharField(max_length=20, default="", blank=True)
@@ -163,7 +163,7 @@ class ProviderModel(TenantModel):
     """
 
     provider = TenantLink(Provider, related_name="models")
-    name = models.CharField(max_length=200)
+    name = LineField(max_length=200)
     kind = models.CharField(max_length=10, choices=ModelKind, default=ModelKind.CHAT)
     rpm = models.PositiveIntegerField(null=True)
     tpm = models.PositiveIntegerField(null=True)

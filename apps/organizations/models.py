@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.constraints import one_of
-from apps.core.fields import TenantKey, TenantLink
+from apps.core.fields import LineField, TenantKey, TenantLink
 from apps.core.ids import uuid7
 from apps.core.models import TenantManager, TenantModel, TenantRow
 from apps.core.tenancy import current
@@ -50,12 +50,12 @@ class Organization(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     slug = models.CharField(max_length=63, unique=True, validators=[RegexValidator(SLUG_PATTERN)])
-    name = models.CharField(max_length=200)
+    name = LineField(max_length=200)
     plan = models.CharField(max_length=20, choices=Plan, default=Plan.SELF_HOSTED)
     inserted_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
     suspended_at = models.DateTimeField(null=True, blank=True)
-    suspended_reason = models.CharField(max_length=500, blank=True, default="")
+    suspended_reason = LineField(max_length=500, blank=True, default="")
     deletion_due_at = models.DateTimeField(null=True, blank=True)
     requires_mfa = models.BooleanField(default=False)
     invitation_only = models.BooleanField(default=False)
@@ -145,9 +145,9 @@ class Membership(TenantModel):
     user = models.ForeignKey(
         "users.User", models.PROTECT, null=True, blank=True, related_name="memberships"
     )
-    username = models.CharField(max_length=200)
-    first_name = models.CharField(max_length=200, blank=True)
-    last_name = models.CharField(max_length=200, null=True, blank=True)
+    username = LineField(max_length=200)
+    first_name = LineField(max_length=200, blank=True)
+    last_name = LineField(max_length=200, null=True, blank=True)
     role = models.CharField(max_length=20, choices=Role, default=Role.ANNOTATOR)
     is_active = models.BooleanField(default=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
@@ -204,7 +204,7 @@ class ApiKey(TenantModel):
     """A member's key; only its digest is kept, and its first characters to recognise it by."""
 
     membership = TenantLink(Membership, related_name="api_keys")
-    name = models.CharField(max_length=100, default="default")
+    name = LineField(max_length=100, default="default")
     prefix = models.CharField(max_length=16)
     digest = models.CharField(max_length=64)
     scopes = ArrayField(models.CharField(max_length=20), default=every_scope)
@@ -328,7 +328,7 @@ class SupportAccess(TenantModel):
     membership = TenantLink(Membership, related_name="+")
     operator_id = models.UUIDField()
     operator = models.CharField(max_length=254)
-    reason = models.CharField(max_length=500)
+    reason = LineField(max_length=500)
     ends_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -384,7 +384,7 @@ class Announcement(models.Model):
     inserted_at = models.DateTimeField(default=timezone.now, editable=False)
     audience_id = models.UUIDField(null=True, blank=True)
     level = models.CharField(max_length=10, choices=Level, default=Level.NOTE)
-    text = models.CharField(max_length=500)
+    text = LineField(max_length=500)
     starts_at = models.DateTimeField(default=timezone.now)
     ends_at = models.DateTimeField()
 

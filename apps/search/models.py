@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from apps.core.fields import TenantLink
+from apps.core.fields import LineField, TenantLink
 from apps.core.models import TenantManager, TenantModel
 from apps.datasets.models import Dataset
 from apps.organizations.models import Membership
@@ -24,7 +24,7 @@ class SavedView(TenantModel):
 
     dataset = TenantLink(Dataset, related_name="+")
     owner = TenantLink(Membership, related_name="+")
-    name = models.CharField(max_length=100)
+    name = LineField(max_length=100)
     query = models.TextField(blank=True)
     is_shared = models.BooleanField(default=False)
 

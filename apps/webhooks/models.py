@@ -9,7 +9,7 @@ from django.db import models
 from django.db.models import Q
 
 from apps.core.constraints import one_of
-from apps.core.fields import TenantLink
+from apps.core.fields import LineField, TenantLink
 from apps.core.models import TenantManager, TenantModel
 from apps.core.sealing import BrokenSealError, unseal
 from apps.organizations.models import Membership
@@ -70,14 +70,14 @@ class Webhook(TenantModel):
 
     url = models.CharField(max_length=2000)
     events = ArrayField(models.CharField(max_length=30))
-    description = models.CharField(max_length=1000, null=True)
+    description = LineField(max_length=1000, null=True)
     enabled = models.BooleanField(default=True)
     sealed_secret = models.BinaryField()
     sealed_previous_secret = models.BinaryField(null=True)
     previous_secret_until = models.DateTimeField(null=True)
     failing_since = models.DateTimeField(null=True)
     resting_until = models.DateTimeField(null=True)
-    disabled_reason = models.CharField(max_length=200, null=True)
+    disabled_reason = LineField(max_length=200, null=True)
 
     objects = TenantManager.from_queryset(WebhookQuerySet)()
 
