@@ -119,6 +119,11 @@ def _quota(usual: int | None, own: int | None) -> int | None:
     return usual if own is None else own
 
 
+def has_answers(*, dataset: Dataset) -> bool:
+    """Whether anybody ever answered. One query."""
+    return Annotator.objects.filter(dataset=dataset, first_response_at__isnull=False).exists()
+
+
 def annotators(*, dataset: Dataset) -> list[str]:
     """Usernames of everybody who ever answered, by first answer. One query."""
     return _who_answered(dataset, "first_response_at")

@@ -5,6 +5,7 @@ from datetime import date
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
+from apps.annotation import progress
 from apps.console.standing_cards import Card, Look, count, show_day
 from apps.core.standing_charts import Course, burn_up_chart, column_chart
 from apps.quality import pace
@@ -96,11 +97,11 @@ def daily_card(look: Look) -> Card:
 
 def redundancy_card(look: Look) -> Card:
     """How many records have as many answers as they need."""
-    burn = pace.burn_up(look.dataset)
-    if not burn.total:
+    total = progress.dataset_progress(dataset=look.dataset).total
+    if not total:
         return Card(_("Answers a record"), empty=_("No records yet."))
     needed = look.dataset.min_submitted
-    counts = pace.redundancy(look.dataset, burn.total)
+    counts = pace.redundancy(look.dataset, total)
     names = [str(n) if n <= needed else _("%d or more") % n for n, _count in counts]
     return Card(
         _("Answers a record"),

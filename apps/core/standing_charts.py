@@ -208,29 +208,35 @@ def _across_x(value: float) -> float:
 
 
 def _dot(dot: Dot, y: int) -> SafeString:
-    parts = [
-        format_html(
-            '<text class="s" x="0" y="{0}">{1}{2}</text><text x="100" y="{0}">{3}</text>'
-            '<text class="s" x="380" y="{0}" text-anchor="end">{4}</text>',
-            y + 4,
-            *_short(dot.label, 15 if dot.mark else 20),
-            dot.mark,
-            dot.text,
-        )
-    ]
-    if dot.value is not None and dot.low is not None and dot.high is not None:
-        low, high = f"{_across_x(dot.low):.1f}", f"{_across_x(dot.high):.1f}"
-        for x1, x2, y1, y2 in (
-            (low, high, y, y),
-            (low, low, y - 6, y + 6),
-            (high, high, y - 6, y + 6),
-        ):
-            whisker = '<line class="wh" x1="{}" x2="{}" y1="{}" y2="{}"/>'
-            parts.append(format_html(whisker, x1, x2, y1, y2))
-    if dot.value is not None:
-        circle = '<circle class="pt" cx="{}" cy="{}" r="4"/>'
-        parts.append(format_html(circle, f"{_across_x(dot.value):.1f}", y))
-    return joined(parts)
+    name = format_html(
+        '<text class="s" x="0" y="{0}">{1}{2}</text><text x="100" y="{0}">{3}</text>',
+        y + 4,
+        *_short(dot.label, 15 if dot.mark else 20),
+        dot.mark,
+    )
+    if dot.value is None:
+        return joined([name, format_html('<text x="134" y="{}">{}</text>', y + 4, dot.text)])
+    text = '<text class="s" x="380" y="{}" text-anchor="end">{}</text>'
+    circle = '<circle class="pt" cx="{}" cy="{}" r="4"/>'
+    return joined(
+        [
+            name,
+            format_html(text, y + 4, dot.text),
+            _whiskers(dot, y),
+            format_html(circle, f"{_across_x(dot.value):.1f}", y),
+        ]
+    )
+
+
+def _whiskers(dot: Dot, y: int) -> SafeString:
+    if dot.low is None or dot.high is None:
+        return SafeString("")
+    low, high = f"{_across_x(dot.low):.1f}", f"{_across_x(dot.high):.1f}"
+    return format_html_join(
+        "",
+        '<line class="wh" x1="{}" x2="{}" y1="{}" y2="{}"/>',
+        ((low, high, y, y), (low, low, y - 6, y + 6), (high, high, y - 6, y + 6)),
+    )
 
 
 # --- Two bars a value ----------------------------------------------------------------------------

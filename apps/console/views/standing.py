@@ -53,7 +53,11 @@ def quality(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     look = read_look(find_dataset(request, dataset_id, Action.REVIEW), request.GET.dict())
     if "card" in request.GET:
         return _card(request, look, QUALITY)
-    return render(request, "console/quality.html", _frame(request, look, QUALITY))
+    context = {
+        **_frame(request, look, QUALITY),
+        "has_answers": progress.has_answers(dataset=look.dataset),
+    }
+    return render(request, "console/quality.html", context)
 
 
 @never_cache
