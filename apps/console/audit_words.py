@@ -6,6 +6,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from apps.labeling.work import JOB_NAMES
+
 # The kinds of an app's events by their first word, as the filter shows them.
 GROUPS: Final[dict[str, Promise]] = {
     "member": _("People"),
@@ -205,7 +207,9 @@ def group(kind: str) -> str:
 
 def told(payload: dict[str, Any]) -> list[str]:
     """What the payload says beside the changes, shortened."""
-    texts = [shortened(payload[name]) for name in _TELLING if payload.get(name)]
+    job = JOB_NAMES.get(str(payload.get("kind")))
+    texts = [str(job)] if job else []
+    texts += [shortened(payload[name]) for name in _TELLING if payload.get(name)]
     for name in _COUNTED:
         value = payload.get(name)
         count = len(value) if isinstance(value, list) else value
@@ -244,5 +248,7 @@ def shortened(value: Any) -> str:
         return gettext("nothing")
     if isinstance(value, bool):
         return gettext("yes") if value else gettext("no")
+    if isinstance(value, list):
+        return shortened(", ".join(map(str, value)))
     text = " ".join(str(value).split())
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -173,6 +173,16 @@ NO_KINDS = {"payment_intent.payment_failed", "payment_intent.succeeded", "postgr
 KIND = re.compile(r"""["']([a-z_]+\.[a-z_]*(?:ed|set|done|in|again|began|over|due))["']""")
 
 
+def test_payloads_are_told_in_words() -> None:
+    told = audit_words.told({"kind": "organization_export", "done": 1, "failed": 0, "total": 1})
+    assert told == ["export of the whole organization", "1 done", "1 in all"]
+    changes = {"plan": [["starter", "monthly"], ["base", "monthly"]], "days": [None, 400]}
+    assert audit_words.changed({"changes": changes}) == [
+        ("plan", "starter, monthly", "base, monthly"),
+        ("days", "nothing", "400"),
+    ]
+
+
 def test_every_kind_of_event_has_its_words() -> None:
     sources = [path for path in Path("apps").rglob("*.py") if "migrations" not in path.parts]
     known = {kind for path in sources for kind in KIND.findall(path.read_text())} - NO_KINDS
