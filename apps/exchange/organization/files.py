@@ -6,11 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from apps.core.errors import ConflictError, InvalidError
 
 MANIFEST = "manifest.json"
+LARGE: Final = 16 * 1024 * 1024  # bytes
+LARGEST_RATIO: Final = 200  # of unfolded to stored bytes, for what is large at all
 
 
 class Sink(ABC):
@@ -89,10 +91,17 @@ class Source:
             raise InvalidError(f"There is no export at {path}.")
 
     def open(self, name: str) -> IO[bytes]:
-        """One of them. Raises ``InvalidError`` when it is missing."""
+        """One of them. Raises ``InvalidError`` when it is missing or unfolds to far too much."""
         try:
             if self._archive is not None:
+                _check_size(self._archive.getinfo(name))
                 return self._archive.open(name)
             return (self._folder / name).open("rb")
         except (KeyError, FileNotFoundError) as error:
             raise InvalidError(f"The export lacks {name}.") from error
+
+
+def _check_size(file: zipfile.ZipInfo) -> None:
+    """No more is read than the archive says of a file, so what it says is what counts."""
+    if file.file_size > LARGE and file.file_size > LARGEST_RATIO * max(file.compress_size, 1):
+        raise InvalidError(f"{file.filename} unfolds to {file.file_size:,} bytes: far too much.")

@@ -216,6 +216,16 @@ def test_a_broken_export_makes_nothing(acme: Organization, tmp_path: Path, harm:
         assert cursor.fetchone() == (0,)
 
 
+def test_an_archive_that_unfolds_to_far_too_much_is_refused(tmp_path: Path) -> None:
+    """Read by its own figures, before a byte of it is unfolded."""
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("manifest.json", b" " * 20 * 2**20)
+    assert bomb.stat().st_size < 100_000
+    with pytest.raises(InvalidError, match="unfolds to"):
+        import_organization(path=bomb)
+
+
 def test_a_slug_is_used_once(acme: Organization, tmp_path: Path) -> None:
     export_organization(organization_id=acme.id, target=tmp_path / "acme")
     with pytest.raises(ConflictError):
