@@ -11,8 +11,9 @@ from uuid import uuid4
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connections, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.billing.models import Invoice
@@ -387,3 +388,32 @@ def test_every_kind_of_job_has_a_name() -> None:
     ours = {name for name, (path, _) in kinds._paths.items() if path.startswith("apps.")}
     assert len(ours) > 25
     assert ours - set(JOB_NAMES) == set()
+
+
+PAGES = ("", "organizations/", "users/", "jobs/?state=all", "deliveries/", "invoices/?state=all")
+
+
+@pytest.mark.parametrize("page", [*PAGES, "spend/", "backups/", "announcements/"])
+def test_a_page_asks_as_often_for_many_as_for_one(
+    console: Client, member_of: Callable[..., Membership], page: str
+) -> None:
+    def add(name: str) -> None:
+        organization = factories.make_organization(name)
+        member_of(organization)
+        failed_job(organization)
+        dead_delivery(organization)
+
+    def statements() -> int:
+        with (
+            CaptureQueriesContext(connections["default"]) as own,
+            CaptureQueriesContext(connections["operator"]) as all_,
+        ):
+            assert console.get(f"/operator/{page}").status_code == 200
+        return len(own) + len(all_)
+
+    add("One")
+    statements()  # what is remembered while the process runs
+    before = statements()
+    for name in ("Two", "Three", "Four"):
+        add(name)
+    assert statements() == before <= 10
