@@ -113,16 +113,26 @@ def second_factors(members: Sequence[Membership]) -> dict[UUID, str]:
 
 
 def invitation_rows(actor: Membership) -> list[InvitationRow]:
-    """Those that wait, the newest first. Two queries."""
+    """Those that wait, the newest first, with workspaces that the actor sees. Three queries.
+
+    One into a workspace that the actor does not see is for others to handle.
+    """
     waiting = list(Invitation.objects.waiting().select_related("invited_by").order_by("-sent_at"))
-    places: dict[UUID, list[tuple[str, Any]]] = defaultdict(list)
+    seen = set(Workspace.objects.visible_to(actor).values_list("id", flat=True))
     rows = InvitedPlace.objects.filter(invitation__in=waiting).select_related("workspace")
-    roles = {one.id: one.role for one in waiting}
+    places: dict[UUID, list[InvitedPlace]] = defaultdict(list)
     for row in rows.order_by("workspace__name"):
-        role = Role(row.role or roles[row.invitation_id]).label
-        places[row.invitation_id].append((row.workspace.name, role))
-    given = set(grantable(actor))
-    return [InvitationRow(one, places[one.id], _state(one), one.role in given) for one in waiting]
+        places[row.invitation_id].append(row)
+    return [_invitation_row(actor, one, places[one.id], seen) for one in waiting]
+
+
+def _invitation_row(
+    actor: Membership, one: Invitation, places: Sequence[InvitedPlace], seen: set[UUID]
+) -> InvitationRow:
+    shown = [place for place in places if place.workspace_id in seen]
+    named = [(place.workspace.name, Role(place.role or one.role).label) for place in shown]
+    may_act = one.role in grantable(actor) and len(shown) == len(places)
+    return InvitationRow(one, named, _state(one), may_act)
 
 
 def _state(invitation: Invitation) -> str:
@@ -171,13 +181,17 @@ def _count(rows: QuerySet[Any]) -> dict[UUID, int]:
     return dict(counted)
 
 
-def people_of(workspace: Workspace, actor: Membership) -> list[PersonRow]:
-    """Those who were let in, in the order of their names. One query, and that of a role."""
+def people_of(workspace: Workspace) -> QuerySet[WorkspaceMembership]:
+    """Those who were let in, in the order of their names."""
     rows = _within([workspace]).select_related("membership")
-    return [
-        _person_row(workspace, actor, row)
-        for row in rows.order_by("membership__first_name", "membership__username")
-    ]
+    return rows.order_by("membership__first_name", "membership__username", "id")
+
+
+def person_rows(
+    workspace: Workspace, actor: Membership, rows: Iterable[WorkspaceMembership]
+) -> list[PersonRow]:
+    """One query for the actor's role at most."""
+    return [_person_row(workspace, actor, row) for row in rows]
 
 
 def _person_row(workspace: Workspace, actor: Membership, row: WorkspaceMembership) -> PersonRow:

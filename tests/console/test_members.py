@@ -169,6 +169,21 @@ def test_in_the_table_too_a_role_stays_below_ones_own_elsewhere(
     assert ann.role == "annotator"
 
 
+def test_an_invitation_names_no_workspace_that_one_does_not_see(
+    sign_in: SignIn, client: Client, workspace: Workspace
+) -> None:
+    hidden = factories.make_workspace("hidden-place")
+    for place, email in ((workspace, "a@example.com"), (hidden, "b@example.com")):
+        assert ask(client, place, email).status_code == 302
+    admin = sign_in(factories.make_member(role="admin", workspace=workspace))
+    page = admin.get(url("members"))
+    assert "hidden-place" not in page.content.decode()
+    told = {one.invitation.email: one.may_act for one in page.context["invitations"]}
+    assert told == {"a@example.com": True, "b@example.com": False}
+    again = Invitation.objects.get(email="b@example.com")
+    assert admin.post(url("invitation_again", again.id)).status_code == 404
+
+
 # --- Invitations ---------------------------------------------------------------------------------
 
 

@@ -136,3 +136,15 @@ def test_the_number_of_queries_does_not_grow(
         client.get(url("workspaces"))
     with django_assert_max_num_queries(14):
         client.get(url("workspace", workspace.id))
+
+
+def test_many_people_stand_on_several_pages(client: Client, workspace: Workspace) -> None:
+    names = [f"m{n:03}" for n in range(51)]
+    for name in names:
+        factories.make_member(username=name, workspace=workspace)
+    path = url("workspace", workspace.id)
+    first, second = (client.get(path, {"page": page}).content.decode() for page in (1, 2))
+    assert "Page 1 of 2" in first
+    assert "?page=2" in first
+    assert (names[0] in first, names[-1] in first) == (True, False)
+    assert names[-1] in second

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.core.paginator import Paginator
 from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -11,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.console.member_forms import INHERITED, place_choices
-from apps.console.members import newcomers, people_of, workspace_rows
+from apps.console.members import PAGE, newcomers, people_of, person_rows, workspace_rows
 from apps.console.views.members import find_active
 from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.labeling.http import LabelingRequest, for_members
@@ -132,11 +133,13 @@ def _list(request: LabelingRequest, *, code: int = 200, **more: Any) -> HttpResp
 def _show(
     request: LabelingRequest, workspace: Workspace, *, code: int = 200, **more: Any
 ) -> HttpResponse:
+    page = Paginator(people_of(workspace), PAGE).get_page(request.GET.get("page"))
     context = {
         "here": "workspaces",
         "workspace": workspace,
         "name": workspace.name,
-        "rows": people_of(workspace, request.member),
+        "page": page,
+        "rows": person_rows(workspace, request.member, page.object_list),
         "newcomers": newcomers(workspace, request.member),
         "choices": place_choices(request.member, workspace)[1:],
         "may_manage": permissions.may(request.member, Action.MANAGE_WORKSPACES),
