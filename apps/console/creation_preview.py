@@ -48,10 +48,13 @@ class Preview:
     problem: str = ""
 
 
-def preview_of(sketch: DatasetSketch, content: SketchContent) -> Preview:
-    """Five records, read from the file anew. Inside the organization."""
+def preview_of(sketch: DatasetSketch, content: SketchContent, *, is_asked: bool = True) -> Preview:
+    """Five records, read from the file anew; ``is_asked`` as for ``blueprint_of``.
+
+    Inside the organization.
+    """
     try:
-        blueprint = outline.blueprint_of(content)
+        blueprint = outline.blueprint_of(content, is_asked=is_asked)
         dataset = Dataset(name=content.name or "…", status=DatasetStatus.READY)
         schema = outline.schema_of(blueprint, dataset)
         if sketch.format is None:

@@ -1,5 +1,7 @@
 """What can go wrong, in domain words; the interfaces turn each into a status once."""
 
+from django.utils.translation import gettext
+
 
 class DomainError(Exception):
     """A request that the rules do not allow; the message is meant for people."""
@@ -41,7 +43,7 @@ class ArchivedError(ConflictError):
     """The dataset is read-only (409)."""
 
     def __init__(self) -> None:
-        super().__init__("The dataset is archived, and read-only until it is taken back.")
+        super().__init__(gettext("The dataset is archived, and read-only until it is taken back."))
 
 
 class LimitReachedError(DomainError):

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from apps.datasets.models import Dataset, Question
+from apps.datasets.services import archive_dataset
 from apps.records.models import Record
 from tests import factories
 from tests.api.conftest import OVERHEAD, Cast
@@ -39,6 +40,29 @@ def test_an_answer_is_created_once(cast, records):
     assert first.json()["user_id"] == str(cast.id("annotator_in"))
     assert answer(cast, records[0]).status_code == 409
     assert cast["owner"].get(f"/records/{records[0].id}").json()["status"] == "completed"
+
+
+def test_an_archived_dataset_refuses_and_says_why(cast, dataset, records):
+    given = answer(cast, records[0]).json()
+    with cast.inside():
+        archive_dataset(dataset=dataset)
+    bulk = {"items": [{"record_id": str(records[1].id), "status": "submitted", "values": VALUES}]}
+    owner, annotator = cast["owner"], cast["annotator_in"]
+    for refused in (
+        answer(cast, records[1]),
+        annotator.delete(f"/responses/{given['id']}"),
+        annotator.post(f"/me/datasets/{dataset.id}/claim"),
+        owner.patch(f"/datasets/{dataset.id}", {"name": "other"}),
+        owner.post(
+            f"/datasets/{dataset.id}/records/bulk", {"items": [{"fields": {"text": "more"}}]}
+        ),
+        owner.delete(f"/datasets/{dataset.id}/records?ids={records[1].id}"),
+    ):
+        assert refused.status_code == 409, refused.content
+        assert "archived" in refused.json()["detail"]
+    (item,) = annotator.post("/me/responses/bulk", bulk).json()["items"]
+    assert "archived" in item["error"]["detail"]
+    assert owner.get(f"/datasets/{dataset.id}/records").json()["total"] == 3
 
 
 def test_a_retry_with_the_same_key_is_the_same_answer(cast, records):

@@ -129,6 +129,23 @@ def test_a_template_takes_columns_by_their_names(client: Client) -> None:
     assert "Not yet" not in client.post(step("columns"), {"do": "next"}).content.decode()
 
 
+def test_texts_without_a_label_show_what_they_are_and_get_their_question_later(
+    client: Client,
+) -> None:
+    rows = [{"a": f"Some words that {n} people have to read.", "b": {"n": n}} for n in range(9)]
+    upload(client, json.dumps(rows).encode(), "texts.json")
+    assert "Some words that 0 people" in client.get(step("columns")).content.decode()
+    assert client.post(step("columns"), {"do": "next"})["Location"] == step("questions")
+    refused = client.post(step("questions"), {"do": "next"})
+    assert (refused.status_code, "must be required" in refused.content.decode()) == (422, True)
+
+
+def test_many_labels_are_found_by_typing(client: Client) -> None:
+    rows = "".join(f"Some words of the {n}th one,label {n % 50}\n" for n in range(500))
+    upload(client, f"text,label\n{rows}".encode())
+    assert "Filter 50 labels" in client.get(step("columns")).content.decode()
+
+
 def test_another_dataset_is_copied(client: Client, dataset: Dataset, workspace: Workspace) -> None:
     sent = {"source": "dataset", "dataset": dataset.id, "with_records": "on"}
     assert client.post(NEW, sent)["Location"] == step("questions")

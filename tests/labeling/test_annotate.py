@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from apps.annotation.models import Lease, Response
 from apps.datasets.models import Dataset, Field, MetadataProperty, Question
+from apps.datasets.services import archive_dataset
 from apps.events.models import Event
 from apps.organizations.models import Membership
 from apps.records.models import Record, Suggestion
@@ -96,6 +97,24 @@ def test_a_script_gets_the_next_record_as_a_fragment(client: Client, dataset: Da
     assert saved.status_code == 200
     assert "<html" not in text
     assert f"Record {second.external_id}" in text
+
+
+def test_an_archived_dataset_says_so_and_keeps_its_answers(
+    client: Client, dataset: Dataset
+) -> None:
+    first, second = factories.make_records(dataset, 2)
+    client.post(address("save", first), ANSWER)
+    archive_dataset(dataset=dataset)
+    shown = client.get(page(dataset)).content.decode()
+    assert "This dataset is archived" in shown
+    assert "Look at my answers" in shown
+    mine = client.get(page(dataset, status="all")).content.decode()
+    assert f"Record {first.external_id}" in mine
+    assert "answers can be read, and not changed" in mine
+    for path, sent in ((address("save", second), ANSWER), (address("unanswer", first), {})):
+        refused = client.post(path, sent)
+        assert (refused.status_code, "is archived" in refused.content.decode()) == (409, True)
+    assert [one.record_id for one in Response.objects.all()] == [first.id]
 
 
 @pytest.mark.parametrize(

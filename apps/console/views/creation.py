@@ -171,6 +171,7 @@ def _too_large() -> str:
 def _show_source(request: LabelingRequest, problem: str = "", code: int = 200) -> HttpResponse:
     is_read = request.method == "GET" or code == 422
     sent = request.POST if request.method == "POST" and is_read else {}
+    template = sent.get("template", request.GET.get("template", ""))
     managed = [place.id for place in workspaces_of(request.member)]
     datasets = Dataset.objects.visible_to(request.member).filter(status=DatasetStatus.READY)
     context = {
@@ -178,7 +179,7 @@ def _show_source(request: LabelingRequest, problem: str = "", code: int = 200) -
         "step": "source",
         "problem": problem,
         "sent": sent,
-        "template": sent.get("template", request.GET.get("template", "")),
+        "template": template if template in {one.name for one in TEMPLATES} else "",
         "templates": TEMPLATES,
         "datasets": datasets.filter(workspace__in=managed).order_by("name")[:500],
         "sketches": DatasetSketch.objects.visible_to(request.member).unfinished()[:SHOWN],
@@ -202,7 +203,7 @@ def columns(request: LabelingRequest, dataset_sketch_id: UUID) -> HttpResponse:
             sketch = save_sketch(sketch=sketch, content=content)
         except InvalidError as error:
             problem = error.message
-    preview = preview_of(sketch, content)
+    preview = preview_of(sketch, content, is_asked=False)
     if request.method == "POST" and is_fragment(request):
         return render(request, "console/_creation_preview.html", {"preview": preview})
     if request.POST.get("do") == "next" and not (problem or preview.problem):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
+from django.utils.translation import gettext
 from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from apps.core.errors import InvalidError
@@ -95,19 +96,21 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
 # --- Shared -----------------------------------------------------------------------------------
 def asked(shapes: Shapes, name: str) -> Shape:
     if name not in shapes:
-        raise InvalidError(f"There is no question {name!r}.")
+        raise InvalidError(gettext("There is no question %r.") % name)
     return shapes[name]
 
 
 def check_free(shapes: Shapes, name: str) -> None:
     if name in shapes:
-        raise InvalidError(f"There is a question {name!r} already.")
+        raise InvalidError(gettext("There is a question %r already.") % name)
 
 
 def options_of(shapes: Shapes, name: str, types: set[QuestionType]) -> list[dict[str, Any]]:
     settings = asked(shapes, name)["settings"]
     if settings["type"] not in types:
-        raise InvalidError(f"The options of the question {name!r} cannot be edited like this.")
+        raise InvalidError(
+            gettext("The options of the question %r cannot be edited like this.") % name
+        )
     return list(settings["options"])
 
 
@@ -132,12 +135,12 @@ def check_known(options: Sequence[Mapping[str, Any]], labels: Iterable[str]) -> 
     values = {one["value"] for one in options}
     for label in labels:
         if label not in values:
-            raise InvalidError(f"There is no label {label!r}.")
+            raise InvalidError(gettext("There is no label %r.") % label)
 
 
 def check_same(known: Mapping[str, Any], order: Sequence[str]) -> None:
     if sorted(known) != sorted(order):
-        raise InvalidError("An order names each of them once.")
+        raise InvalidError(gettext("An order names each of them once."))
 
 
 def ordered(values: Mapping[str, Any], like: Answers) -> dict[str, Any]:

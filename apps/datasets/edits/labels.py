@@ -2,6 +2,7 @@
 
 from typing import Annotated, Literal
 
+from django.utils.translation import gettext
 from pydantic import Field, StringConstraints
 
 from apps.core.errors import InvalidError
@@ -135,7 +136,7 @@ class RemoveLabel(LabelEdit):
         options = options_of(shapes, self.question, WITH_LABELS)
         check_known(options, [self.label, *([self.to] if self.to else [])])
         if self.label == self.to:
-            raise InvalidError("A label cannot be replaced by itself.")
+            raise InvalidError(gettext("A label cannot be replaced by itself."))
         left = [one for one in options if one["value"] != self.label]
         return with_options(shapes, self.question, left)
 

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
+from django.utils.translation import gettext
 from pydantic import Field
 
 from apps.core.errors import InvalidError
@@ -77,7 +78,7 @@ class RemoveQuestion(AnyEdit):
         asked(shapes, self.question)
         left = {name: one for name, one in shapes.items() if name != self.question}
         if not any(one["required"] for one in left.values()):
-            raise InvalidError("A dataset needs a required question.")
+            raise InvalidError(gettext("A dataset needs a required question."))
         return left
 
     def reach(self, shapes: Shapes) -> list[Reach]:
@@ -140,14 +141,16 @@ class MergeQuestions(AnyEdit):
     def reshape(self, shapes: Shapes) -> Shapes:
         first, second = asked(shapes, self.question), asked(shapes, self.other)
         if first is second:
-            raise InvalidError("A question cannot be merged with itself.")
+            raise InvalidError(gettext("A question cannot be merged with itself."))
         a, b = first["settings"], second["settings"]
         if a["type"] != b["type"] or a.get("field") != b.get("field"):
-            raise InvalidError("Only questions of the same type, about the same field, can merge.")
+            raise InvalidError(
+                gettext("Only questions of the same type, about the same field, can merge.")
+            )
         if a["type"] in {QuestionType.RANKING, QuestionType.RATING} and values_of(a) != values_of(
             b
         ):
-            raise InvalidError("Only questions with the same options can merge.")
+            raise InvalidError(gettext("Only questions with the same options can merge."))
         merged = {**first, "required": first["required"] or second["required"]}
         if "options" in a:
             extra = [one for one in b["options"] if one["value"] not in values_of(a)]
@@ -213,7 +216,7 @@ class SplitQuestion(AnyEdit):
         first = with_options(shapes, self.question, left)[self.question]
         settings = checked({**whole["settings"], "options": there, "visible_options": None})
         if settings["type"] == QuestionType.SPAN:
-            raise InvalidError("A field has one span question: it cannot be split.")
+            raise InvalidError(gettext("A field has one span question: it cannot be split."))
         new = {**whole, "name": self.into, "title": self.title, "required": False}
         new |= {"settings": settings, "id": None}
         split: Shapes = {}

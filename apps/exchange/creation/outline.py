@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 from uuid import UUID
 
+from django.utils.translation import gettext
+
 from apps.core.errors import InvalidError
 from apps.datasets.models import (
     Dataset,
@@ -237,17 +239,24 @@ def columns_of(content: SketchContent) -> dict[str, list[str]]:
     return {one.column: [target_of(content, one)] for one in content.columns}
 
 
-def blueprint_of(content: SketchContent) -> Blueprint:
-    """The dataset's parts. Raises ``InvalidError`` when no dataset can be made of them."""
+def blueprint_of(content: SketchContent, *, is_asked: bool = True) -> Blueprint:
+    """The dataset's parts. Raises ``InvalidError`` when no dataset can be made of them.
+
+    Without ``is_asked`` its questions may be yet to come.
+    """
     targets = [t for one in content.columns if (t := target_of(content, one)) not in ALONE]
     twice = sorted({target for target in targets if targets.count(target) > 1})
     if twice:
-        raise InvalidError(f"Two columns go to {twice[0]!r}; one of them must go elsewhere.")
+        raise InvalidError(
+            gettext("Two columns go to %r; one of them must go elsewhere.") % twice[0]
+        )
     fields = fields_of(content)
     if not fields:
-        raise InvalidError("No column goes to a field, so people would have nothing to read.")
-    if not any(question.required for question in content.questions):
-        raise InvalidError("At least one question must be required.")
+        raise InvalidError(
+            gettext("No column goes to a field, so people would have nothing to read.")
+        )
+    if is_asked and not any(question.required for question in content.questions):
+        raise InvalidError(gettext("At least one question must be required."))
     return Blueprint(
         fields=[_field_part(field) for field in fields],
         questions=[_question_part(question) for question in content.questions],
@@ -308,7 +317,9 @@ def _vectors(content: SketchContent) -> Iterator[VectorPart]:
         if one.to == "vector":
             facts = content.survey.column(one.column) if content.survey else None
             if facts is None or not facts.dimensions:
-                raise InvalidError(f"{one.column!r} holds no lists of equally many numbers.")
+                raise InvalidError(
+                    gettext("%r holds no lists of equally many numbers.") % one.column
+                )
             yield VectorPart(name=one.name, title=one.title, dimensions=facts.dimensions)
 
 

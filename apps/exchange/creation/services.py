@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext
 
 from apps.core.errors import InvalidError, NotFoundError
 from apps.core.tenancy import current
@@ -101,7 +102,7 @@ def create_dataset_of(*, sketch: DatasetSketch, workspace: Workspace) -> Dataset
         return locked
     content = content_of(locked)
     if not content.name.strip():
-        raise InvalidError("The dataset needs a name.")
+        raise InvalidError(gettext("The dataset needs a name."))
     blueprint = outline.blueprint_of(content)
     draft = create_from(blueprint, workspace=workspace, name=content.name.strip())
     dataset = publish_dataset(dataset=draft)
@@ -177,7 +178,7 @@ def _lock(sketch: DatasetSketch) -> DatasetSketch:
     rows = DatasetSketch.objects.select_for_update(of=("self",))
     locked: DatasetSketch | None = rows.filter(id=sketch.id).first()
     if locked is None:
-        raise NotFoundError("The sketch of a dataset is gone.")
+        raise NotFoundError(gettext("The sketch of a dataset is gone."))
     return locked
 
 
@@ -219,5 +220,5 @@ def file_of(sketch_id: UUID) -> Path:
     """The sketch's upload. Raises ``NotFoundError`` when it was swept away."""
     path = uploads.path_of(current(), sketch_id)
     if not path.exists():
-        raise NotFoundError("The uploaded file is no longer there.")
+        raise NotFoundError(gettext("The uploaded file is no longer there."))
     return path

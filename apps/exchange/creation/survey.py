@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from django.utils.translation import gettext
 from pydantic import BaseModel
 
 from apps.core.errors import InvalidError
@@ -101,7 +102,7 @@ def _see_row(columns: "dict[str, _Column]", row: Row, from_text: bool) -> None:
 
 def _add_column(columns: "dict[str, _Column]", name: str) -> None:
     if len(columns) == MOST_COLUMNS:
-        raise InvalidError(f"The rows have more than {MOST_COLUMNS} columns.")
+        raise InvalidError(gettext("The rows have more than %s columns.") % MOST_COLUMNS)
     columns[name] = _Column(name)
 
 

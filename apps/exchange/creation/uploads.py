@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from apps.core.errors import InvalidError
 from apps.exchange.formats import FileFormat
@@ -82,24 +83,26 @@ def sweep() -> int:
 def check_beginning(beginning: bytes, format: FileFormat) -> None:
     """Raise ``InvalidError`` when a file is plainly not what its name says."""
     if not beginning:
-        raise InvalidError("The file is empty.")
+        raise InvalidError(gettext("The file is empty."))
     if beginning.startswith(_PACKED):
-        raise InvalidError("The file is compressed, or a spreadsheet; upload it unpacked, as CSV.")
+        raise InvalidError(
+            gettext("The file is compressed, or a spreadsheet; upload it unpacked, as CSV.")
+        )
     if beginning.startswith(_OTHERS):
-        raise InvalidError("The file is no table: CSV, JSON and Parquet are.")
+        raise InvalidError(gettext("The file is no table: CSV, JSON and Parquet are."))
     if format == FileFormat.PARQUET:
         if not beginning.startswith(b"PAR1"):
-            raise InvalidError("The file is no Parquet file.")
+            raise InvalidError(gettext("The file is no Parquet file."))
         return
     if beginning.startswith(b"PAR1"):
-        raise InvalidError("The file is Parquet; its name must end with .parquet.")
+        raise InvalidError(gettext("The file is Parquet; its name must end with .parquet."))
     _check_text(beginning)
 
 
 def _check_text(beginning: bytes) -> None:
     if beginning.startswith(_MARKS[1:]):
-        raise InvalidError("The file is encoded in UTF-16; save it as UTF-8.")
+        raise InvalidError(gettext("The file is encoded in UTF-16; save it as UTF-8."))
     if b"\0" in beginning:
-        raise InvalidError("The file holds NUL characters, so it is not text in UTF-8.")
+        raise InvalidError(gettext("The file holds NUL characters, so it is not text in UTF-8."))
     if beginning.removeprefix(_MARKS[0]).lstrip().startswith(b"<"):
-        raise InvalidError("The file is HTML, SVG or XML, not a table.")
+        raise InvalidError(gettext("The file is HTML, SVG or XML, not a table."))

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.annotation.models import ChangeState, Response, SchemaChange
 from apps.core.errors import ConflictError, InvalidError
@@ -133,9 +134,9 @@ def undo_change(*, change: SchemaChange, created_by: Membership | None = None) -
     dataset = _lock(change.dataset)
     change = SchemaChange.objects.get(id=change.id)
     if change.undone_at or change.undoes:
-        raise ConflictError("This change is undone already.")
+        raise ConflictError(gettext("This change is undone already."))
     if standing_above(change):
-        raise ConflictError("A later change of the same questions must be undone first.")
+        raise ConflictError(gettext("A later change of the same questions must be undone first."))
     now = {one["id"]: one for one in shapes_of(dataset).values()}
     undo = SchemaChange.objects.create(
         dataset=dataset,
@@ -172,9 +173,9 @@ def settle(dataset: Dataset) -> SchemaChange | None:
 def _lock(dataset: Dataset) -> Dataset:
     dataset = lock_dataset(dataset)
     if dataset.status != DatasetStatus.READY:
-        raise InvalidError("The questions of a draft are changed directly.")
+        raise InvalidError(gettext("The questions of a draft are changed directly."))
     if settle(dataset):
-        raise ConflictError("An earlier change is still rewriting answers.")
+        raise ConflictError(gettext("An earlier change is still rewriting answers."))
     return dataset
 
 
