@@ -41,11 +41,9 @@ class Plan(models.TextChoices):
 class Organization(models.Model):
     """A tenant. Its own row is behind the same wall as everything it owns.
 
-    While it is suspended nobody gets in, by page or by key; what is there stays as it is. So it is
-    from the wish to delete it on, until ``deletion_due_at``.
-    ``domain`` is a host name of its own, which counts once a DNS record has shown that it is
-    theirs, and for as long as it stands: ``domain_missing_since`` is when it was first missed.
-    Where it ``requires_mfa``, pages are for members with a second factor.
+    While it is suspended nobody gets in, by page or by key; nothing is lost. So it is from the wish
+    to delete it until ``deletion_due_at``. Its own ``domain`` counts once a DNS record has proven
+    it, and no longer when that is missing for days. Where it ``requires_mfa``, pages ask for it.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
@@ -101,9 +99,8 @@ class Organization(models.Model):
 class RecordVolume(models.Model):
     """How many records the organization holds, and how many its plan allows.
 
-    A limit of None is none. After a change to a plan below what is held, ``former_limit`` is the
-    one that counts until ``former_until``. From ``closes_at`` on, when an invoice stays unpaid, no
-    record is added at all. What is there is never deleted.
+    A limit of None is none. After a change to a smaller plan ``former_limit`` counts until
+    ``former_until``. From ``closes_at`` on, an invoice being unpaid, no record is added at all.
     """
 
     organization = TenantKey(Organization, related_name="+", default=current)

@@ -14,11 +14,12 @@ from django.core import mail
 
 from apps.organizations.domains import look_again, record_name, record_text
 from tests import factories
+from tests.conftest import ALL_DATABASES
 from tests.dns_server import Zone, serving
 from tests.labeling.conftest import Site
 from tests.labeling.test_accessibility import NARROW, WIDE, violations
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, databases=ALL_DATABASES)]
 
 BASE = "base.localhost"
 
@@ -79,7 +80,7 @@ def test_a_domain_is_proven_used_and_lost(
     page.goto(f"{below}/settings/general/")
     page.fill("input[name=domain]", domain)
     page.click("button[value=claim]")
-    page.locator(".proof").wait_for()
+    page.locator(".proof").first.wait_for()
     look(page, "claimed")
     site.organization.refresh_from_db()
     record, proof = record_name(domain), record_text(site.organization)

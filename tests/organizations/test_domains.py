@@ -28,6 +28,7 @@ from apps.organizations.domains import (
 from apps.organizations.models import Organization
 from apps.workspaces.admission import Identity, admit
 from tests import factories
+from tests.conftest import ALL_DATABASES
 
 
 def test_the_proof_makes_the_domain_count(organization: Organization) -> None:
@@ -147,9 +148,11 @@ def test_newcomers_of_a_provider_may_need_an_invitation(
 
 # --- Looking again -------------------------------------------------------------------------------
 
+committed = pytest.mark.django_db(transaction=True, databases=ALL_DATABASES)
+
 
 @pytest.fixture
-def proven(transactional_db: None) -> Iterator[Organization]:
+def proven(db: None) -> Iterator[Organization]:
     """Committed, with an owner, an annotator and a domain in use."""
     organization, mark = factories.make_organization("Acme"), uuid4().hex
     with enter(organization.id):
@@ -182,12 +185,14 @@ def _counts(organization: Organization) -> bool:
     return find_host(domain=organization.domain or "") is not None
 
 
+@committed
 def test_a_proof_that_stands_changes_nothing(proven: Organization) -> None:
     assert look_again(read=_holding(proven)) == 0
     assert _missing_since(proven) is None
     assert mail.outbox == []
 
 
+@committed
 def test_a_lost_proof_ends_the_domain_after_a_grace(proven: Organization) -> None:
     for _ in range(2):  # owners are told once
         assert look_again(read=_holding(proven, "v=spf1")) == 0
@@ -206,6 +211,7 @@ def test_a_lost_proof_ends_the_domain_after_a_grace(proven: Organization) -> Non
     assert _counts(proven)
 
 
+@committed
 def test_a_proof_that_is_back_in_time_is_as_good_as_before(proven: Organization) -> None:
     look_again(read=_holding(proven, "v=spf1"))
     assert _missing_since(proven) is not None
@@ -214,6 +220,7 @@ def test_a_proof_that_is_back_in_time_is_as_good_as_before(proven: Organization)
     assert _counts(proven)
 
 
+@committed
 def test_a_name_server_that_is_silent_proves_nothing(proven: Organization) -> None:
     assert look_again(read=_unresolved) == 0
     assert _missing_since(proven, GRACE * 2) is not None
@@ -221,6 +228,7 @@ def test_a_name_server_that_is_silent_proves_nothing(proven: Organization) -> No
     assert _counts(proven)
 
 
+@committed
 def test_a_domain_that_was_changed_meanwhile_is_left_alone(proven: Organization) -> None:
     name = record_name(proven.domain or "")
 
