@@ -42,8 +42,8 @@ class Organization(models.Model):
     """A tenant. Its own row is behind the same wall as everything it owns.
 
     While it is suspended nobody gets in, by page or by key; nothing is lost. So it is from the wish
-    to delete it until ``deletion_due_at``. Its own ``domain`` counts once a DNS record has proven
-    it, and no longer when that is missing for days. Where it ``requires_mfa``, pages ask for it.
+    to delete it until ``deletion_due_at``. ``domain`` counts once a DNS record has proven it, until
+    that is missing for days. Where it ``requires_mfa``, pages ask for a second factor.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
