@@ -39,7 +39,8 @@ class CallerThrottle(BaseThrottle):
             self.seconds = take_from_stock(bucket, limit)
         except UncountedError:
             return True
-        self.seconds = self.seconds or wait_of(request.auth.organization_id)
+        organization_id, _, _ = bucket.partition(":")
+        self.seconds = self.seconds or wait_of(organization_id)
         return self.seconds == 0
 
     def wait(self) -> float:
