@@ -90,7 +90,8 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return dict(_SETTINGS.validate_python(dict(settings)).model_dump(mode="json"))
     except ValidationError as error:
-        raise InvalidError(str(error.errors()[0]["msg"])) from error
+        reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+        raise InvalidError(reason) from error
 
 
 # --- Shared -----------------------------------------------------------------------------------
@@ -116,6 +117,10 @@ def options_of(shapes: Shapes, name: str, types: set[QuestionType]) -> list[dict
 
 def with_options(shapes: Shapes, name: str, options: list[dict[str, Any]]) -> Shapes:
     settings = dict(shapes[name]["settings"])
+    values = values_of({"options": options})
+    twice = next((value for value in values if values.count(value) > 1), None)
+    if twice is not None:
+        raise InvalidError(gettext("There is a label %r already.") % twice)
     if settings.get("visible_options"):
         visible = min(settings["visible_options"], len(options))
         settings["visible_options"] = visible if visible > 2 else None
