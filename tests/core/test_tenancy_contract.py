@@ -25,7 +25,7 @@ GLOBAL_APPS |= {"socialaccount", "admin", "sites"}
 # What nobody may change or remove, but for the cascade and the retention.
 APPEND_ONLY = {"event", "event_seal"}
 # Tables of the host in apps that otherwise have tenants.
-GLOBAL_TABLES = {"deletion_certificate", "invoice_counter"}
+GLOBAL_TABLES = {"announcement", "deletion_certificate", "invoice_counter"}
 # Owned by the role of the search functions, which passes the policy; everybody else does not.
 OWNERS = {"record_search": "stoneware_search"}
 # Uniques that span organizations: the id of a random UUID, and the name in the address.
