@@ -162,7 +162,7 @@ def test_each_choice_is_kept_and_shown(client: Client) -> None:
         step("columns"), {"to-2": "metadata.terms"}, headers={"HX-Request": "true"}
     ).content.decode()
     assert fragment.lstrip().startswith('<section class="stack" id="preview"')
-    assert "At least one question" in fragment
+    assert "No question yet" in fragment
     page = client.get(step("columns")).content.decode()
     assert '<option value="metadata.terms" selected>' in page
     assert sketch().content["questions"] == []
