@@ -304,7 +304,6 @@ def test_somebody_who_answers_blindly_stands_out(organization: Organization) -> 
 def test_figures_are_those_of_scikit_learn(dataset: Dataset, name: str) -> None:
     """Confusion and kappa from the stored rows, without any of our own tables."""
     rule = rule_of(dataset, name)
-    options = [str(option) for option in rule.options]
     given: dict[UUID, dict[UUID, str]] = {}
     for response in Response.objects.filter(dataset=dataset, status="submitted"):
         said = str(response.values[name]["value"])
@@ -325,6 +324,7 @@ def test_figures_are_those_of_scikit_learn(dataset: Dataset, name: str) -> None:
             outcomes[record] = decided.get(record, most)
     found = standing.confusion(standing.load(rule))
     assert found is not None
+    options = [str(value) for value in found.values]
     wanted = metrics.confusion_matrix(
         list(outcomes.values()), [suggested[record] for record in outcomes], labels=options
     )
