@@ -14,6 +14,7 @@ from apps.organizations.models import Membership
 from apps.records.models import Record
 from apps.workspaces.models import Workspace
 from tests import factories
+from tests.console.conftest import TEXTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -40,7 +41,7 @@ def test_a_file_of_each_format_holds_every_record(client: Client, page: str) -> 
     assert len(rows) == 6
     answer = client.get(f"{page}file/?format=jsonl")
     lines = b"".join(answer.streaming_content).decode().splitlines()
-    assert [json.loads(line)["external_id"] for line in lines] == [f"r{n}" for n in range(6)]
+    assert [json.loads(line)["fields"]["text"] for line in lines] == list(TEXTS)
 
 
 def test_only_completed_ones_when_asked_for(client: Client, dataset: Dataset, page: str) -> None:
@@ -48,7 +49,7 @@ def test_only_completed_ones_when_asked_for(client: Client, dataset: Dataset, pa
     Record.objects.filter(id=done.id).update(status="completed")
     answer = client.get(f"{page}file/?format=jsonl&status=completed")
     (line,) = b"".join(answer.streaming_content).decode().splitlines()
-    assert json.loads(line)["external_id"] == done.external_id
+    assert json.loads(line)["fields"] == done.fields
     event = Event.objects.get(kind="dataset.exported")
     assert event.payload["format"] == "jsonl"
 
