@@ -262,7 +262,7 @@ SCREENS = (
     Screen("own sessions", "/accounts/sessions/", queries=12),
     Screen("organizations", "/organizations/", queries=4),
     Screen("home", "/", queries=20),
-    Screen("home: empty", "/", who="newcomer", queries=10),
+    Screen("home: empty", "/", who="newcomer", queries=11),
     Screen("home: menu", "/", click("[popovertarget='account-menu']", "#account-menu")),
     Screen("palette: dialog", "/", press("Control+k", until="#palette-places a")),
     Screen("keys", "/", press("?", until="dialog[open]")),
