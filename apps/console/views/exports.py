@@ -57,7 +57,7 @@ def download(request: LabelingRequest, dataset_id: UUID) -> HttpResponseBase:
     answer = StreamingHttpResponse(_lines(pages), content_type=TYPES[FileFormat(format)])
     name = f"{slugify(dataset.name) or 'records'}.{format}"
     answer["Content-Disposition"] = content_disposition_header(True, name)
-    return answer  # type: ignore[return-value]  # it is one for the server
+    return answer
 
 
 def _lines(pages: Iterator[Page]) -> Iterable[bytes]:
