@@ -36,20 +36,6 @@ MACHINE: Final = {
 }
 # What people may leave out, which says nothing of a row's state.
 OPTIONAL: Final = {"question.description", "webhook.description", "membership.first_name"}
-# Of JSON, the keys whose texts people write; None: every text in it.
-PEOPLES: Final[dict[str, set[str] | None]] = {
-    "dataset.metadata": None,
-    "question.settings": {"text", "description"},
-    "record.fields": None,
-    "record.metadata": None,
-    "draft.fields": None,
-    "draft.metadata": None,
-    "prediction.fields": None,
-    "job.error_sample": {"error"},
-    "evaluation_answer.value": None,
-    "suggestion.value": set(),
-    "response.values": set(),
-}
 
 
 def hostile(number: int, room: int | None = None) -> str:
@@ -83,7 +69,6 @@ def poison(tables: Iterable[type[Model]], texts: dict[str, int]) -> set[str]:
             number = texts.setdefault(name, len(texts) + 1)
             if not _fill(model, field, number):
                 refused.add(name)
-        _poison_json(model, texts)
     return refused
 
 
@@ -102,26 +87,6 @@ def _fill(model: type[Model], field: Any, number: int) -> bool:
     except DatabaseError:
         return False
     return True
-
-
-def _poison_json(model: type[Model], texts: dict[str, int]) -> None:
-    for field in model._meta.local_concrete_fields:
-        name = f"{model._meta.db_table}.{field.column}"
-        if not PEOPLES.get(name, {""}):
-            continue
-        if name in PEOPLES:
-            number = texts.setdefault(name, len(texts) + 1)
-            for row in model._default_manager.all()[:200]:
-                value = _poisoned(getattr(row, field.name), PEOPLES[name], hostile(number))
-                model._default_manager.filter(pk=row.pk).update(**{field.name: value})
-
-
-def _poisoned(value: Any, keys: set[str] | None, text: str, key: str = "") -> Any:
-    if isinstance(value, dict):
-        return {name: _poisoned(one, keys, text, name) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_poisoned(one, keys, text, key) for one in value]
-    return text if isinstance(value, str) and (keys is None or key in keys) else value
 
 
 def tables() -> list[type[Model]]:
