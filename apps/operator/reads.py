@@ -52,7 +52,7 @@ def totals() -> Row:
         "SELECT (SELECT count(*) FROM organization) AS organizations,"
         " (SELECT count(*) FROM organization WHERE suspended_at IS NOT NULL) AS suspended,"
         " (SELECT count(*) FROM user_account) AS accounts,"
-        " (SELECT coalesce(sum(records), 0) FROM record_volume) AS records,"
+        " (SELECT coalesce(sum(records), 0)::bigint FROM record_volume) AS records,"
         " (SELECT count(*) FROM job WHERE state = 'failed'"
         "   AND finished_at > now() - interval '7 days') AS failed_jobs,"
         " (SELECT count(*) FROM webhook_delivery WHERE status = 'pending') AS waiting_deliveries,"

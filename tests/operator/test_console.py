@@ -82,6 +82,7 @@ def test_health_shows_parts_and_queues(console: Client, acme: Organization) -> N
     before = waiting()
     with enter(acme.id):
         Job.objects.create(kind="suggest", queue="interactive")
+        RecordVolume.objects.update(records=2_460_000)
     assert waiting() == before | {"interactive": before["interactive"] + 1}
     assert console.get("/operator/").context["is_ready"]
 
