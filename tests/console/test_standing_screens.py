@@ -36,7 +36,7 @@ pytestmark = pytest.mark.browser
 Visit = Callable[..., Any]
 LABELS = ("positive", "negative", "mixed")
 PEOPLE = ("Ana Neves", "Bo Lindqvist", "Cyrus Tan", "Mara Vidal")
-RIGHT = (0.9, 0.85, 0.0, 0.95)
+RIGHT = (0.9, 0.85, 0.0, 0.95)  # who is never right says always the same
 RECORDS, DONE = 48, 40
 SHOW, CSV = (re.compile(rf"{text} ?: Agreement") for text in ("Show the numbers", "CSV"))
 
@@ -110,7 +110,7 @@ def _answer(dataset: Dataset, people: list[Membership]) -> None:
     for number, record in enumerate(records[:DONE]):
         for place, person in enumerate(people):
             if place != number % 4:
-                found = said(truths[number], RIGHT[place])
+                found = said(truths[number], RIGHT[place]) if RIGHT[place] else 0
                 _save(record, person, found, number)
     for record in records[:6]:
         values = {"sentiment": {"value": LABELS[truths[int(record.external_id or 0)]]}}
