@@ -72,8 +72,8 @@ def places(*, dataset: Dataset) -> list[Person]:
 def people(*, dataset: Dataset) -> list[Person]:
     """Everybody who answered or has quotas, most answers first. Two queries."""
     counted = Response.objects.filter(dataset=dataset).values("user_id")
-    answers = {
-        row.pop("user_id"): row
+    answers: dict[UUID, dict[str, int]] = {
+        row["user_id"]: {"submitted": row["submitted"], "discarded": row["discarded"]}
         for row in counted.annotate(
             submitted=Count("id", filter=Q(status="submitted")),
             discarded=Count("id", filter=Q(status="discarded")),

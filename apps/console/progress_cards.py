@@ -6,6 +6,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from apps.annotation import progress
+from apps.annotation.quotas import FEWEST
 from apps.console.standing_cards import Card, Look, count, show_day
 from apps.core.standing_charts import Course, burn_up_chart, column_chart
 from apps.quality import pace
@@ -69,7 +70,7 @@ def _forecast(burn: pace.BurnUp) -> str:
         ) % {"rate": rate, "day": show_day(burn.eta.day)}
     if burn.days and not burn.a_day and burn.measured:
         return _("None was completed in the last two weeks.")
-    if burn.measured < pace.FEWEST:
+    if burn.measured < FEWEST:
         return _("A forecast needs three days of work, today not counted.")
     return _("At the pace of the last two weeks it takes more than ten years.")
 
