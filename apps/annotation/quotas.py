@@ -72,7 +72,7 @@ def places(*, dataset: Dataset) -> list[Person]:
 def people(*, dataset: Dataset) -> list[Person]:
     """Everybody who answered or has quotas, most answers first. Two queries."""
     counted = Response.objects.filter(dataset=dataset).values("user_id")
-    answers: dict[UUID, dict[str, int]] = {
+    answers: dict[UUID, dict[str, Any]] = {
         row["user_id"]: {"submitted": row["submitted"], "discarded": row["discarded"]}
         for row in counted.annotate(
             submitted=Count("id", filter=Q(status="submitted")),
