@@ -6,9 +6,11 @@
 ``DATABASE_URL`` set nothing is started.
 """
 
+import fcntl
 import os
 from collections.abc import Generator
 from pathlib import Path
+from tempfile import gettempdir
 
 import pytest
 
@@ -27,6 +29,18 @@ def pytest_load_initial_conftests() -> Generator[None]:
         os.environ["STONEWARE_DATA_DIR"] = str(directory)
         start(directory)
     return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None]:
+    """Tests marked ``alone`` run while no other process of the suite is in a test.
+
+    What a server does only when no older transaction runs would wait for the neighbours'.
+    """
+    how = fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH
+    with Path(os.environ.get("STONEWARE_DATA_DIR") or gettempdir(), "tests.lock").open("a") as lock:
+        fcntl.flock(lock, how)
+        return (yield)
 
 
 def pytest_unconfigure() -> None:

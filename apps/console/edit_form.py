@@ -1,14 +1,16 @@
 """Edits of questions as their forms send them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from django.http import QueryDict
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from apps.core.errors import InvalidError
 from apps.datasets.edits import AnyEdit, read_edit
+from apps.datasets.models import Question
 
 KINDS: Final = {
     "add_label": gettext_lazy("Label added"),
@@ -24,6 +26,21 @@ KINDS: Final = {
     "merge_questions": gettext_lazy("Questions merged"),
     "split_question": gettext_lazy("Question split"),
 }
+# What can be done with one question: the edit, its form's title, the types it is for (all: none).
+_LABELS: Final = frozenset({"label_selection", "multi_label_selection", "span"})
+_FORMS: Final[Sequence[tuple[str, Promise, frozenset[str]]]] = (
+    ("rename_label", gettext_lazy("Rename a label"), _LABELS | {"ranking"}),
+    ("reorder_labels", gettext_lazy("Arrange the labels"), _LABELS | {"ranking"}),
+    ("add_label", gettext_lazy("Add a label"), _LABELS),
+    ("merge_labels", gettext_lazy("Merge labels"), _LABELS),
+    ("split_label", gettext_lazy("Split a label"), _LABELS),
+    ("remove_label", gettext_lazy("Remove a label"), _LABELS),
+    ("split_question", gettext_lazy("Split the question"), _LABELS - {"span"}),
+    ("rename_question", gettext_lazy("Rename the question"), frozenset()),
+    ("merge_questions", gettext_lazy("Merge another question into this one"), frozenset()),
+    ("remove_question", gettext_lazy("Remove the question"), frozenset()),
+)
+_NEED_ANOTHER: Final = {"merge_questions", "remove_question"}
 PARTS: Final = 4  # of a split, in its form
 TYPES: Final = (
     ("label_selection", gettext_lazy("One label")),
@@ -31,6 +48,15 @@ TYPES: Final = (
     ("rating", gettext_lazy("Rating")),
     ("text", gettext_lazy("Text")),
 )
+
+
+def forms_of(question: Question, *, alone: bool) -> list[tuple[str, Promise, str]]:
+    """The edits a question can have, each with its form's title and template."""
+    return [
+        (kind, title, f"console/edits/_{kind}.html")
+        for kind, title, types in _FORMS
+        if (not types or question.type in types) and not (alone and kind in _NEED_ANOTHER)
+    ]
 
 
 def read_form(post: QueryDict) -> AnyEdit:

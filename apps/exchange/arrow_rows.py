@@ -77,7 +77,8 @@ def _check_chunk(chunk: Any) -> None:
 def _parquet_rows(file: Any, skipped: int) -> Iterator[Row]:
     groups, number = _groups_after(file.metadata, skipped)
     with _in_words():
-        for batch in file.iter_batches(batch_size=BATCH, row_groups=groups):
+        size = _rows_at_once(file.metadata, groups)
+        for batch in file.iter_batches(batch_size=size, row_groups=groups):
             if number + batch.num_rows <= skipped:
                 number += batch.num_rows
                 continue
@@ -85,6 +86,19 @@ def _parquet_rows(file: Any, skipped: int) -> Iterator[Row]:
                 number += 1
                 if number > skipped:
                     yield _row(number, values)
+
+
+def _rows_at_once(about: Any, groups: list[int]) -> int:
+    """A value that is stored once may be meant by every row: where one may be large, one row."""
+    chunks = (
+        about.row_group(group).column(column)
+        for group in groups
+        for column in range(about.num_columns)
+    )
+    may_repeat = any(
+        chunk.has_dictionary_page and chunk.total_uncompressed_size > MAX_ROW for chunk in chunks
+    )
+    return 1 if may_repeat else BATCH
 
 
 def _groups_after(about: Any, skipped: int) -> tuple[list[int], int]:
@@ -114,6 +128,8 @@ class _in_words:  # noqa: N801  (a context manager)
 
 def _row(number: int, given: dict[str, Any]) -> Row:
     row = Row(number, b"", {})
+    if any(isinstance(one, str | bytes) and len(one) > MAX_ROW for one in given.values()):
+        return _too_long(row)
     try:
         row.values = {name: _plain(value) for name, value in given.items()}
         check_document(row.values)
@@ -122,8 +138,12 @@ def _row(number: int, given: dict[str, Any]) -> Row:
         row.problem = error.message
         row.raw = repr(given)[:1_000].encode(errors="backslashreplace")
     if len(row.raw) > MAX_ROW:
-        return Row(number, row.raw[:1_000], {}, f"longer than {MAX_ROW} bytes")
+        return _too_long(row)
     return row
+
+
+def _too_long(row: Row) -> Row:
+    return Row(row.number, row.raw[:1_000], {}, f"longer than {MAX_ROW} bytes")
 
 
 def _plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ from django.db import connection
 from apps.core.tenancy import current, enter
 
 PAGE: Final = 2_000  # records
+FIRST: Final = UUID(int=0)  # before every record
 PAGE_BYTES: Final = 4 * 1024 * 1024  # of fields, metadata and vectors, as they are stored
 
 _NEXT_IDS: Final = """
@@ -89,17 +90,25 @@ class Page:
 
     records: int
     lines: bytes
-    last: UUID | None = None  # the last record's id
+    last: UUID = FIRST  # the last record's id
 
 
 def export_page(
-    dataset_id: UUID, statuses: Sequence[str], *, after: UUID, limit: int = PAGE
+    dataset_id: UUID,
+    statuses: Sequence[str],
+    *,
+    after: UUID,
+    limit: int | None = None,
+    with_vectors: bool = True,
 ) -> Page | None:
-    """The page of records after this one, inside the organization; None when there is none."""
+    """The page of records after this one, inside the organization; None when there is none.
+
+    Two statements. ``limit`` is ``PAGE`` unless told otherwise.
+    """
     # Django's own cursors know no binary answers.
     cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
     ids = next_ids(cursor, current(), dataset_id, statuses, after, limit)
-    return _page(cursor, current(), ids, with_vectors=True) if ids else None
+    return _page(cursor, current(), ids, with_vectors) if ids else None
 
 
 def export_pages(
@@ -114,17 +123,14 @@ def export_pages(
     Cost: two statements a page. Records that are added meanwhile are included, changes of pages
     already handed out are not.
     """
-    last = UUID(int=0)
+    last = FIRST
     while True:
         with enter(organization_id):
-            # Django's own cursors know no binary answers.
-            cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
-            ids = next_ids(cursor, organization_id, dataset_id, statuses, last)
-            page = _page(cursor, organization_id, ids, with_vectors) if ids else None
+            page = export_page(dataset_id, statuses, after=last, with_vectors=with_vectors)
         if page is None:
             return
         yield page
-        last = ids[-1]
+        last = page.last
 
 
 def next_ids(
@@ -133,14 +139,14 @@ def next_ids(
     dataset_id: UUID,
     statuses: Sequence[str],
     last: UUID,
-    limit: int = PAGE,
+    limit: int | None = None,
 ) -> list[UUID]:
     facts = {
         "o": organization_id,
         "d": dataset_id,
         "last": last,
         "statuses": list(statuses),
-        "limit": limit,
+        "limit": limit or PAGE,
         "bytes": PAGE_BYTES,
     }
     return [row[0] for row in cursor.execute(_NEXT_IDS, facts)]

@@ -30,8 +30,11 @@ def export_dataset(
     ``NotFoundError`` when the dataset is gone.
     """
     with enter(organization_id):
-        shape = _shape(dataset_id)
-        tell_of_export(dataset_id, format)
+        dataset = Dataset.objects.filter(id=dataset_id).first()
+        if dataset is None:
+            raise NotFoundError("The dataset is gone.")
+        shape = _shape(dataset)
+        tell_of_export(dataset, format)
     pages = export_pages(
         organization_id=organization_id,
         dataset_id=dataset_id,
@@ -43,17 +46,13 @@ def export_dataset(
     return csv_pages(pages, shape=shape, raw_formulas=raw_formulas)
 
 
-def tell_of_export(dataset_id: UUID, format: str, **more: object) -> None:
+def tell_of_export(dataset: Dataset, format: str, **more: object) -> None:
     """The log says that a dataset leaves the host."""
-    name = Dataset.objects.values_list("name", flat=True).get(id=dataset_id)
-    payload = {"name": name, "format": str(format), **more}
-    emit("dataset.exported", dataset_id=dataset_id, object_id=dataset_id, payload=payload)
+    payload = {"name": dataset.name, "format": str(format), **more}
+    emit("dataset.exported", dataset_id=dataset.id, object_id=dataset.id, payload=payload)
 
 
-def _shape(dataset_id: UUID) -> Shape:
-    dataset = Dataset.objects.filter(id=dataset_id).first()
-    if dataset is None:
-        raise NotFoundError("The dataset is gone.")
+def _shape(dataset: Dataset) -> Shape:
     schema = load_schema(dataset)
     authors = Response.objects.filter(dataset=dataset).values_list("user__username", flat=True)
     return Shape(

@@ -166,8 +166,9 @@ def test_each_page_enters_the_organization_and_leaves_it(
 ):
     monkeypatch.setattr(exporter, "PAGE", 2)
     cast["owner"].get("/me")  # the key's use is noted
-    # The page's own two are not Django's; counted are a savepoint, its organization and its end.
-    with django_assert_num_queries(OVERHEAD + 1 + 3):
+    # The page's own two are not Django's; counted are the event, a
+    # savepoint, its organization and its end.
+    with django_assert_num_queries(OVERHEAD + 1 + 4):
         answer = cast["owner"].get(f"/datasets/{dataset.id}/export.jsonl")
     pages = answer.streaming_content
     for expected in (2, 2, 1):

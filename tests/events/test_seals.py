@@ -21,7 +21,10 @@ from apps.events.models import Event, EventCheck, EventRetention, EventSeal
 from apps.organizations.models import Organization
 from tests.factories import make_organization
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"])
+pytestmark = [
+    pytest.mark.alone,  # seals wait for every older transaction of the server
+    pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"]),
+]
 
 
 @pytest.fixture

@@ -105,3 +105,32 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, ending: str) -> None
     with enter(organization.id):
         stored = DatasetCounter.objects.values_list("records", flat=True)
         assert sum(stored) == total
+
+
+READ = """
+import pathlib, sys
+from apps.exchange.arrow_rows import read_parquet_rows
+problems = [row.problem for row in read_parquet_rows(open(sys.argv[1], "rb"))]
+assert len(problems) == 60 and all("longer than" in one for one in problems), problems[:2]
+[peak] = [
+    line for line in pathlib.Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line
+]
+print(peak.split()[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_value_that_every_row_repeats_is_not_held_for_each(tmp_path: Path) -> None:
+    """20 MB in a dictionary, and 60 rows that name it: 1.2 GB, were they read together."""
+    value = os.urandom(10_000_000).hex()
+    file = tmp_path / "repeated.parquet"
+    column = pyarrow.DictionaryArray.from_arrays(
+        pyarrow.array([0] * 60, pyarrow.int32()), pyarrow.array([value])
+    )
+    parquet.write_table(pyarrow.table({"text": column}), file)
+    assert file.stat().st_size < 25_000_000
+    result = subprocess.run(
+        [sys.executable, "-c", READ, str(file)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr[-2_000:]
+    assert int(result.stdout) < 700_000  # kB

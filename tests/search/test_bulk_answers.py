@@ -178,7 +178,7 @@ def test_a_page_costs_the_same_however_many_records(
         request_key=uuid4(),
     )
     for record_ids in (everything[2:4], everything[4:]):
-        with django_assert_num_queries(12):
+        with django_assert_num_queries(13):
             answer_records(
                 schema=schema,
                 annotator=me,

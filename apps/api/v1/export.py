@@ -43,7 +43,7 @@ class DatasetExport(ApiView):
             dataset_id=dataset.id,
             statuses=query.status or RecordStatus.values,
         )
-        tell_of_export(dataset.id, FileFormat.JSONL)
+        tell_of_export(dataset, FileFormat.JSONL)
         first = next(pages, None)  # what goes wrong so far gets an answer of its own
         return StreamingHttpResponse(
             _lines(first, pages),

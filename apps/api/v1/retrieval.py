@@ -63,7 +63,7 @@ class Triplets(ApiView):
             dataset_id=dataset.id,
             statuses=query.status or RecordStatus.values,
         )
-        tell_of_export(dataset.id, "triplets")
+        tell_of_export(dataset, "triplets")
         first = next(pages, None)  # what goes wrong so far gets an answer of its own
         return StreamingHttpResponse(
             (page.lines for page in chain([first] if first else [], pages)),
@@ -77,7 +77,7 @@ class Beir(ApiView):
         """An archive with corpus, queries and relevance, as BEIR and MTEB read it."""
         query = self.read_query(ExportQuery)
         dataset = find_dataset(self.member, dataset_id, Action.EXPORT_RECORDS)
-        tell_of_export(dataset.id, "beir")
+        tell_of_export(dataset, "beir")
         archive = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115  (the answer closes it)
         write_beir(
             archive,

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.annotation.models import SchemaChange
 from apps.console.creation_words import QUESTION_TYPES
-from apps.console.edit_form import KINDS, PARTS, TYPES
+from apps.console.edit_form import KINDS, PARTS, TYPES, forms_of
 from apps.console.edit_words import describe
 from apps.console.lookups import find_dataset
 from apps.console.settings_forms import cards_of
@@ -152,7 +152,10 @@ def _questions(request: LabelingRequest, dataset: Dataset, more: Any) -> dict[st
     questions = list(Question.objects.filter(dataset=dataset).in_order())
     return {
         "questions": questions,
-        "asked": [(question, QUESTION_TYPES[question.type]) for question in questions],
+        "asked": [
+            (one, QUESTION_TYPES[one.type], forms_of(one, alone=len(questions) == 1))
+            for one in questions
+        ],
         "running": running,
         "changes": [
             (

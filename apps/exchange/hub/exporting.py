@@ -78,8 +78,9 @@ class HubExport(Kind[Order, int]):
 
     def write(self, work: Work, result: int) -> Decimal:
         chain.show_progress(work, done=result, expected=0)
-        dataset_id, name = UUID(work.job.params["dataset_id"]), work.job.params["name"]
-        tell_of_export(dataset_id, "hub", repository=name, records=result)
+        dataset = Dataset.objects.get(id=work.job.params["dataset_id"])
+        name = work.job.params["name"]
+        tell_of_export(dataset, "hub", repository=name, records=result)
         return FREE
 
 
