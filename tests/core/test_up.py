@@ -50,7 +50,7 @@ class Instance:
         self.url = state["url"]
         return bool(state["pid"] == self.process.pid)
 
-    def wait_until_ready(self, *, patience: float = 60) -> None:
+    def wait_until_ready(self, *, patience: float = 180) -> None:
         deadline = time.monotonic() + patience
         while not self.is_ready():
             assert self.process.poll() is None, self.output()

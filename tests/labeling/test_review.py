@@ -410,7 +410,7 @@ def test_the_page_costs_the_same_however_many_answered(
         talk.flag_record(record=world.records[0], member=member)
     with django_assert_max_num_queries(32):
         client.get(world.queue)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         world.clients["ana"].get("/feedback/")
 
 

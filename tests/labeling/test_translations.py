@@ -107,6 +107,7 @@ def template_messages(path: Path) -> Iterator[str]:
         assert isinstance(node.func, ast.Name)
         node.args = [argument for argument in node.args if isinstance(argument, ast.Constant)]
         yield key_of(node.func.id, node)
+    yield from re.findall(r'\b_\("([^"]+)"\)', path.read_text())  # of a variable or a filter
 
 
 def literal_messages(path: Path) -> list[str]:
