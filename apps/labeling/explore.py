@@ -220,12 +220,14 @@ class ExplorePage:
     def ways_out(self) -> list[tuple[str, str, int]]:
         """Title, address and number of records without each filter; the most first. A statement
         for each of at most five filters."""
-        titles = {facet.key: facet.title for facet in self.facets}
+        facets = {facet.key: facet for facet in self.facets}
         found = []
         for key in self.asked.filter_keys[:5]:
             left = self.asked.without(key)
-            words = ", ".join(self.asked.values.get(key, ()))
-            name = titles.get(key, key.rpartition(".")[2])
+            facet = facets.get(key)
+            texts = {one.value: one.text for one in facet.options} if facet else {}
+            words = ", ".join(texts.get(value, value) for value in self.asked.values.get(key, ()))
+            name = facet.title if facet else key.rpartition(".")[2]
             title = f"{name}: {words}" if words else name
             found.append((title, self.url_of(left), self.matching(left).count()))
         return sorted((way for way in found if way[2]), key=lambda way: -way[2])

@@ -45,7 +45,7 @@ def world(site: Site) -> World:
         ("explore", 55_000, 24_000),
         ("review", 50_000, 15_000),
         ("home", 40_000, 25_000),
-        ("sign in", 20_000, 0),
+        ("sign in", 20_000, 1_200),
     ],
 )
 def test_the_first_load_is_light(

@@ -35,7 +35,10 @@ from apps.webhooks.services import create_webhook
 from tests import factories
 from tests.core.test_tenancy_twins import fill
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"])
+pytestmark = [
+    pytest.mark.alone,  # seals wait for every older transaction of the server
+    pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"]),
+]
 
 HOSTILE = '=1+1\\n\t"quoted" \\u0041 \u2028 naïve 🎩 </script>'
 PROVIDER_KEY = "sk-a-secret-of-the-provider"
