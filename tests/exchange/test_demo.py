@@ -12,6 +12,7 @@ from django.core.management import call_command
 from apps.annotation.models import Response
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
+from apps.datasets.schema import load_schema
 from apps.exchange.demo.datasets import DATASETS, FILM_REVIEWS
 from apps.exchange.demo.load import SAMPLES
 from apps.jobs.models import Job
@@ -105,3 +106,12 @@ def test_lost_credentials_are_made_anew(tmp_path):
         assert authenticate(None, email=one["email"], password=one["password"])
     ben = again["annotators"][1]
     assert authenticate(None, organization="demo", username="ben", password=ben["password"])
+
+
+def test_names_of_fields_and_vectors_differ(tmp_path):
+    """The client keeps both in one schema, where one would hide the other."""
+    load(tmp_path)
+    with enter(find_organization("demo")):
+        for dataset in Dataset.objects.all():
+            schema = load_schema(dataset)
+            assert not schema.fields.keys() & schema.vectors.keys(), dataset.name

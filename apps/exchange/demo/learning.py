@@ -10,7 +10,7 @@ from apps.records.inputs import RecordInput
 from apps.records.models import Record
 from apps.records.text import searchable_text
 
-VECTOR = "text"
+VECTOR = "text-embedding"  # not "text": the client wants names of fields and vectors apart
 DIMENSIONS = 256
 
 
