@@ -174,7 +174,8 @@ def test_a_real_file_becomes_a_labelled_record(
         page.locator("#q1 input").first.check(force=True)
     else:
         page.locator(answer).first.check(force=True)
-    page.wait_for_timeout(500)  # a click right after a record has come is a second one
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(1_500)  # a click right after a record has come is a second one
     page.click("#answer [value=submit]")
     eventually(page, site.asking(lambda: Response.objects.filter(user=owner).count() == 1))
     with site.inside():
