@@ -38,11 +38,15 @@ def serve_metrics(**_: Any) -> None:
 def end_with_worker(**_: Any) -> None:
     """The beat inside a worker is a process of its own: it ends when the worker is killed."""
     # As of the fork: the worker may be dead by now.
-    worker = current_process()._parent_pid  # type: ignore[attr-defined]  # types lack it
-    threading.Thread(target=_end_after, args=[worker], name="end-with-worker", daemon=True).start()
+    end_with(current_process()._parent_pid)  # type: ignore[attr-defined]  # types lack it
 
 
-def _end_after(worker: int) -> None:
-    while os.getppid() == worker:
+def end_with(parent: int) -> None:
+    """End this process when its parent has ended, however that came about."""
+    threading.Thread(target=_end_after, args=[parent], name="end-with-parent", daemon=True).start()
+
+
+def _end_after(parent: int) -> None:
+    while os.getppid() == parent:
         time.sleep(LOOK_EVERY)
     os._exit(1)

@@ -9,11 +9,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
 
 application = get_wsgi_application()
 
-from apps.core.checks import refuse_unsafe_role  # noqa: E402  (needs the settings)
-from apps.core.metrics import serve_when_free  # noqa: E402
+from django.db import connections  # noqa: E402  (needs the settings)
+
+from apps.core.checks import refuse_unsafe_role  # noqa: E402
 
 refuse_unsafe_role()
-serve_when_free()
+connections.close_all()  # each process has its own
 
 # A bulk request makes a hundred thousand objects and no cycles: look for those less often, and
 # never among what was there from the start.

@@ -109,6 +109,7 @@ def start(*command: str, user: str) -> subprocess.CompletedProcess[str]:
 SERVERS = {
     "web": ["-c", "import config.wsgi; print('serving')"],
     "gunicorn": ["-m", "gunicorn", "config.wsgi", "--bind", "127.0.0.1:0", "--no-control-socket"],
+    "all of them": ["-m", "config.processes", "--listener", "0", "--schedule", "/dev/null"],
     "worker": ["-m", "celery", "--app", "config", "--skip-checks", "worker", "--pool", "threads"],
 }
 

@@ -27,8 +27,9 @@ from apps.core.embedded.paths import (
     socket_directory,
     supervisor_file,
 )
+from apps.core.embedded.revival import Revival
 from apps.core.embedded.services import Services
-from apps.core.embedded.supervisor import MOST_DEATHS, Revival, announcement
+from apps.core.embedded.supervisor import MOST_DEATHS, announcement
 
 OUR_VARIABLES = {"DATABASE_URL", "REDIS_URL", "STONEWARE_DATA_DIR", "DJANGO_SETTINGS_MODULE"}
 OUR_VARIABLES |= {"OWNER_DATABASE_URL", "OPERATOR_DATABASE_URL"}
@@ -62,13 +63,13 @@ class Instance:
         listing = subprocess.check_output(["ps", "-ww", "-eo", "pid=,ppid=,args="], text=True)
         rows = [line.split(None, 2) for line in listing.splitlines()]
         found = {self.process.pid: ""}
-        for _ in range(4):  # supervisor → gunicorn → its worker; postgres → its backends
+        for _ in range(5):  # supervisor → application → gunicorn → its workers
             found |= {int(pid): args for pid, parent, args in rows if int(parent) in found}
         del found[self.process.pid]
         return {pid: args for pid, args in found.items() if not args.startswith("ps ")}
 
     def pid_of(self, part: str) -> int | None:
-        """The part's first process, a direct child of the supervisor; None between two lives."""
+        """The part's first process; None between two lives."""
         return min((pid for pid, args in self.descendants().items() if part in args), default=None)
 
     def output(self) -> str:
@@ -186,23 +187,41 @@ def test_a_stop_during_the_start_leaves_nothing(tmp_path: Path) -> None:
     wait_until_gone(parts, patience=1)
 
 
+PARTS = [
+    *("gunicorn: master", "gunicorn: worker", "celeryd: bulk@", "celeryd: interactive@"),
+    *("[celery beat]", "config.processes", "redis-server", "bin/postgres"),
+]
+
+
 def test_whatever_dies_is_started_again(data_dir: Path) -> None:
     with running(data_dir) as instance:
-        for part in ("celery", "redis-server", "bin/postgres", "gunicorn"):
-            died = instance.pid_of(part)
-            assert died is not None
+        for part in PARTS:
+            died = wait_for_part(instance, part)
             os.kill(died, signal.SIGKILL)
-            deadline = time.monotonic() + 30
-            while instance.pid_of(part) in {None, died}:
-                assert time.monotonic() < deadline, part
-                assert instance.process.poll() is None, instance.output()
-                time.sleep(0.05)
-        assert status(instance.url) < 500
+            wait_for_part(instance, part, instead_of=died)
         assert wait_for_the_mark(data_dir) == "still here"
-        beats = [args for args in instance.descendants().values() if "celery" in args]
-        assert len(beats) <= 3  # two workers and one beat: the killed worker's beat is gone
+        assert status(instance.url) < 500
+        wait_for_part(instance, "gunicorn: worker")
+        wait_until_only(instance, "celery", 3)  # nothing is left of those that were killed
         instance.process.terminate()
         assert "The part 'postgres' has died; starting it again." in instance.output()
+
+
+def wait_until_only(instance: Instance, name: str, count: int) -> None:
+    deadline = time.monotonic() + 30
+    while len(left := [args for args in instance.descendants().values() if name in args]) != count:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
+def wait_for_part(instance: Instance, part: str, *, instead_of: int | None = None) -> int:
+    deadline = time.monotonic() + 60
+    while (pid := instance.pid_of(part)) in {None, instead_of}:
+        assert time.monotonic() < deadline, part
+        assert instance.process.poll() is None, instance.output()
+        time.sleep(0.05)
+    assert pid is not None
+    return pid
 
 
 def wait_for_the_mark(data_dir: Path) -> str:
@@ -286,7 +305,7 @@ def mortal(monkeypatch: pytest.MonkeyPatch) -> Callable[[Iterable[float]], int]:
 
     def look_at(moments: Iterable[float]) -> int:
         part = Mortal()
-        revival = Revival(part)
+        revival = Revival(part, most_deaths=MOST_DEATHS)
         for moment in moments:
             monkeypatch.setattr(time, "monotonic", lambda now=moment: now)
             revival.look()

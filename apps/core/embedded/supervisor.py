@@ -1,4 +1,4 @@
-"""Runs a whole instance: engines, migrations, web server, worker; one signal stops it all.
+"""Runs a whole instance: engines, migrations, the application; one signal stops it all.
 
 It is a small process of its own (``python -m apps.core.embedded.supervisor``), which
 ``manage.py up`` turns into: a process with Django loaded would hold 70 MB for nothing.
@@ -12,12 +12,10 @@ import signal
 import socket
 import sys
 import time
-from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
 
 from apps.core.embedded.directory import DataDirectory
 from apps.core.embedded.errors import EmbeddedError
@@ -34,54 +32,15 @@ from apps.core.embedded.paths import (
     supervisor_file,
 )
 from apps.core.embedded.process import Process
+from apps.core.embedded.revival import say, watch
 from apps.core.embedded.services import Services
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 6900  # Argilla's, so existing scripts connect unchanged
 
-LOOK_EVERY = 0.25  # seconds
 FIRST_PAGE_PATIENCE = 180.0  # seconds
-# Gunicorn touches a file at each turn of its loop, which is dear on a disk.
-MEMORY = "/dev/shm"  # noqa: S108
 STOP_PATIENCE = 3.0  # seconds for requests and jobs under way; jobs resume by themselves
-MOST_DEATHS = 5  # of one part, within
-DEATHS_WITHIN = 60.0  # seconds; then the supervisor gives up
-
-
-class Part(Protocol):
-    """What the supervisor keeps running: an engine, the web server, the worker."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def is_running(self) -> bool: ...
-    def start(self) -> None: ...
-    def failure(self, message: str) -> EmbeddedError: ...
-
-
-class Revival:
-    """Starts one part again when it has died: soon, then later and later, then no more."""
-
-    def __init__(self, part: Part) -> None:
-        self.part = part
-        self.deaths: deque[float] = deque(maxlen=MOST_DEATHS)
-        self.due: float | None = None
-
-    def look(self) -> None:
-        """Start the part again when it is due; raises its failure when it dies too often."""
-        if self.part.is_running:
-            return
-        now = time.monotonic()
-        if self.due is None:
-            self.deaths.append(now)
-            quick = [death for death in self.deaths if now - death < DEATHS_WITHIN]
-            if len(quick) == MOST_DEATHS:
-                raise self.part.failure(f"The part {self.part.name!r} dies again and again.")
-            self.due = now + 0.25 * 2 ** len(quick)
-            say(f"The part {self.part.name!r} has died; starting it again.")
-        elif now >= self.due:
-            self.due = None
-            self.part.start()
+MOST_DEATHS = 5  # of one part within a minute; then the supervisor gives up
 
 
 class Supervisor:
@@ -104,17 +63,15 @@ class Supervisor:
             if migrate(data_dir=self.data_dir, postgres=services.postgres):
                 say("The database is up to date.")
             self._forget_figures()
-            web, worker, quick_worker = self._web(listener), self._worker(), self._quick_worker()
-            stack.callback(self._stop, [web, worker, quick_worker])
-            web.start()
-            worker.start()
+            application = self._application(listener)
+            stack.callback(self._stop, application)
+            application.start()
             if self.demo and not credentials_file(self.data_dir).exists():
                 self._load_demo()
-            self._wait_for_first_page(listener, web)
-            quick_worker.start()  # not before: its start would delay the first page
+            self._wait_for_first_page(listener, application)
             stack.callback(supervisor_file(self.data_dir).unlink, missing_ok=True)
             self._announce()
-            self._watch([*services.engines, web, worker, quick_worker])
+            watch([*services.engines, application], most_deaths=MOST_DEATHS)
 
     def _services(self) -> Services:
         return Services(
@@ -123,37 +80,18 @@ class Supervisor:
             with_redis=not os.environ.get("REDIS_URL"),
         )
 
-    def _web(self, listener: socket.socket) -> Process:
-        command = [
-            *(sys.executable, "-m", "gunicorn", "config.wsgi"),
-            *("--bind", f"fd://{listener.fileno()}"),
-            *("--workers", os.environ.get("WEB_PROCESSES", "2")),
-            *("--worker-class", "gthread", "--threads", "8"),
-            *("--keep-alive", "30", "--graceful-timeout", str(int(STOP_PATIENCE))),
-            "--no-control-socket",
-            *(["--worker-tmp-dir", MEMORY] if os.access(MEMORY, os.W_OK) else []),
-        ]
-        inherited = [listener.fileno()]
-        return Process(
-            "web",
-            command,
-            data_dir=self.data_dir,
-            inherited=inherited,
-            environment=self._counting(),
-        )
-
-    def _worker(self) -> Process:
-        """Bulk work, and the beat."""
+    def _application(self, listener: socket.socket) -> Process:
         schedule = run_directory(self.data_dir) / "beat-schedule"
-        beat = ["--beat", "--schedule", str(schedule)]
-        command = _celery("bulk", *beat)
-        return Process("worker", command, data_dir=self.data_dir, environment=self._counting())
-
-    def _quick_worker(self) -> Process:
-        """A process of its own for what people wait for: bulk work may be busy as it likes."""
-        command = _celery("interactive", "--concurrency", "2")
         return Process(
-            "quick-worker", command, data_dir=self.data_dir, environment=self._counting()
+            "application",
+            [
+                *(sys.executable, "-m", "config.processes"),
+                *("--listener", str(listener.fileno()), "--schedule", str(schedule)),
+                *("--patience", str(int(STOP_PATIENCE))),
+            ],
+            data_dir=self.data_dir,
+            inherited=[listener.fileno()],
+            environment=self._counting(),
         )
 
     def _counting(self) -> dict[str, str]:
@@ -175,39 +113,20 @@ class Supervisor:
         ]
         Process("demo", command, data_dir=self.data_dir).run()
 
-    def _wait_for_first_page(self, listener: socket.socket, web: Process) -> None:
+    def _wait_for_first_page(self, listener: socket.socket, application: Process) -> None:
         deadline = time.monotonic() + FIRST_PAGE_PATIENCE
         while not answers(listener, patience=1):
-            if not web.is_running or time.monotonic() > deadline:
-                raise web.failure("The web server does not start.")
+            if not application.is_running or time.monotonic() > deadline:
+                raise application.failure("The web server does not start.")
 
     def _announce(self) -> None:
         state = {"pid": os.getpid(), "url": self.url}
         supervisor_file(self.data_dir).write_text(json.dumps(state))
         say("\n".join(announcement(url=self.url, data_dir=self.data_dir)))
 
-    def _watch(self, parts: Sequence[Part]) -> None:
-        revivals = [Revival(part) for part in parts]
-        while True:
-            for revival in revivals:
-                revival.look()
-            time.sleep(LOOK_EVERY)
-
-    def _stop(self, processes: Sequence[Process]) -> None:
+    def _stop(self, application: Process) -> None:
         say("Stopping.")
-        for process in processes:
-            process.ask_to_stop()
-        for process in processes:
-            process.stop(patience=STOP_PATIENCE)
-
-
-def _celery(queue: str, *options: str) -> list[str]:
-    return [
-        *(sys.executable, "-m", "celery", "--app", "config", "--skip-checks", "worker"),
-        *("--pool", "threads", "--queues", queue, "--hostname", f"{queue}@%h", *options),
-        *("--without-gossip", "--without-mingle", "--without-heartbeat"),
-        *("--loglevel", "INFO"),
-    ]
+        application.stop(patience=STOP_PATIENCE)
 
 
 def announcement(*, url: str, data_dir: Path) -> list[str]:
@@ -226,13 +145,6 @@ def announcement(*, url: str, data_dir: Path) -> list[str]:
             f"  API key            {owner['api_key']}",
         ]
     return [*lines, "", "  Ctrl-C stops it.", ""]
-
-
-def say(text: str) -> None:
-    """Write to the terminal; when it is gone, there is nobody to tell."""
-    with suppress(OSError):
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
 
 
 def end_on_signals() -> None:
