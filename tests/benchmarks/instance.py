@@ -98,7 +98,7 @@ def running(data_dir: Path | None = None, *extra: str) -> Iterator[Instance]:
 def wait_for_url(process: subprocess.Popen[bytes], directory: Path, *, step: float = 0.1) -> str:
     """The address, once the instance answers there."""
     state = directory / "run" / "supervisor.json"
-    for _ in range(int(60 / step)):
+    for _ in range(int(180 / step)):
         if process.poll() is not None:
             raise RuntimeError("The instance did not start.")
         if state.exists():
@@ -106,7 +106,7 @@ def wait_for_url(process: subprocess.Popen[bytes], directory: Path, *, step: flo
             if facts.get("pid") == process.pid and _answers(facts["url"]):
                 return str(facts["url"])
         time.sleep(step)
-    raise RuntimeError("The instance was not ready within a minute.")
+    raise RuntimeError("The instance was not ready within three minutes.")
 
 
 def _answers(url: str) -> bool:
