@@ -5,6 +5,7 @@ that writes the event. The relay takes it out and writes one delivery a webhook 
 one transaction: nothing is lost or invented when a process dies. The sender posts deliveries until
 one is answered with a 2xx, under one id and with one body, signed anew at each attempt; an
 attempt whose worker died is made again, so a receiver may meet an id twice. Order is not promised.
+While the organization is suspended, deliveries wait.
 
 The bodies are documents of datasets, records and responses, which lie above this app: the
 interface that knows their wire form offers builders (``documents``). They show the state at the

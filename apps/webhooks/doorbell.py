@@ -1,6 +1,6 @@
 """Telling the workers what waits; the rows are what counts."""
 
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.db import connections
@@ -13,6 +13,7 @@ SEND: Final = "webhooks.send"
 _UNRELAYED = "SELECT DISTINCT organization_id FROM waiting_event"
 _UNSENT = """
 SELECT w.organization_id, w.id FROM webhook w
+JOIN organization o ON o.id = w.organization_id AND o.suspended_at IS NULL
 WHERE w.enabled AND (w.resting_until IS NULL OR w.resting_until <= now())
     AND EXISTS (SELECT FROM webhook_delivery d
         WHERE d.organization_id = w.organization_id AND d.webhook_id = w.id
@@ -25,12 +26,22 @@ def ring(organization_id: UUID, webhook_id: UUID) -> bool:
     return doorbell.ring(SEND, organization_id, webhook_id, expires=log.RUNG_SECONDS)
 
 
+def find_unsent() -> list[tuple[UUID, UUID]]:
+    """``(organization id, webhook id)`` of webhooks with something due, of everybody.
+
+    Not of suspended organizations, which are told nothing.
+    """
+    return _ask(_UNSENT)
+
+
 def ring_waiting() -> None:
     """Ring for everything that waits, in all organizations. Stops when Redis is away."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(_UNRELAYED)
-        unrelayed = cursor.fetchall()
-        cursor.execute(_UNSENT)
-        unsent = cursor.fetchall()
+    unrelayed, unsent = _ask(_UNRELAYED), find_unsent()
     if all(log.ring(organization_id) for (organization_id,) in unrelayed):
         all(ring(organization_id, webhook_id) for organization_id, webhook_id in unsent)
+
+
+def _ask(statement: str) -> list[Any]:
+    with connections["operator"].cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchall()

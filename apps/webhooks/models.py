@@ -119,6 +119,10 @@ class DeliveryQuerySet(models.QuerySet["WebhookDelivery"]):
     def pending(self) -> "DeliveryQuerySet":
         return self.filter(status=DeliveryStatus.PENDING)
 
+    def of_open_organizations(self) -> "DeliveryQuerySet":
+        """Those of a suspended organization are kept, and wait until it is open again."""
+        return self.filter(organization__suspended_at=None)
+
     def newest_first(self) -> "DeliveryQuerySet":
         return self.order_by("-id")
 

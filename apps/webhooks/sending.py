@@ -91,12 +91,17 @@ def run_slice(*, organization_id: UUID, webhook_id: UUID, seconds: float = SLICE
 
 
 def take(organization_id: UUID, webhook_id: UUID) -> Attempt | None:
-    """The next due delivery, out of everybody else's hands for as long as ``HOLD``."""
+    """The next due delivery, out of everybody else's hands for as long as ``HOLD``.
+
+    None while the organization is suspended.
+    """
     now = timezone.now()
     with enter(organization_id):
         awake = Q(webhook__resting_until=None) | Q(webhook__resting_until__lte=now)
-        due = WebhookDelivery.objects.pending().filter(
-            awake, webhook_id=webhook_id, webhook__enabled=True, next_attempt_at__lte=now
+        due = (
+            WebhookDelivery.objects.pending()
+            .of_open_organizations()
+            .filter(awake, webhook_id=webhook_id, webhook__enabled=True, next_attempt_at__lte=now)
         )
         delivery = (
             due.select_related("webhook")

@@ -16,8 +16,11 @@ from apps.core.embedded.services import Services
 from apps.core.tenancy import enter
 from apps.events.models import WaitingEvent
 from apps.organizations.models import Organization
+from apps.organizations.operating import suspend, unsuspend
 from apps.records.models import Record
 from apps.records.services import delete_records
+from apps.webhooks import sending
+from apps.webhooks.doorbell import find_unsent
 from apps.webhooks.models import Webhook, WebhookDelivery
 from apps.webhooks.services import create_webhook, update_webhook
 from apps.webhooks.tasks import KEPT_DAYS, prune
@@ -178,6 +181,28 @@ def test_failing_hanging_and_leaving_receivers_do_not_keep_from_the_others(
     receiver.go_on.set()
     wait(lambda: heard_by("/hanging") == ours, worker)
     assert heard_by("/other") == theirs
+
+
+def test_nothing_is_sent_while_the_organization_is_suspended(
+    worker: Sender, tenant: Organization, receiver: Receiver
+) -> None:
+    webhook = listen(tenant, receiver)
+    with enter(tenant.id):
+        suspend(organization=tenant, reason="Unpaid")
+    records = log(tenant, 3)
+    other = make_organization("Other")
+    listen(other, receiver, "/other")
+    theirs = log(other, 3)
+    worker.start()
+    wait(lambda: told_of(receiver) == theirs, worker)
+    wait(lambda: statuses(tenant) == ["pending"] * 3, worker)
+    assert (tenant.id, webhook.id) not in find_unsent()
+    sending.run_slice(organization_id=tenant.id, webhook_id=webhook.id)
+    assert told_of(receiver) == theirs
+    with enter(tenant.id):
+        unsuspend(organization=tenant)
+    wait(lambda: statuses(tenant) == ["delivered"] * 3, worker)
+    assert told_of(receiver) == theirs | records
 
 
 def test_messages_that_ended_long_ago_are_forgotten(receiver: Receiver) -> None:
