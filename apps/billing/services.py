@@ -6,6 +6,7 @@ from typing import Final
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.billing.models import (
     Invoice,
@@ -40,11 +41,11 @@ def make_quote(*, organization: Organization, plan: str, period: str) -> Quote:
     """
     present = find_subscription()
     if organization.plan == Plan.SELF_HOSTED:
-        raise InvalidError("This organization has no limits; its operator sets its plan.")
+        raise InvalidError(gettext("This organization has no limits; its operator sets its plan."))
     if plan not in PRICES or period not in Period.values:
-        raise InvalidError("There is no such plan.")
+        raise InvalidError(gettext("There is no such plan."))
     if present and (present.plan, present.period) == (plan, period):
-        raise InvalidError("This is the present plan.")
+        raise InvalidError(gettext("This is the present plan."))
     return _quote(present, plan, period)
 
 
@@ -68,7 +69,7 @@ def change_plan(
     organization = Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
     offer = make_quote(organization=organization, plan=plan, period=period)
     if offer.due != expected_cents:
-        raise ConflictError("The sum has changed meanwhile: look at it again.")
+        raise ConflictError(gettext("The sum has changed meanwhile: look at it again."))
     return _begin(organization, find_subscription(), offer)
 
 

@@ -20,6 +20,7 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
+from django.utils.translation import gettext
 
 from apps.core.errors import DomainError, InvalidError
 
@@ -75,20 +76,23 @@ class Answer:
 def read_url(url: str) -> Place:
     """The parts of an http or https URL. Raises ``ForbiddenAddressError`` for odd ones."""
     if not url.isascii() or not url.isprintable() or set(url) & set(" \\"):
-        raise ForbiddenAddressError("The URL holds characters that it must not hold.")
+        raise ForbiddenAddressError(gettext("The URL holds characters that it must not hold."))
     try:
         parts = urlsplit(url)
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError as error:
-        raise ForbiddenAddressError(f"The URL is not valid: {error}.") from error
+        raise ForbiddenAddressError(gettext("The URL is not valid: %s.") % error) from error
     if parts.scheme not in _PORTS or not host:
-        raise ForbiddenAddressError("The URL must begin with http:// or https:// and a host.")
+        raise ForbiddenAddressError(
+            gettext("The URL must begin with http:// or https:// and a host.")
+        )
     if "@" in parts.netloc:
-        raise ForbiddenAddressError("The URL must not hold a user name or password.")
+        raise ForbiddenAddressError(gettext("The URL must not hold a user name or password."))
     if not _literal(host) and _is_number(host.rsplit(".", 1)[-1]):
-        raise ForbiddenAddressError(f"{host} is an unusual way to write an address.")
+        told = gettext("%s is an unusual way to write an address.")
+        raise ForbiddenAddressError(told % host)
     if port == 0:
-        raise ForbiddenAddressError("The URL's port must not be 0.")
+        raise ForbiddenAddressError(gettext("The URL's port must not be 0."))
     return Place(parts.scheme, host, port or _PORTS[parts.scheme], _path(parts))
 
 
@@ -111,10 +115,13 @@ def addresses(place: Place) -> list[str]:
     found = _resolve(place.host, place.port)
     for text in found:
         if not place.is_allowed and not is_public(ip_address(text.partition("%")[0])):
-            raise ForbiddenAddressError(
-                f"{place.netloc} leads to {text}, which is not a public address. An operator can"
-                f" allow it: OUTBOUND_ALLOW={place.written_host}:{place.port}"
+            told = gettext(
+                "%(host)s leads to %(address)s, which is not a public address. An operator can"
+                " allow it: OUTBOUND_ALLOW=%(place)s"
             )
+            allowed = f"{place.written_host}:{place.port}"
+            names = {"host": place.netloc, "address": text, "place": allowed}
+            raise ForbiddenAddressError(told % names)
     return found
 
 
@@ -204,7 +211,7 @@ def _first_that_answers(checked: list[str], port: int, timeout: float) -> socket
         except OSError:
             if number == len(checked):
                 raise
-    raise UnreachableError("The name has no address.")
+    raise UnreachableError(gettext("The name has no address."))
 
 
 @cache
@@ -227,7 +234,7 @@ def _resolve(host: str, port: int) -> list[str]:
     try:
         return found.result(PATIENCE_WITH_NAMES)
     except (OSError, UnicodeError) as error:
-        raise UnreachableError(f"The name {host} could not be resolved.") from error
+        raise UnreachableError(gettext("The name %s could not be resolved.") % host) from error
 
 
 def _literal(host: str) -> bool:
@@ -249,5 +256,5 @@ def _path(parts: SplitResult) -> str:
 
 def _in_words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "There was no complete answer in time."
+        return gettext("There was no complete answer in time.")
     return f"{type(error).__name__}: {error}"

@@ -8,6 +8,8 @@ is, the test split then has its say: the precision found there must reach the ta
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext
+
 from apps.core.errors import ConflictError, InvalidError
 from apps.evaluation.models import Evaluation, Split
 from apps.evaluation.reading import measured_of
@@ -52,9 +54,9 @@ def plan_automation(evaluation: Evaluation, *, target: float) -> Plan:
     """The threshold for a precision of ``target``, and what it comes to. Raises ``InvalidError``
     for a target that is no share, ``ConflictError`` before the evaluation is measured."""
     if not 0 < target < 1:
-        raise InvalidError("The precision lies above 0 and below 1.")
+        raise InvalidError(gettext("The precision lies above 0 and below 1."))
     if evaluation.measured_at is None:
-        raise ConflictError("The evaluation is not finished yet.")
+        raise ConflictError(gettext("The evaluation is not finished yet."))
     _, dev = measured_of(evaluation, Split.DEV)
     found = widest(*confident(dev, scores(dev)), target=target)
     if found is None:
@@ -78,12 +80,15 @@ def automate(
     """
     plan = plan_automation(evaluation, target=target)
     if plan.dev is None:
-        raise ConflictError(f"No threshold keeps a precision of {target:.0%} on this gold set.")
+        raise ConflictError(
+            gettext("No threshold keeps a precision of %s on this gold set.") % f"{target:.0%}"
+        )
     if plan.test is None:
-        raise ConflictError("Measure the test split first: it must confirm the threshold.")
+        raise ConflictError(gettext("Measure the test split first: it must confirm the threshold."))
     if not plan.holds:
         raise ConflictError(
-            f"The test split does not confirm it: its precision is {plan.test.precision or 0:.1%}."
+            gettext("The test split does not confirm it: its precision is %s.")
+            % f"{plan.test.precision or 0:.1%}"
         )
     return accept_suggestions(
         question=evaluation.gold_set.question,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models.fields.json import KeyTransform
+from django.utils.translation import gettext
 
 from apps.annotation.models import Response
 from apps.core.errors import ConflictError, InvalidError
@@ -58,13 +59,13 @@ def freeze_gold(
     ``ConflictError`` when the newest set says the same.
     """
     if not 0 <= test_percent <= 100:
-        raise InvalidError("The share of the test split lies between 0 and 100 %.")
+        raise InvalidError(gettext("The share of the test split lies between 0 and 100 %."))
     dataset = lock_dataset(question.dataset)
     schema = load_schema(dataset)
     rule = schema.questions_by_id[question.id]
     known = find_known(schema, rule, min_answers=min_answers or dataset.min_submitted)
     if not known:
-        raise InvalidError("No record has an answer that is certain enough yet.")
+        raise InvalidError(gettext("No record has an answer that is certain enough yet."))
     splits = {one.record_id: split_of(one.record_id, test_percent) for one in known}
     gold = GoldSet(
         dataset=dataset,
@@ -86,7 +87,7 @@ def _store(gold: GoldSet, known: Sequence[Known], splits: Mapping[UUID, Split]) 
     """With the next number, unless it is what the last one was."""
     last = GoldSet.objects.filter(question=gold.question).order_by("-number").first()
     if last and (last.digest, last.test_percent) == (gold.digest, gold.test_percent):
-        raise ConflictError(f"Nothing has changed since gold set {last.number}.")
+        raise ConflictError(gettext("Nothing has changed since gold set %d.") % last.number)
     gold.number = last.number + 1 if last else 1
     gold.save(force_insert=True)
     GoldAnswer.objects.bulk_create(

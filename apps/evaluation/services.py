@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.tenancy import current
@@ -79,7 +80,9 @@ def evaluation_order(
     """The run that ``evaluate`` starts, for its price to be told before. Raises ``InvalidError``
     for a version of another question."""
     if version.question_id != gold.question_id:
-        raise InvalidError("The prompt version and the gold set are about different questions.")
+        raise InvalidError(
+            gettext("The prompt version and the gold set are about different questions.")
+        )
     return RunOrder(
         recipe="evaluate",
         prompt_version_id=version.id,
@@ -98,7 +101,7 @@ def _records(gold: GoldSet, with_test: bool) -> list[UUID]:
         rows = rows.filter(split=Split.DEV)
     ids = list(rows.values_list("record_id", flat=True))
     if not ids:
-        raise InvalidError("No record of this gold set is left to be asked about.")
+        raise InvalidError(gettext("No record of this gold set is left to be asked about."))
     return ids
 
 
@@ -148,7 +151,9 @@ def evaluate_agent(
     rows = Suggestion.objects.filter(question=gold.question_id, agent=agent, record__in=asked)
     found = list(rows.values_list("record_id", "value", "certainty"))
     if not found:
-        raise InvalidError(f"{agent!r} has suggested nothing for the records of this gold set.")
+        raise InvalidError(
+            gettext("%r has suggested nothing for the records of this gold set.") % agent
+        )
     evaluation = _begin(gold, with_test=with_test, agent=agent, created_by=created_by)
     EvaluationAnswer.objects.bulk_create(
         EvaluationAnswer(
@@ -233,7 +238,7 @@ def send_to_review(*, evaluation: Evaluation, record_ids: list[UUID] | None = No
     before the evaluation is measured.
     """
     if evaluation.measured_at is None:
-        raise ConflictError("The evaluation is not finished yet.")
+        raise ConflictError(gettext("The evaluation is not finished yet."))
     ids, measured = measured_of(evaluation, Split.DEV)
     wanted = None if record_ids is None else set(record_ids)
     question: Question = evaluation.gold_set.question

@@ -10,6 +10,7 @@ from django.db.models import F, Sum
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.ids import uuid7
@@ -67,7 +68,7 @@ def enqueue(
                 secret=None if secret is None else seal(secret, context=_context(id)),
             )
     except IntegrityError as error:
-        raise ConflictError("Such a job is running already.") from error
+        raise ConflictError(gettext("Such a job is running already.")) from error
     _emit("job.created", job)
     _ring_on_commit(job)
     return job
@@ -99,7 +100,7 @@ def resume_job(*, job: Job) -> Job:
                 updated_at=timezone.now(),
             )
     except IntegrityError as error:
-        raise ConflictError("Such a job is running already.") from error
+        raise ConflictError(gettext("Such a job is running already.")) from error
     if not resumed:
         raise _refusal(job, "resumed")
     items = JobItem.objects.filter(job=job, state=ItemState.CANCELLED)
@@ -156,7 +157,7 @@ def retry_failed(*, job: Job) -> Job:
         state=ItemState.PENDING, failures=0, losses=0, error=None, available_at=None
     )
     if not retried and row.planned_at:
-        raise ConflictError("Nothing failed that could be retried.")
+        raise ConflictError(gettext("Nothing failed that could be retried."))
     try:
         with transaction.atomic():
             Job.objects.filter(id=row.id).update(
@@ -167,7 +168,7 @@ def retry_failed(*, job: Job) -> Job:
                 updated_at=timezone.now(),
             )
     except IntegrityError as error:
-        raise ConflictError("Such a job is running already.") from error
+        raise ConflictError(gettext("Such a job is running already.")) from error
     _emit("job.retried", row)
     _ring_on_commit(row)
     return _again(row)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext, gettext_lazy
 
 from apps.core.errors import InvalidError, LimitReachedError
 from apps.core.ids import uuid7
@@ -23,9 +24,9 @@ from apps.events.log import changes, emit
 from apps.llms.models import Budget, BudgetScope
 
 _WORDS: Final = {
-    BudgetScope.JOB: "The job's budget",
-    BudgetScope.WORKSPACE: "The workspace's budget of this month",
-    BudgetScope.ORGANIZATION: "The organization's budget of this month",
+    BudgetScope.JOB: gettext_lazy("The job's budget"),
+    BudgetScope.WORKSPACE: gettext_lazy("The workspace's budget of this month"),
+    BudgetScope.ORGANIZATION: gettext_lazy("The organization's budget of this month"),
 }
 
 
@@ -65,7 +66,7 @@ def set_budget(
     already is allowed. Raises ``InvalidError`` for limits below 0.
     """
     if (usd is not None and usd < 0) or (tokens is not None and tokens < 0):
-        raise InvalidError("A budget is not below 0.")
+        raise InvalidError(gettext("A budget is not below 0."))
     found = Budget.objects.select_for_update(of=("self",)).filter(subject_id=subject_id)
     budget = found.first()
     if usd is None and tokens is None and budget is None:
@@ -153,8 +154,16 @@ def _refuse_beyond(budget: Budget, amount: Amount) -> None:
     wanted = taken + amount
     whose = _WORDS[BudgetScope(budget.scope)]
     if budget.limit_usd is not None and wanted.usd > budget.limit_usd:
-        told = f"{spent.usd:.4f} of {budget.limit_usd:.4f} USD are spent"
-        raise BudgetReachedError(f"{whose} is reached: {told}, and the next call may cost more.")
+        told = gettext(
+            "%(budget)s is reached: %(spent)s of %(limit)s USD are spent,"
+            " and the next call may cost more."
+        )
+        usd = {"spent": f"{spent.usd:.4f}", "limit": f"{budget.limit_usd:.4f}"}
+        raise BudgetReachedError(told % {"budget": whose, **usd})
     if budget.limit_tokens is not None and wanted.tokens > budget.limit_tokens:
-        told = f"{spent.tokens} of {budget.limit_tokens} tokens are spent"
-        raise BudgetReachedError(f"{whose} is reached: {told}, and the next call may take more.")
+        told = gettext(
+            "%(budget)s is reached: %(spent)s of %(limit)s tokens are spent,"
+            " and the next call may take more."
+        )
+        tokens = {"spent": spent.tokens, "limit": budget.limit_tokens}
+        raise BudgetReachedError(told % {"budget": whose, **tokens})

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.core.sealing import BrokenSealError
 from apps.core.tenancy import current
@@ -68,17 +69,19 @@ def connect(*, provider: Provider, model: str | None = None) -> ProviderConnecti
     when its key cannot be read any more.
     """
     if not provider.enabled:
-        raise SetupError(f"The provider {provider.name} is disabled.")
+        raise SetupError(gettext("The provider %s is disabled.") % provider.name)
     name = model or provider.default_model
     row = ProviderModel.objects.filter(provider=provider, name=name).first() if name else None
     if row is None:
-        asked = f"no model called {name}" if name else "no default model"
-        raise SetupError(f"The provider {provider.name} has {asked}.")
+        told = gettext("The provider %(provider)s has no default model.")
+        if name:
+            told = gettext("The provider %(provider)s has no model called %(model)s.")
+        raise SetupError(told % {"provider": provider.name, "model": name})
     try:
         key = provider.api_key
     except BrokenSealError as error:
-        told = f"The key of {provider.name} cannot be read any more: enter it again."
-        raise CredentialError(told) from error
+        told = gettext("The key of %s cannot be read any more: enter it again.")
+        raise CredentialError(told % provider.name) from error
     return ProviderConnection(
         organization_id=current(),
         provider_id=provider.id,

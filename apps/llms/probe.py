@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
+from django.utils.translation import gettext
+
 from apps.llms import calls, client, embeddings
 from apps.llms.connections import ProviderConnection, connect
 from apps.llms.dialects import memory_of
@@ -23,7 +25,6 @@ _SCHEMA: Final = {
     "required": ["ready"],
     "additionalProperties": False,
 }
-_TOO_LATE: Final = f"There was no answer within {PATIENCE:.0f} seconds, or no room for a call."
 _QUESTION: Final = 'Are you ready to label data? Answer {"ready": true}.'
 
 
@@ -64,7 +65,7 @@ def probe(*, provider: Provider, model: str | None = None) -> Probe:
     kind = ProviderModel.objects.values_list("kind", flat=True).get(id=connection.model_id)
     if kind == ModelKind.EMBEDDING:
         found = asyncio.run(_within(_embed(connection)))
-        return found or Probe(connection.model, _TOO_LATE)
+        return found or Probe(connection.model, _too_late())
     return _chat(connection)
 
 
@@ -87,7 +88,7 @@ def _chat(connection: ProviderConnection) -> Probe:
         return outcome, await _offered(connection) if outcome.error is None else None
 
     found = asyncio.run(_within(send()))
-    outcome, offered = found or (calls.Outcome(prepared, error=TransientError(_TOO_LATE)), None)
+    outcome, offered = found or (calls.Outcome(prepared, error=TransientError(_too_late())), None)
     (usd,) = calls.settle([outcome])
     return replace(_told(connection, outcome, offered), usd=usd)
 
@@ -145,11 +146,15 @@ def _is_kept(reply: Reply) -> bool:
     return isinstance(document, dict) and isinstance(document.get("ready"), bool)
 
 
+def _too_late() -> str:
+    return gettext("There was no answer within %d seconds, or no room for a call.") % PATIENCE
+
+
 def _in_words(error: ProviderError | None) -> str:
     if error is None:
-        return "The call came to nothing."
+        return gettext("The call came to nothing.")
     if isinstance(error, RateLimitedError):
-        return f"The provider limits the rate of calls. {error.message}"
+        return gettext("The provider limits the rate of calls. %s") % error.message
     if isinstance(error, TransientError):
-        return f"This may pass: {error.message}"
+        return gettext("This may pass: %s") % error.message
     return error.message

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.core import outbound
 from apps.core.errors import ConflictError, InvalidError
@@ -61,7 +62,7 @@ def create_provider(
     """
     outbound.check_url(base_url)
     if Provider.objects.count() >= MAX_PROVIDERS:
-        raise InvalidError(f"You can't create more than {MAX_PROVIDERS} providers.")
+        raise InvalidError(gettext("You can't create more than %d providers.") % MAX_PROVIDERS)
     provider = Provider(
         id=uuid7(), organization_id=current(), name=name, base_url=base_url, **limits
     )
@@ -147,15 +148,17 @@ def _save(provider: Provider, *, is_new: bool) -> None:
     except IntegrityError as error:
         if "llm_provider_name_unique" not in str(error):
             raise
-        raise ConflictError(f"There is a provider called {provider.name} already.") from error
+        raise ConflictError(
+            gettext("There is a provider called %s already.") % provider.name
+        ) from error
 
 
 def _set_models(provider: Provider, models: Sequence[ModelInput]) -> None:
     """Make the provider's models those: what stays keeps what was learned of it."""
     if len(models) > MAX_MODELS:
-        raise InvalidError(f"A provider can't have more than {MAX_MODELS} models.")
+        raise InvalidError(gettext("A provider can't have more than %d models.") % MAX_MODELS)
     if len({model.name for model in models}) < len(models):
-        raise InvalidError("The names of a provider's models must be unique.")
+        raise InvalidError(gettext("The names of a provider's models must be unique."))
     existing = {row.name: row for row in ProviderModel.objects.filter(provider=provider)}
     for model in models:
         row = existing.pop(model.name, None) or ProviderModel(provider=provider, name=model.name)
@@ -178,7 +181,7 @@ def _set_prices(model: ProviderModel, prices: Sequence[PriceInput]) -> None:
             "cached_input": price.cached_input,
         }
         if price.cached_input is not None and price.cached_input > price.input:
-            raise InvalidError("A cached token can't cost more than one that is not.")
+            raise InvalidError(gettext("A cached token can't cost more than one that is not."))
         is_old = newest and all(getattr(newest, key) == value for key, value in values.items())
         if price.valid_from is None and is_old:
             continue  # the same price, told again
@@ -192,7 +195,7 @@ def _choose_default(provider: Provider, name: str | None) -> None:
     rows = ProviderModel.objects.filter(provider=provider)
     if name is not None and not rows.filter(name=name).exists():
         if name != provider.default_model:
-            raise InvalidError(f"The provider has no model called {name}.")
+            raise InvalidError(gettext("The provider has no model called %s.") % name)
         name = None
     if name is None:
         chat = rows.filter(kind=ModelKind.CHAT).order_by("id")

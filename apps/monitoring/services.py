@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import connections, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.core.errors import InvalidError
 from apps.core.tenancy import enter
@@ -86,12 +87,12 @@ def _check(
     retrain_every: int | None,
 ) -> None:
     if threshold is not None and not 0 <= threshold <= 1:
-        raise InvalidError("The threshold lies between 0 and 1.")
+        raise InvalidError(gettext("The threshold lies between 0 and 1."))
     if not 0 <= random_percent <= 100:
-        raise InvalidError("The random share lies between 0 and 100 %.")
+        raise InvalidError(gettext("The random share lies between 0 and 100 %."))
     least = 1 if retrain_every is None else retrain_every
     if daily_limit < 0 or not 1 <= keep_days <= 3_650 or least < 1:
-        raise InvalidError("The limit is at least 0, days and answers at least 1.")
+        raise InvalidError(gettext("The limit is at least 0, days and answers at least 1."))
     if against_head and question.type not in LEARNABLE:
         raise InvalidError(f"There is no few-shot head for {question.type} questions.")
 

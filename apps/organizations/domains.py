@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
+from django.utils.translation import gettext
 
 from apps.core.dns import UnresolvedError, read_texts
 from apps.core.errors import ConflictError, InvalidError
@@ -82,9 +83,9 @@ def claim_domain(*, organization: Organization, domain: str) -> None:
         _change(organization, domain=None, domain_token="", **_UNPROVEN)
         return
     if not re.fullmatch(DOMAIN_PATTERN, domain) or len(domain) > 253 - len(RECORD) - 1:
-        raise InvalidError("A domain looks like labels.example.com.")
+        raise InvalidError(gettext("A domain looks like labels.example.com."))
     if _is_ours(domain):
-        raise InvalidError("This domain belongs to the site.")
+        raise InvalidError(gettext("This domain belongs to the site."))
     token = secrets.token_hex(20)
     _change(organization, domain=domain, domain_token=token, **_UNPROVEN)
 
@@ -106,19 +107,21 @@ def verify_domain(
     organization has proven it before.
     """
     if not organization.domain:
-        raise InvalidError("No domain is named.")
+        raise InvalidError(gettext("No domain is named."))
     try:
         is_there = _is_proven(organization, read)
     except UnresolvedError as error:
-        raise InvalidError("The domain name system did not answer. Try again later.") from error
+        raise InvalidError(
+            gettext("The domain name system did not answer. Try again later.")
+        ) from error
     if not is_there:
-        raise InvalidError("The record is not there yet. It can take an hour to arrive.")
+        raise InvalidError(gettext("The record is not there yet. It can take an hour to arrive."))
     try:
         with transaction.atomic():
             _change(organization, domain_verified_at=timezone.now(), domain_missing_since=None)
     except IntegrityError as error:
         organization.domain_verified_at = None
-        raise ConflictError("Another organization has this domain.") from error
+        raise ConflictError(gettext("Another organization has this domain.")) from error
 
 
 def _is_proven(organization: Organization, read: Callable[[str], list[str]]) -> bool:

@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import connections, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.tenancy import enter
@@ -31,7 +32,7 @@ LONGEST_ANNOUNCEMENT: Final = timedelta(days=366)
 
 @transaction.atomic
 def suspend(*, organization: Organization, reason: str) -> None:
-    """Let nobody in from now on, and no job begin anything; nothing is lost.
+    """Let nobody in from now on, no job begin anything, no webhook be told; nothing is lost.
 
     Raises ``ConflictError`` the second time.
     """
@@ -39,7 +40,7 @@ def suspend(*, organization: Organization, reason: str) -> None:
         suspended_at=timezone.now(), suspended_reason=_reason(reason), updated_at=timezone.now()
     )
     if not changed:
-        raise ConflictError("The organization is suspended already.")
+        raise ConflictError(gettext("The organization is suspended already."))
     emit(
         "organization.suspended",
         object_id=organization.id,
@@ -49,16 +50,18 @@ def suspend(*, organization: Organization, reason: str) -> None:
 
 @transaction.atomic
 def unsuspend(*, organization: Organization) -> None:
-    """Let everybody in again, and jobs go on where they stopped.
+    """Let everybody in again; jobs go on where they stopped, webhooks are told what waited.
 
     Raises ``ConflictError`` when it was not suspended, or is due for deletion.
     """
     suspended = Organization.objects.filter(id=organization.id, suspended_at__isnull=False)
     if suspended.filter(deletion_due_at__isnull=False).exists():
-        raise ConflictError("It is due for deletion; its owner has to take that back first.")
+        raise ConflictError(
+            gettext("It is due for deletion; its owner has to take that back first.")
+        )
     changed = suspended.update(suspended_at=None, suspended_reason="", updated_at=timezone.now())
     if not changed:
-        raise ConflictError("The organization is not suspended.")
+        raise ConflictError(gettext("The organization is not suspended."))
     emit(
         "organization.unsuspended",
         object_id=organization.id,
@@ -73,7 +76,7 @@ def set_record_limit(*, organization: Organization, limit: int | None) -> None:
     A grace after a change of plan ends with it.
     """
     if limit is not None and not 0 <= limit <= 10**12:
-        raise InvalidError("A limit is a number of records, 0 or more.")
+        raise InvalidError(gettext("A limit is a number of records, 0 or more."))
     volume = RecordVolume.objects.select_for_update().get()
     before, volume.record_limit = volume.record_limit, limit
     volume.former_limit = volume.former_until = None
@@ -150,11 +153,11 @@ def announce(
     """Say something on every page, of everybody or of one organization, until ``ends_at``."""
     begin = starts_at or timezone.now()
     if not text.strip() or len(text) > LONGEST_REASON:
-        raise InvalidError(f"An announcement has 1 to {LONGEST_REASON} characters.")
+        raise InvalidError(gettext("An announcement has 1 to %d characters.") % LONGEST_REASON)
     if level not in Level.values:
-        raise InvalidError("The level is not known.")
+        raise InvalidError(gettext("The level is not known."))
     if not begin < ends_at <= begin + LONGEST_ANNOUNCEMENT:
-        raise InvalidError("It ends after it begins, and within a year.")
+        raise InvalidError(gettext("It ends after it begins, and within a year."))
     return Announcement.objects.create(
         text=text.strip(), level=level, audience_id=audience_id, starts_at=begin, ends_at=ends_at
     )
@@ -167,7 +170,7 @@ def end_announcement(*, announcement: Announcement) -> None:
 
 def _reason(text: str) -> str:
     if not text.strip() or len(text) > LONGEST_REASON or "\0" in text:
-        raise InvalidError(f"A reason of 1 to {LONGEST_REASON} characters is needed.")
+        raise InvalidError(gettext("A reason of 1 to %d characters is needed.") % LONGEST_REASON)
     return text.strip()
 
 

@@ -173,7 +173,7 @@ def set_password(*, member: Membership, password: str) -> None:
         Membership.objects.filter(pk=member.pk).update(user=user)
         return
     if user.email:
-        raise InvalidError("This account has an e-mail address; its owner sets the password.")
+        raise InvalidError(_("This account has an e-mail address; its owner sets the password."))
     user.set_password(password)
     user.save(update_fields=["password"])
 
@@ -232,7 +232,7 @@ def create_api_key(
     if not scopes or not set(scopes) <= set(Scope.values):
         raise InvalidError(f"A key has one or more of the scopes {', '.join(Scope.values)}.")
     if expires_at is not None and expires_at <= timezone.now():
-        raise InvalidError("A key cannot expire in the past.")
+        raise InvalidError(_("A key cannot expire in the past."))
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     row = ApiKey.objects.create(
         membership=member,

@@ -9,6 +9,7 @@ from typing import Final
 
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.core.errors import LimitReachedError
 from apps.core.prepared import fetch_one
@@ -48,8 +49,8 @@ def count_records(change: int) -> None:
 def _reason() -> str:
     volume = find_volume()
     if volume and volume.closes_at and volume.closes_at <= timezone.now():
-        return "An invoice is overdue: records can be added again once it is paid."
-    return "The plan's record limit is reached."
+        return gettext("An invoice is overdue: records can be added again once it is paid.")
+    return gettext("The plan's record limit is reached.")
 
 
 def find_volume() -> RecordVolume | None:

@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.annotation import slots
 from apps.annotation.models import Lease, Response
@@ -80,7 +81,7 @@ def accept_suggestions(
     works on the question.
     """
     if not 0 <= threshold <= 1:
-        raise InvalidError("The threshold lies between 0 and 1.")
+        raise InvalidError(gettext("The threshold lies between 0 and 1."))
     dataset = lock_dataset(question.dataset)
     acceptance = Acceptance.objects.create(
         dataset=dataset,
@@ -202,7 +203,7 @@ def undo_acceptance(*, acceptance: Acceptance) -> int:
     """
     rows = Acceptance.objects.select_for_update(of=("self",)).filter(id=acceptance.id)
     if not rows.filter(undone_at__isnull=True).exists():
-        raise ConflictError("This was taken back already.")
+        raise ConflictError(gettext("This was taken back already."))
     name, id = acceptance.question.name, str(acceptance.id)
     mine = Adjudication.objects.filter(dataset=acceptance.dataset_id, accepted__contains={name: id})
     taken = slots.lock(mine.order_by("record").values_list("record_id", flat=True))

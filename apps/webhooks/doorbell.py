@@ -44,4 +44,5 @@ def ring_waiting() -> None:
 def _ask(statement: str) -> list[Any]:
     with connections["operator"].cursor() as cursor:
         cursor.execute(statement)
-        return cursor.fetchall()
+        found: list[Any] = cursor.fetchall()
+        return found

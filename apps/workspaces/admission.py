@@ -13,6 +13,7 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext
 
 from apps.core.errors import NotAllowedError
 from apps.core.tenancy import enter
@@ -68,7 +69,7 @@ def _place_of(user: User, slug: str) -> Membership:
     places = directory.find_memberships(user.id)
     chosen = [place for place in places if place.slug == wanted] if wanted else places
     if not chosen or not user.is_active:
-        raise NotAllowedError("This account is not, or no longer, a member here")
+        raise NotAllowedError(gettext("This account is not, or no longer, a member here"))
     if len(chosen) > 1:
         raise NotAllowedError("This account has several organizations: name one")
     with enter(chosen[0].organization_id):
@@ -79,7 +80,9 @@ def _place_of(user: User, slug: str) -> Membership:
 def _welcome(identity: Identity, slug: str) -> Membership:
     organization_id = _open_organization(identity, slug)
     if identity.email and User.objects.filter(email__iexact=identity.email).exists():
-        raise NotAllowedError("An account with this e-mail exists: log in with its password")
+        raise NotAllowedError(
+            gettext("An account with this e-mail exists: log in with its password")
+        )
     with enter(organization_id):
         made = create_member(
             username=free_username(identity.username or (identity.email or "").partition("@")[0]),
@@ -102,14 +105,18 @@ def _open_organization(identity: Identity, slug: str) -> UUID:
     home = settings.OAUTH_ORGANIZATION
     organization_id = directory.find_organization(home) if home else None
     if organization_id is None or slug not in {"", home}:
-        raise NotAllowedError("Newcomers are not admitted here: an owner makes the account")
+        raise NotAllowedError(
+            gettext("Newcomers are not admitted here: an owner makes the account")
+        )
     with enter(organization_id):
         if Organization.objects.get(id=organization_id).invitation_only:
-            raise NotAllowedError("Newcomers are not admitted here: they need an invitation")
+            raise NotAllowedError(
+                gettext("Newcomers are not admitted here: they need an invitation")
+            )
     domains = {domain.lower() for domain in settings.OAUTH_EMAIL_DOMAINS}
     domain = (identity.email or "").lower().rpartition("@")[2]
     if domains and domain not in domains:
-        raise NotAllowedError("Newcomers need a verified e-mail of an admitted domain")
+        raise NotAllowedError(gettext("Newcomers need a verified e-mail of an admitted domain"))
     return organization_id
 
 

@@ -62,6 +62,8 @@ def test_a_provider_is_added(client: Client, llm_server: LlmServer) -> None:
     assert taken.status_code == 422
     assert "already" in taken.content.decode()
     assert KEY not in taken.content.decode()
+    taken = client.post(reverse("console:provider_new"), sent, headers={"Accept-Language": "de"})
+    assert taken.context["form"].errors == {"name": ["Einen Anbieter namens ours gibt es schon."]}
 
 
 def test_what_is_wrong_is_said(client: Client, db: None) -> None:
@@ -74,6 +76,7 @@ def test_what_is_wrong_is_said(client: Client, db: None) -> None:
         {**sent, "base_url": "http://169.254.169.254/v1", "concurrency": "1"},
     )
     assert inside.status_code == 422
+    assert set(inside.context["form"].errors) == {"base_url"}
     assert Provider.objects.count() == 0
 
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from apps.events.models import Event
 from apps.organizations.models import Membership
+from apps.organizations.services import create_api_key
 from apps.webhooks.models import DeliveryStatus, Webhook, WebhookDelivery
 from apps.webhooks.services import create_webhook
 from tests import factories
@@ -41,6 +42,20 @@ def shown(page: Any) -> str:
     found = re.search(r'class="once"><code>([^<]+)</code>', page.content.decode())
     assert found
     return found[1].replace("&#x3D;", "=").replace("&#x2B;", "+")
+
+
+def test_a_refusal_is_in_the_persons_language_and_the_api_stays_english(
+    client: Client, olga: Membership
+) -> None:
+    german = {"Accept-Language": "de"}
+    sent = {"url": "http://10.0.0.1/hook", "events": ["record.created"]}
+    page = client.post(url("webhook_new"), sent, headers=german)
+    assert page.status_code == 422
+    assert "keine öffentliche Adresse" in page.content.decode()
+    given = {"X-Argilla-Api-Key": create_api_key(member=olga)[1], **german}
+    answer = Client().post("/api/v1/webhooks", sent, content_type="application/json", headers=given)
+    assert answer.status_code == 422
+    assert "10.0.0.1 leads to 10.0.0.1, which is not a public address." in answer.content.decode()
 
 
 def test_the_secret_is_shown_once(client: Client, olga: Membership, receiver: Receiver) -> None:

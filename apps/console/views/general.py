@@ -55,26 +55,10 @@ def domain(request: LabelingRequest) -> HttpResponse:
             request,
             name=organization.name,
             slug=organization.slug,
-            unproven=_in_words().get(str(error.message), str(error.message)),
+            unproven=error.message,
             domain=_text(request, "domain") or organization.domain,
         )
     return redirect("/settings/general/?saved=1#domain")
-
-
-def _in_words() -> dict[str, str]:
-    """What can be wrong with a domain, in the person's language."""
-    return {
-        "A domain looks like labels.example.com.": _("A domain looks like labels.example.com."),
-        "This domain belongs to the site.": _("This domain belongs to the site."),
-        "No domain is named.": _("No domain is named."),
-        "The domain name system did not answer. Try again later.": _(
-            "The domain name system did not answer. Try again later."
-        ),
-        "The record is not there yet. It can take an hour to arrive.": _(
-            "The record is not there yet. It can take an hour to arrive."
-        ),
-        "Another organization has this domain.": _("Another organization has this domain."),
-    }
 
 
 @never_cache

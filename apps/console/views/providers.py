@@ -11,7 +11,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.console.provider_form import BudgetForm, ModelForm, ProviderForm, initial_of, model_forms
 from apps.console.providers import model_rows, monthly_budget, spent_this_month, total
-from apps.core.errors import DomainError, NotAllowedError
+from apps.core.errors import ConflictError, DomainError, NotAllowedError
+from apps.core.outbound import ForbiddenAddressError
 from apps.core.tenancy import current
 from apps.labeling.http import LabelingRequest, for_members
 from apps.llms.budgets import set_budget
@@ -149,9 +150,8 @@ def _are_valid(form: ProviderForm, models: list[ModelForm]) -> bool:
 
 def _blame(form: ProviderForm, error: DomainError) -> None:
     """Where it belongs: to the name that is taken, to the address, or to all of it."""
-    text = error.message
-    place = "name" if "called" in text else "base_url" if "address" in text.lower() else None
-    form.add_error(place, text)
+    places = {ConflictError: "name", ForbiddenAddressError: "base_url"}
+    form.add_error(places.get(type(error)), error.message)
 
 
 def _show_all(request: LabelingRequest, form: BudgetForm, code: int = 200) -> HttpResponse:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext
 
 from apps.core.errors import ArchivedError, ConflictError, InvalidError, NotFoundError
 from apps.core.prepared import fetch_one
@@ -104,11 +105,11 @@ def publish_dataset(*, dataset: Dataset) -> Dataset:
     """
     dataset = lock_dataset(dataset)
     if dataset.status == DatasetStatus.READY:
-        raise InvalidError("Dataset is already published")
+        raise InvalidError(gettext("Dataset is already published"))
     if not Field.objects.filter(dataset=dataset).exists():
-        raise InvalidError("Dataset cannot be published without fields")
+        raise InvalidError(gettext("Dataset cannot be published without fields"))
     if not Question.objects.filter(dataset=dataset, required=True).exists():
-        raise InvalidError("Dataset cannot be published without required questions")
+        raise InvalidError(gettext("Dataset cannot be published without required questions"))
     dataset.status = DatasetStatus.READY
     dataset.last_activity_at = timezone.now()
     dataset.save()
@@ -247,7 +248,8 @@ def _unique_dataset_name(name: str, workspace: Workspace) -> Iterator[None]:
             yield
     except IntegrityError as error:
         raise ConflictError(
-            f"Dataset with name `{name}` already exists for workspace with id `{workspace.id}`"
+            gettext("Dataset with name `%(name)s` already exists for workspace with id `%(id)s`")
+            % {"name": name, "id": workspace.id}
         ) from error
 
 

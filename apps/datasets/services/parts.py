@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 from pydantic import BaseModel
 
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
@@ -38,7 +39,7 @@ def create_field(
     Raises ``InvalidError`` for a published dataset, ``ConflictError`` for a used name.
     """
     dataset = _lock_draft(dataset, "Field cannot be created for a published dataset")
-    with _unique_part_name("Field", name, dataset):
+    with _unique_part_name(gettext("Field"), name, dataset):
         field = Field.objects.create(
             dataset=dataset,
             name=name,
@@ -95,7 +96,7 @@ def create_question(
     dataset = _lock_draft(dataset, "Question cannot be created for a published dataset")
     if isinstance(settings, SpanQuestion):
         _check_span_field(dataset, settings.field)
-    with _unique_part_name("Question", name, dataset):
+    with _unique_part_name(gettext("Question"), name, dataset):
         question: Question = Question.objects.create(
             dataset=dataset,
             name=name,
@@ -110,10 +111,13 @@ def create_question(
 
 def _check_span_field(dataset: Dataset, name: str) -> None:
     if not Field.objects.filter(dataset=dataset, name=name).exists():
-        raise InvalidError(f"'{name}' is not a valid field name.")
+        raise InvalidError(gettext("'%s' is not a valid field name.") % name)
     for question in Question.objects.filter(dataset=dataset, settings__type="span"):
         if question.settings["field"] == name:
-            raise InvalidError(f"'{name}' is already used by span question '{question.name}'.")
+            raise InvalidError(
+                gettext("'%(field)s' is already used by span question '%(question)s'.")
+                % {"field": name, "question": question.name}
+            )
 
 
 @transaction.atomic
@@ -159,8 +163,10 @@ def create_property(
     dataset = lock_dataset(dataset, against_records=True)
     number = dataset.last_property_number + 1
     if number > MAX_PROPERTY_NUMBER:
-        raise InvalidError("A dataset cannot declare more metadata properties in its life.")
-    with _unique_part_name("Metadata property", name, dataset):
+        raise InvalidError(
+            gettext("A dataset cannot declare more metadata properties in its life.")
+        )
+    with _unique_part_name(gettext("Metadata property"), name, dataset):
         property = MetadataProperty.objects.create(
             dataset=dataset,
             number=number,
@@ -213,8 +219,10 @@ def create_vector_settings(
     """
     dataset = lock_dataset(dataset)
     if VectorSettings.objects.filter(dataset=dataset).count() >= MAX_VECTORS:
-        raise InvalidError(f"The maximum number of vector settings ({MAX_VECTORS}) is reached")
-    with _unique_part_name("Vector settings", name, dataset):
+        raise InvalidError(
+            gettext("The maximum number of vector settings (%d) is reached") % MAX_VECTORS
+        )
+    with _unique_part_name(gettext("Vector settings"), name, dataset):
         settings: VectorSettings = VectorSettings.objects.create(
             dataset=dataset, name=name, title=title, dimensions=dimensions
         )
@@ -269,7 +277,8 @@ def _unique_part_name(kind: str, name: str, dataset: Dataset) -> Iterator[None]:
             yield
     except IntegrityError as error:
         raise ConflictError(
-            f"{kind} with name `{name}` already exists for dataset with id `{dataset.id}`"
+            gettext("%(part)s with name `%(name)s` already exists for dataset with id `%(id)s`")
+            % {"part": kind, "name": name, "id": dataset.id}
         ) from error
 
 
