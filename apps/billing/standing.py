@@ -7,7 +7,7 @@ from typing import Final
 
 from django.utils import timezone
 
-from apps.organizations.models import RecordVolume
+from apps.organizations.models import Organization, RecordVolume
 from apps.organizations.volume import find_volume
 
 NEAR: Final = 80  # percent
@@ -48,6 +48,11 @@ class Standing:
 def standing_now() -> Standing:
     """One prepared statement."""
     return standing_of(find_volume() or RecordVolume(), timezone.now())
+
+
+def standing_in(organization: Organization) -> Standing:
+    """As of when the organization was read; one query unless its volume was read along."""
+    return standing_of(getattr(organization, "volume", None) or RecordVolume(), timezone.now())
 
 
 def standing_of(volume: RecordVolume, now: datetime) -> Standing:

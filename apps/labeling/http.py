@@ -221,7 +221,7 @@ def origin_of(request: LabelingRequest) -> Origin:
 
 
 def _find_member(user: User) -> Membership | None:
-    members = Membership.objects.active().select_related("organization")
+    members = Membership.objects.active().select_related("organization__volume")
     members = members.annotate(announcements=ANNOUNCEMENTS)
     return members.filter(user_id=user.id).first()
 

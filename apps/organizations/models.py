@@ -103,7 +103,7 @@ class RecordVolume(models.Model):
     ``former_until``. From ``closes_at`` on, an invoice being unpaid, no record is added at all.
     """
 
-    organization = TenantKey(Organization, related_name="+", default=current)
+    organization = TenantKey(Organization, related_name="volume", default=current)
     records = models.BigIntegerField(default=0)
     record_limit = models.BigIntegerField(null=True, blank=True)
     former_limit = models.BigIntegerField(null=True, blank=True)

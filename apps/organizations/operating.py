@@ -137,7 +137,7 @@ def find_support(access_id: UUID, operator_id: UUID) -> SupportAccess | None:
         SupportAccess.objects.filter(
             id=access_id, operator_id=operator_id, ended_at=None, ends_at__gt=timezone.now()
         )
-        .select_related("membership__organization", "membership__user")
+        .select_related("membership__organization__volume", "membership__user")
         .first()
     )
 

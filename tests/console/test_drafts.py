@@ -167,5 +167,5 @@ def test_who_may_not_manage_records(
 def test_the_page_asks_little(
     client: Client, dataset: Dataset, drafts: list[Draft], django_assert_max_num_queries: Any
 ) -> None:
-    with django_assert_max_num_queries(19):
+    with django_assert_max_num_queries(18):
         client.get(url(dataset))

@@ -105,9 +105,9 @@ def test_pages_ask_little(
 ) -> None:
     for _ in range(5):
         Job.objects.create(kind="refresh_review", dataset_id=dataset.id, created_by=job.created_by)
-    with django_assert_max_num_queries(15):  # type: ignore[attr-defined]
+    with django_assert_max_num_queries(14):  # type: ignore[attr-defined]
         client.get(reverse("console:jobs", args=[dataset.id]))
-    with django_assert_max_num_queries(15):  # type: ignore[attr-defined]
+    with django_assert_max_num_queries(14):  # type: ignore[attr-defined]
         client.get(url(job))
 
 

@@ -157,7 +157,7 @@ def test_pages_ask_little(
     client: Client, provider: Provider, django_assert_max_num_queries: Any
 ) -> None:
     create_provider(name="second", base_url=provider.base_url, models=[ModelInput("large")])
-    with django_assert_max_num_queries(17):
+    with django_assert_max_num_queries(16):
         client.get(reverse("console:providers"))
-    with django_assert_max_num_queries(11):
+    with django_assert_max_num_queries(9):
         client.get(url(provider))

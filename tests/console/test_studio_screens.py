@@ -124,7 +124,7 @@ def paths(world: World) -> dict[str, tuple[str, int]]:
         "guidelines trial": (f"{base}studio/guidelines/?trial={world.trial.id}", 22),
         "cards": (f"{base}studio/previews/{world.preview.id}/", 14),
         "evaluations": (evaluations, 20),
-        "evaluations priced": (f"{evaluations}?{priced}", 39),
+        "evaluations priced": (f"{evaluations}?{priced}", 38),
         "evaluations blank": (f"/datasets/{world.blank.id}/evaluations/", 18),
         "evaluation": (f"{evaluations}{a.id}/", 18),
         "comparison": (f"{evaluations}compare/?a={a.id}&b={b.id}", 20),

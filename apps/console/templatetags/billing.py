@@ -7,7 +7,7 @@ from django import template
 
 from apps.billing.money import format_bytes, format_cents, format_records
 from apps.billing.plans import NAMES
-from apps.billing.standing import State, standing_now
+from apps.billing.standing import State, standing_in
 from apps.console.plan_page import day as as_day
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
@@ -56,11 +56,11 @@ def plan_name(plan: str) -> str:
 
 @register.inclusion_tag("console/_standing.html", takes_context=True)
 def plan_note(context: dict[str, Any], standing: Any = None, reached_on: Any = None) -> Any:
-    """A note for those who see the usage, where a limit is near or reached; one query, or none."""
+    """A note for those who see the usage, where a limit is near or reached."""
     member = context["request"].member
     if not permissions.may(member, Action.VIEW_USAGE):
         return {}
-    shown = standing or standing_now()
+    shown = standing or standing_in(member.organization)
     if shown.state == State.FINE:
         return {}
     return {

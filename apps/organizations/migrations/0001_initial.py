@@ -240,7 +240,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='RecordVolume',
             fields=[
-                ('organization', apps.core.fields.TenantKey(default=apps.core.tenancy.current, related_name='+', serialize=False, to='organizations.organization')),
+                ('organization', apps.core.fields.TenantKey(default=apps.core.tenancy.current, related_name='volume', serialize=False, to='organizations.organization')),
                 ('records', models.BigIntegerField(default=0)),
                 ('record_limit', models.BigIntegerField(blank=True, null=True)),
                 ('former_limit', models.BigIntegerField(blank=True, null=True)),
