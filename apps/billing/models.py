@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from apps.billing.plans import CURRENCY, Period, Term
 from apps.core.constraints import one_of
@@ -90,7 +91,7 @@ def take_number() -> int:
 
 
 class InvoiceState(models.TextChoices):
-    OPEN = "open", _("Open")
+    OPEN = "open", pgettext_lazy("not settled", "Open")
     PAID = "paid", _("Paid")
     VOID = "void", _("Void")
 

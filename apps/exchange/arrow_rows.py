@@ -77,8 +77,7 @@ def _check_chunk(chunk: Any) -> None:
 def _parquet_rows(file: Any, skipped: int) -> Iterator[Row]:
     groups, number = _groups_after(file.metadata, skipped)
     with _in_words():
-        size = _rows_at_once(file.metadata, groups)
-        for batch in file.iter_batches(batch_size=size, row_groups=groups):
+        for batch in _batches(file, groups):
             if number + batch.num_rows <= skipped:
                 number += batch.num_rows
                 continue
@@ -88,13 +87,16 @@ def _parquet_rows(file: Any, skipped: int) -> Iterator[Row]:
                     yield _row(number, values)
 
 
-def _rows_at_once(about: Any, groups: list[int]) -> int:
+def _batches(file: Any, groups: list[int]) -> Iterator[Any]:
+    """Group by group: asked for several, the reader keeps what it has read of all of them."""
+    for group in groups:
+        size = _rows_at_once(file.metadata.row_group(group))
+        yield from file.iter_batches(batch_size=size, row_groups=[group])
+
+
+def _rows_at_once(group: Any) -> int:
     """A value that is stored once may be meant by every row: where one may be large, one row."""
-    chunks = (
-        about.row_group(group).column(column)
-        for group in groups
-        for column in range(about.num_columns)
-    )
+    chunks = (group.column(number) for number in range(group.num_columns))
     may_repeat = any(
         chunk.has_dictionary_page and chunk.total_uncompressed_size > MAX_ROW for chunk in chunks
     )

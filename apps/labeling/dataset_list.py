@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.core.paginator import Page, Paginator
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from apps.core.ids import read_id
 from apps.datasets.models import DatasetStatus
@@ -31,7 +32,7 @@ def _is_open(row: DatasetRow) -> bool:
 
 # What a tab holds; what is archived stands in its own tab alone.
 TABS: Final[dict[str, tuple[Any, Callable[[DatasetRow], bool]]]] = {
-    "open": (_("Open"), _is_open),
+    "open": (pgettext_lazy("not settled", "Open"), _is_open),
     "done": (_("Done"), lambda row: row.is_done),
     "draft": (_("Not published"), lambda row: row.dataset.status == DatasetStatus.DRAFT),
     "archived": (_("Archived"), _is_archived),

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.billing.models import Invoice, InvoiceState
@@ -52,7 +53,7 @@ def _show(request: OperatorRequest, *, code: int = 200, **more: Any) -> HttpResp
         "rows": rows[: reads.SHOWN],
         "has_more": len(rows) > reads.SHOWN,
         "state": state,
-        "states": [("open", _("Open")), ("all", _("All"))],
+        "states": [("open", pgettext("not settled", "Open")), ("all", _("All"))],
         **more,
     }
     return render(request, "operator/invoices.html", context, status=code)
