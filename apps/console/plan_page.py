@@ -19,6 +19,7 @@ from apps.billing.services import find_subscription
 from apps.billing.standing import Pace, Standing, pace, standing_now
 from apps.billing.usage import Used
 from apps.console.providers import monthly_budget, spent_this_month, total
+from apps.core.charts import HALF, WIDE
 from apps.core.columns import Column, column_chart, meter
 from apps.organizations.models import Invitation, Membership, Organization
 from apps.organizations.volume import RECORD_LIMITS
@@ -69,6 +70,7 @@ class Volume:
             title=title,
             show=lambda value: format_records(int(value)),
             limit=self.standing.limit,
+            width=WIDE,
         )
 
 
@@ -192,7 +194,7 @@ def _chart(months: Sequence[Used], name: str, title: str) -> SafeString:
         [Column(letter(row.month), float(getattr(row, name))) for row in months],
         title=title,
         show=shows.get(name, lambda value: format_records(int(value))),
-        is_half=True,
+        width=HALF,
     )
 
 

@@ -8,7 +8,8 @@ from django.utils.translation import gettext as _
 from apps.annotation import progress
 from apps.annotation.quotas import FEWEST
 from apps.console.standing_cards import Card, Look, count, show_day
-from apps.core.standing_charts import Course, burn_up_chart, column_chart
+from apps.core.columns import Column, column_chart
+from apps.core.standing_charts import Course, burn_up_chart
 from apps.quality import pace
 
 
@@ -82,8 +83,7 @@ def daily_card(look: Look) -> Card:
         return Card(_("Answers a day"), empty=_("No answers in this period."))
     total = sum(done for _day, done, _dropped in days)
     chart = column_chart(
-        [float(done) for _day, done, _dropped in days],
-        [show_day(day) for day, *_counts in days],
+        [Column(show_day(day), done) for day, done, _dropped in days],
         title=_("Submitted answers by day"),
         show=count,
     )
@@ -108,8 +108,7 @@ def redundancy_card(look: Look) -> Card:
         _("Answers a record"),
         about=_("%d needed") % needed,
         chart=column_chart(
-            [float(n) for _answers, n in counts],
-            names,
+            [Column(name, n) for name, (_answers, n) in zip(names, counts, strict=True)],
             title=_("Records by the number of their submitted answers"),
             show=count,
         ),

@@ -11,9 +11,11 @@ from typing import Final
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-WIDTH, HEIGHT = 380, 190  # units of the viewBox
+WIDTH, HALF, WIDE = 380, 440, 680  # units of the viewBox: a card, half a page and a whole one
+HEIGHT: Final = 190
 LEFT, RIGHT, TOP, BOTTOM = 40, 374, 14, 160
 BAR: Final = 24  # units a bar takes with its gap
+LETTER: Final = 6.5  # units of a text, at most
 STEPS: Final = (1, 2, 2.5, 5, 10)
 COUNTED: Final = (1, 2, 2.5, 4, 5, 10)
 
@@ -102,14 +104,16 @@ def scale_top(most: float) -> float:
     return float(next(step * unit for step in STEPS if step * unit >= most * (1 - 1e-9)))
 
 
-def counts_up_to(most: float) -> list[float]:
-    """Marks of an axis of counts: two to six whole round numbers from 0 on, the last ≥ ``most``."""
-    least = max(most, 1) / 5
-    unit = 10 ** max(floor(log10(least)), 0)
-    step = next(
-        one * unit for one in COUNTED if one * unit >= least * (1 - 1e-9) and one * unit % 1 == 0
-    )
-    return [float(step * n) for n in range(ceil(max(most, 1) / step - 1e-9) + 1)]
+def marks_up_to(most: float, *, whole: bool = True) -> list[float]:
+    """Marks of an axis: two to six round numbers from 0 on, the last ≥ ``most``.
+
+    Those of counts are ``whole``; ``most`` of others is above 0.
+    """
+    least = (max(most, 1) if whole else most) / 5
+    unit = 10.0 ** floor(log10(least))
+    steps = (one * unit for one in COUNTED)
+    step = next(one for one in steps if one >= least * (1 - 1e-9) and not (whole and one % 1))
+    return [step * n for n in range(ceil(max(most, step) / step - 1e-9) + 1)]
 
 
 # --- Parts ---------------------------------------------------------------------------------------
@@ -127,7 +131,11 @@ def y_of(value: float, most: float) -> float:
 
 
 def grid(
-    marks: Sequence[float], show: Format, left: float = LEFT, end: float | None = None
+    marks: Sequence[float],
+    show: Format,
+    left: float = LEFT,
+    end: float | None = None,
+    right: float = RIGHT,
 ) -> SafeString:
     """Lines across at the marks, with their numbers; the last is the axis' end if none is given."""
     heights = [(y_of(mark, end or marks[-1]), show(mark)) for mark in marks]
@@ -136,17 +144,39 @@ def grid(
         '<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>'
         '<text x="{}" y="{}" text-anchor="end">{}</text>',
         (
-            (left, RIGHT, f"{y:.1f}", f"{y:.1f}", left - 6, f"{y + 4:.1f}", text)
+            (left, right, f"{y:.1f}", f"{y:.1f}", left - 6, f"{y + 4:.1f}", text)
             for y, text in heights
         ),
     )
 
 
-def across(name: str, at: float, most: float, left: float = LEFT) -> SafeString:
+def across(
+    name: str, at: float, most: float, left: float = LEFT, right: float = RIGHT
+) -> SafeString:
     y = f"{y_of(at, most):.1f}"
     return format_html(
-        '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>', name, left, RIGHT, y, y
+        '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>', name, left, right, y, y
     )
+
+
+def left_of(marks: Sequence[float], show: Format) -> float:
+    """Where the axis is, so that its numbers have room."""
+    return max(LEFT, 10 + LETTER * max(len(show(mark)) for mark in marks))
+
+
+def under(names: Sequence[tuple[float, str]], left: float, right: float = RIGHT) -> SafeString:
+    """Names below the axis; those at its ends stay inside."""
+    return format_html_join(
+        "",
+        '<text x="{}" y="{}" text-anchor="{}">{}</text>',
+        ((f"{x:.1f}", BOTTOM + 18, _anchor(x, left, right, name), name) for x, name in names),
+    )
+
+
+def _anchor(x: float, left: float, right: float, name: str) -> str:
+    if x + LETTER * len(name) / 2 > right:
+        return "end"
+    return "start" if x < left + 5 else "middle"
 
 
 def _runs(points: Sequence[Point]) -> list[list[int]]:
@@ -227,10 +257,11 @@ def joined(parts: Iterable[SafeString]) -> SafeString:
     return format_html_join("", "{}", ((part,) for part in parts))
 
 
-def drawn(title: str, height: int, inside: SafeString) -> SafeString:
+def drawn(title: str, height: int, inside: SafeString, *, width: int = WIDTH) -> SafeString:
     return format_html(
-        '<svg class="ch" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
-        WIDTH,
+        '<svg class="ch{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
+        " wide" if width >= WIDE else "",
+        width,
         height,
         title,
         inside,

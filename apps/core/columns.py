@@ -1,22 +1,37 @@
-"""Columns by month under a limit, and meters, as SVG with the classes of ``.ch``."""
+"""Columns by month, day or value, also under a limit, and meters, in the classes of ``.ch``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Final
 
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.core.charts import scale_top
+from apps.core.charts import (
+    BOTTOM,
+    HEIGHT,
+    LETTER,
+    WIDTH,
+    Format,
+    across,
+    drawn,
+    grid,
+    joined,
+    left_of,
+    marks_up_to,
+    under,
+    y_of,
+)
 
-WIDTH, HALF, HEIGHT = 680, 440, 176  # units of the viewBox
-LEFT, TOP, BOTTOM = 44, 24, 150
+MARGIN: Final = 6  # units on the right
+WIDEST: Final = 30  # units of a column
 FULL: Final = 80  # of a meter's hundred units: the limit; the rest is what is over it
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """``name`` stands below it; ``text``, where it is given, above."""
+    """``name`` stands below it where there is room; ``text``, where it is given, above."""
 
     name: str
     value: float
@@ -27,34 +42,30 @@ def column_chart(
     columns: Sequence[Column],
     *,
     title: str,
-    show: Callable[[float], str],
+    show: Format,
     limit: float | None = None,
-    is_half: bool = False,
+    width: int = WIDTH,
 ) -> SafeString:
-    """A column a month; empty where all are 0. ``is_half`` is for two beside each other.
+    """Columns beside each other; empty where all are 0.
 
     ``limit`` is a line across, unless it is so far that nothing shows.
     """
     most = max((column.value for column in columns), default=0)
     if not most:
         return SafeString("")
-    shown = limit if limit is not None and most * 20 >= limit else None
-    top = shown if shown and most <= shown else scale_top(most)
-    width = HALF if is_half else WIDTH
-    step = (width - LEFT) / max(len(columns), 1)
+    limits = [limit] if limit is not None and most * 20 >= limit else []
     are_whole = all(column.value == int(column.value) for column in columns)
-    parts = [_grid(top, show, width, whole=are_whole)]
-    if shown is not None:
-        parts.append(_line("limit", _y(shown, top), width))
-    parts += [_column(column, LEFT + step * n, step, top) for n, column in enumerate(columns)]
-    return format_html(
-        '<svg class="ch{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>',
-        "" if is_half else " wide",
-        width,
-        HEIGHT,
-        title,
-        format_html_join("", "{}", ((part,) for part in parts)),
-    )
+    marks = marks_up_to(max([most, *limits]), whole=are_whole)
+    left, right = left_of(marks, show), width - MARGIN
+    step = (right - left) / len(columns)
+    middles = [left + step * (place + 0.5) for place in range(len(columns))]
+    parts = [
+        grid(marks, show, left, right=right),
+        *(across("limit", at, marks[-1], left, right) for at in limits),
+        *(_column(column, x, step, marks[-1]) for column, x in zip(columns, middles, strict=True)),
+        under(_names(columns, middles, step), left, right),
+    ]
+    return drawn(title, HEIGHT, joined(parts), width=width)
 
 
 def meter(value: float, limit: float) -> SafeString:
@@ -77,60 +88,29 @@ def meter(value: float, limit: float) -> SafeString:
     )
 
 
-def _y(value: float, top: float) -> float:
-    return BOTTOM - (BOTTOM - TOP) * min(max(value / top, 0.0), 1.0)
-
-
-def _line(name: str, y: float, width: int) -> SafeString:
+def _column(column: Column, middle: float, step: float, end: float) -> SafeString:
+    if not column.value:
+        return SafeString("")
+    wide, high = min(step * 0.75, WIDEST), max(BOTTOM - y_of(column.value, end), 1.0)
     return format_html(
-        '<line class="{}" x1="{}" x2="{}" y1="{}" y2="{}"/>',
-        name,
-        LEFT,
-        width,
-        f"{y:.1f}",
-        f"{y:.1f}",
+        '<rect class="f-hum" x="{}" y="{}" width="{}" height="{}" rx="1"/>{}',
+        f"{middle - wide / 2:.2f}",
+        f"{BOTTOM - high:.1f}",
+        f"{wide:.2f}",
+        f"{high:.1f}",
+        _above(column.text, middle, BOTTOM - high) if column.text else "",
     )
 
 
-def _grid(top: float, show: Callable[[float], str], width: int, *, whole: bool) -> SafeString:
-    count = _count(top, whole=whole)
-    heights = [top * share / count for share in range(count + 1)]
-    rows = (
-        (_line("grid", y, width), LEFT - 8, f"{y + 4:.1f}", show(height))
-        for height in heights
-        for y in [_y(height, top)]
-    )
-    return format_html_join("", '{}<text x="{}" y="{}" text-anchor="end">{}</text>', rows)
+def _above(text: str, middle: float, y: float) -> SafeString:
+    place = f"{middle:.1f}", f"{y - 6:.1f}"
+    return format_html('<text class="s" x="{}" y="{}" text-anchor="middle">{}</text>', *place, text)
 
 
-def _count(top: float, *, whole: bool) -> int:
-    """How many parts of the axis are a round number: 1, 2 or 5 times a power of ten.
-
-    ``whole`` axes have whole parts.
-    """
-    parts = [(count, top / count) for count in (4, 3, 2, 5)]
-    fit = [(count, part) for count, part in parts if not whole or part == int(part)]
-    usual = fit[0][0] if whole and fit else 1 if whole else 2
-    return next((count for count, part in fit if scale_top(part) == part), usual)
-
-
-def _column(column: Column, left: float, step: float, top: float) -> SafeString:
-    y, middle = _y(column.value, top), f"{left + step / 2:.1f}"
-    height = max(BOTTOM - y, 1.0 if column.value else 0.0)
-    return format_html(
-        '<rect class="f-hum" x="{}" y="{}" width="{}" height="{}" rx="2"/>'
-        '<text x="{}" y="168" text-anchor="middle">{}</text>{}',
-        f"{left + step * 0.22:.1f}",
-        f"{BOTTOM - height:.1f}",
-        f"{step * 0.56:.1f}",
-        f"{height:.1f}",
-        middle,
-        column.name,
-        _above(column.text, middle, y) if column.text else "",
-    )
-
-
-def _above(text: str, middle: str, y: float) -> SafeString:
-    return format_html(
-        '<text class="s" x="{}" y="{}" text-anchor="middle">{}</text>', middle, f"{y - 6:.1f}", text
-    )
+def _names(
+    columns: Sequence[Column], middles: Sequence[float], step: float
+) -> list[tuple[float, str]]:
+    """As many as there is room for, the last among them, which may have to end at its column."""
+    wide = LETTER * max(len(column.name) for column in columns)
+    every = 1 if wide <= step else ceil(1.5 * wide / step)
+    return [(middles[n], columns[n].name) for n in range(len(columns) - 1, -1, -every)]

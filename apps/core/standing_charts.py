@@ -1,6 +1,6 @@
 """Charts of progress and quality beside those of ``charts.py``, in the same classes.
 
-A burn-up with where it leads, estimates with their intervals, two shares a value, columns by day.
+A burn-up with where it leads, estimates with their intervals, two shares a value.
 """
 
 from collections.abc import Sequence
@@ -18,10 +18,12 @@ from apps.core.charts import (
     RIGHT,
     Format,
     across,
-    counts_up_to,
     drawn,
     grid,
     joined,
+    left_of,
+    marks_up_to,
+    under,
     y_of,
 )
 
@@ -98,7 +100,7 @@ def burn_up_chart(
 ) -> SafeString:
     """``labels`` name the days of ``reached``, ``end`` that of the goal; ``goal`` is its line's."""
     most = max([course.goal, *course.reached])
-    marks = [mark for mark in counts_up_to(most) if mark <= most]
+    marks = [mark for mark in marks_up_to(most) if mark <= most]
     plane = _Plane(course, most, left_of(marks, show))
     parts = [
         grid(marks, show, plane.left, most),
@@ -301,57 +303,7 @@ def _rest(twin: Twin, y: int) -> SafeString:
     return joined([name, _shares(twin, 140, y + 19)])
 
 
-# --- Columns -------------------------------------------------------------------------------------
-def column_chart(
-    values: Sequence[float], labels: Sequence[str], *, title: str, show: Format
-) -> SafeString:
-    """A column a day, or a value, with as many names below as there is room for."""
-    marks = counts_up_to(max(values, default=0))
-    left = left_of(marks, show)
-    step = (RIGHT - left) / max(len(values), 1)
-    wide = max(min(step - min(step / 5, 2), 34), 0.5)
-    tops = [y_of(value, marks[-1]) for value in values]
-    rects = format_html_join(
-        "",
-        '<rect class="f-hum" x="{}" y="{}" width="{}" height="{}"/>',
-        (
-            (
-                f"{left + step * place + (step - wide) / 2:.2f}",
-                f"{top:.1f}",
-                f"{wide:.2f}",
-                f"{BOTTOM - top:.1f}",
-            )
-            for place, top in enumerate(tops)
-            if values[place]
-        ),
-    )
-    every = ceil(APART / step)
-    places = range(len(values) - 1, -1, -every)
-    names = under([(left + step * (place + 0.5), labels[place]) for place in places], left)
-    return drawn(title, HEIGHT, joined([grid(marks, show, left), rects, names]))
-
-
 # --- Texts ---------------------------------------------------------------------------------------
-def left_of(marks: Sequence[float], show: Format) -> float:
-    """Where the axis is, so that its numbers have room."""
-    return max(LEFT, 10 + 6.5 * max(len(show(mark)) for mark in marks))
-
-
-def under(names: Sequence[tuple[float, str]], left: float) -> SafeString:
-    """Names below the axis; those at its ends stay inside."""
-    return format_html_join(
-        "",
-        '<text x="{}" y="{}" text-anchor="{}">{}</text>',
-        ((f"{x:.1f}", BOTTOM + 18, _anchor(x, left), name) for x, name in names),
-    )
-
-
-def _anchor(x: float, left: float) -> str:
-    if x > RIGHT - APART / 2:
-        return "end"
-    return "start" if x < left + 5 else "middle"
-
-
 def _short(text: str, most: int) -> tuple[str, SafeString]:
     """What there is room for; where that is not all, the whole to read when pointed at."""
     if len(text) <= most:

@@ -9,8 +9,8 @@ from apps.core.charts import (
     Bar,
     Point,
     bar_chart,
-    counts_up_to,
     line_chart,
+    marks_up_to,
     scale_top,
     sparkline,
 )
@@ -47,7 +47,13 @@ def test_an_axis_ends_at_a_round_number(most: float, top: float) -> None:
     ],
 )
 def test_counts_are_marked_at_whole_round_numbers(most: float, marks: list[float]) -> None:
-    assert counts_up_to(most) == marks
+    assert marks_up_to(most) == marks
+
+
+def test_amounts_are_marked_at_round_numbers() -> None:
+    assert marks_up_to(0.5, whole=False) == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.5])
+    assert marks_up_to(0.07, whole=False) == pytest.approx([0, 0.02, 0.04, 0.06, 0.08])
+    assert marks_up_to(12.5, whole=False) == pytest.approx([0, 2.5, 5, 7.5, 10, 12.5])
 
 
 def test_a_line_breaks_where_there_is_nothing() -> None:

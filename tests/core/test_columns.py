@@ -1,8 +1,12 @@
-"""Columns by month and meters: what is drawn, and that nothing in a name becomes markup."""
+"""Columns and meters: what is drawn, and that nothing in a name becomes markup."""
 
 import re
+from itertools import pairwise
 
-from apps.core.columns import BOTTOM, TOP, Column, column_chart, meter
+import pytest
+
+from apps.core.charts import BOTTOM, HALF, LETTER, TOP, WIDE, WIDTH
+from apps.core.columns import Column, column_chart, meter
 
 
 def chart(*values: float, limit: float | None = None) -> str:
@@ -15,7 +19,7 @@ def heights(svg: str) -> list[float]:
 
 
 def test_columns_are_as_high_as_their_share() -> None:
-    assert heights(chart(0, 50, 100)) == [0, (BOTTOM - TOP) / 2, BOTTOM - TOP]
+    assert heights(chart(0, 50, 100)) == [(BOTTOM - TOP) / 2, BOTTOM - TOP]
     assert heights(chart(0.001, 100))[0] == 1, "what is there is seen"
 
 
@@ -26,15 +30,36 @@ def test_a_limit_is_drawn_unless_it_is_far_away() -> None:
 
 
 def test_the_axis_ends_at_the_limit_in_round_steps() -> None:
-    def names(limit: float) -> list[str]:
-        return re.findall(r'text-anchor="end">([^<]+)<', chart(limit, limit=limit))
+    def names(*values: float, limit: float | None = None) -> list[str]:
+        svg = chart(*values, limit=limit or values[-1])
+        return re.findall(r'text-anchor="end">([^<]+)<', svg)
 
     assert names(3) == ["0", "1", "2", "3"]
     assert names(1) == ["0", "1"], "a part of what is counted in whole ones is one at least"
-    assert names(0.5) == ["0", "0.25", "0.5"]
+    assert names(0.5) == ["0", "0.1", "0.2", "0.3", "0.4", "0.5"]
     assert names(4) == ["0", "1", "2", "3", "4"]
     assert names(6) == ["0", "2", "4", "6"]
-    assert re.findall(r'text-anchor="end">([^<]+)<', chart(4, limit=3))[-1] == "5"
+    assert names(4, limit=3)[-1] == "4", "what is over the limit is inside"
+
+
+@pytest.mark.parametrize("width", [WIDTH, HALF, WIDE])
+@pytest.mark.parametrize("name", ["J", "day 89", "30. September"])
+def test_names_keep_apart_and_inside(width: int, name: str) -> None:
+    columns = [Column(name, 1.0)] * 90
+    svg = column_chart(columns, title="t", show=lambda value: f"{value:g}", width=width)
+    found = re.findall(r'<text x="([\d.]+)" y="178" text-anchor="(\w+)"', svg)
+    wide = LETTER * len(name)
+    ends = [float(x) + (0 if anchor == "end" else wide / 2) for x, anchor in found]
+    assert len(ends) > 2
+    assert ends[0] <= width
+    assert all(last - wide >= earlier for last, earlier in pairwise(ends))
+
+
+def test_each_of_twelve_months_has_its_letter() -> None:
+    for width in (HALF, WIDE):
+        columns = [Column(name, 1) for name in "DJFMAMJJASON"]
+        svg = column_chart(columns, title="t", show=lambda value: f"{value:g}", width=width)
+        assert re.findall(r'text-anchor="middle">(\w)<', svg) == list("NOSAJJMAMFJD")
 
 
 def test_without_a_limit_there_is_no_line() -> None:

@@ -1,7 +1,6 @@
 """Charts of progress and quality: where things lie, and what is not drawn."""
 
 import re
-from itertools import pairwise
 
 import pytest
 
@@ -10,7 +9,6 @@ from apps.core.standing_charts import (
     Dot,
     Twin,
     burn_up_chart,
-    column_chart,
     dot_chart,
     twin_chart,
 )
@@ -57,14 +55,6 @@ def test_without_a_forecast_there_is_only_the_past() -> None:
         chart = burn_up(Course(reached, 5.0))
         assert "ln2" not in chart
         assert chart.count("<circle") == min(len(reached), 1)
-
-
-def test_names_of_days_keep_apart() -> None:
-    chart = column_chart([1.0] * 90, [f"day {n}" for n in range(90)], title="t", show=show)
-    places = [float(x) for x in re.findall(r'<text x="([\d.]+)" y="178"', chart)]
-    gaps = [a - b for a, b in pairwise(places)]
-    assert len(places) > 2
-    assert min(gaps) >= 70
 
 
 def test_an_estimate_has_whiskers_or_says_why_not() -> None:
