@@ -143,6 +143,13 @@ def test_guidelines_are_previewed_and_compared(dataset: Dataset, client: Client)
     assert b"<ins>just</ins>" in page.content
 
 
+def test_types_of_questions_are_told_in_words(dataset: Dataset, client: Client) -> None:
+    page = client.get(path(dataset, "questions/")).content.decode()
+    assert '<span class="mono">sentiment</span> · One label' in page
+    german = client.get(path(dataset, "questions/"), headers={"Accept-Language": "de"})
+    assert '<span class="mono">sentiment</span> · Ein Label' in german.content.decode()
+
+
 def test_an_edit_is_previewed_made_and_undone(
     dataset: Dataset, client: Client, olga: Membership
 ) -> None:
