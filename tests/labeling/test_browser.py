@@ -10,6 +10,8 @@ from django.db.models import F
 
 from apps.annotation.models import Lease, Response
 from apps.datasets.models import Dataset, Question
+from apps.organizations.models import Membership
+from apps.users.models import User
 from tests import factories
 from tests.labeling.conftest import TEXT, Site, eventually
 
@@ -317,6 +319,20 @@ def test_many_labels_by_two_digits_and_by_filter(site: Site, visit: Visit) -> No
     assert page.locator("#q1 .opt:visible").count() == 1
     page.keyboard.press("Escape")
     page.get_by_role("button", name="25 more").click()
+
+
+def test_every_tab_of_a_dataset_is_within_reach(site: Site, visit: Visit) -> None:
+    with site.inside():
+        Membership.objects.filter(id=site.member.id).update(role="owner")
+        User.objects.filter(email=site.email).update(language="de")
+    for width in (1700, 1440, 1280, 1240, 1100, 960):
+        page = visit(site.annotate, viewport={"width": width, "height": 800}, locale="de")
+        tabs = page.locator(".tabs").evaluate("(tabs) => [tabs.scrollWidth, tabs.clientWidth]")
+        assert tabs[0] <= tabs[1], width
+        last = page.locator(".tabs a").last
+        assert last.inner_text() == "Einstellungen"
+        last.click(trial=True)
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
 
 
 def test_datasets_are_searched_while_typing(site: Site, visit: Visit) -> None:
