@@ -38,6 +38,7 @@ LABELS = ("positive", "negative", "mixed")
 PEOPLE = ("Ana Neves", "Bo Lindqvist", "Cyrus Tan", "Mara Vidal")
 RIGHT = (0.9, 0.85, 0.0, 0.95)  # who is never right says always the same
 RECORDS, DONE = 48, 40
+BROKEN = "<!doctype html><main><h1>An error's page</h1></main>"
 SHOW, CSV = (re.compile(rf"{text} ?: Agreement") for text in ("Show the numbers", "CSV"))
 
 
@@ -192,6 +193,23 @@ def test_a_cell_opens_its_records(world: World, visit: Visit) -> None:
     cell.click()
     page.wait_for_url("**/explore/**")
     assert page.locator("#hits > *").count() == min(n, 25)
+
+
+def test_a_card_that_fails_says_so_and_can_be_asked_for_again(world: World, visit: Visit) -> None:
+    page = world.open(visit)
+    page.route("**/progress/?*card=daily*", lambda route: route.fulfill(status=500, body=BROKEN))
+    page.route("**/progress/?*card=redundancy*", lambda route: route.abort())
+    page.goto(world.path("progress"))
+    for key in ("daily", "redundancy"):
+        box = page.locator(f"#card-{key}")
+        box.get_by_text("This could not be counted.").wait_for()
+        assert box.locator("h2").count() == 1
+    assert page.get_by_text("An error's page").count() == 0
+    look(page, "progress-failed", 1280)
+    page.unroute_all()
+    page.locator("#card-daily").get_by_role("link", name="Try again").click()
+    settle(page)
+    page.locator("#card-daily svg.ch").wait_for()
 
 
 def test_who_answers_blindly_is_named(world: World, visit: Visit) -> None:

@@ -181,5 +181,5 @@ def visit(chromium: Any, site: Site) -> Iterator[Callable[..., Any]]:
                 page.evaluate("() => { window.fetch = () => new Promise(() => {}); }")
         context.close()
     # failures that a test makes on purpose, and the storage that signing out clears
-    expected = ("Failed to load resource", "Clear-Site-Data")
+    expected = ("Failed to load resource", "htmx:error: Failed to fetch", "Clear-Site-Data")
     assert [text for text in complaints if not any(known in text for known in expected)] == []
