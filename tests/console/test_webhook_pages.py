@@ -58,6 +58,12 @@ def test_a_refusal_is_in_the_persons_language_and_the_api_stays_english(
     assert "10.0.0.1 leads to 10.0.0.1, which is not a public address." in answer.content.decode()
 
 
+def test_without_a_webhook_the_page_says_what_it_is_for_and_offers_the_form(client: Client) -> None:
+    page = client.get(url("webhooks")).content.decode()
+    assert "lets a program of yours keep up" in page
+    assert page.count(f'href="{url("webhook_new")}"') == 1
+
+
 def test_the_secret_is_shown_once(client: Client, olga: Membership, receiver: Receiver) -> None:
     sent = {"url": receiver.url(), "events": ["record.created", "response.created"]}
     page = client.post(url("webhook_new"), sent)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from apps.labeling.templatetags.navigation import ORGANIZATION
+
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
 SCRIPTS = sorted((ROOT / "static" / "js").glob("*.js"))
@@ -30,6 +32,12 @@ def test_templates_hold_no_code_no_style_and_nothing_unsafe(path: Path) -> None:
 def test_pages_extend_and_fragments_do_not(path: Path) -> None:
     extends = "{% extends" in path.read_text()
     assert extends == (not path.name.startswith("_") and path.name != "base.html")
+
+
+def test_the_pages_of_an_organization_have_icons_of_their_own() -> None:
+    side = (ROOT / "templates" / "shared" / "_side.html").read_text()
+    icons = re.findall(r'icon "([a-z]+)"', side) + [icon for _, icon, _, _ in ORGANIZATION]
+    assert len(icons) == len(set(icons))
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name)

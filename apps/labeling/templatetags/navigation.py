@@ -45,7 +45,7 @@ ORGANIZATION: tuple[tuple[str, str, Any, Action], ...] = (
     ("webhooks", "hook", _("Webhooks"), Action.MANAGE_WEBHOOKS),
     ("providers", "cloud", _("Model providers"), Action.USE_PROVIDERS),
     ("audit", "log", _("Audit log"), Action.VIEW_AUDIT),
-    ("data", "data", _("Data"), Action.MANAGE_ORGANIZATION),
+    ("data", "dl", _("Data"), Action.MANAGE_ORGANIZATION),
     ("plan", "card", _("Plan and usage"), Action.MANAGE_PLAN),
     ("usage", "gauge", _("Usage"), Action.VIEW_USAGE),
     ("trash", "hist", _("Trash"), Action.MANAGE_DATASET),
