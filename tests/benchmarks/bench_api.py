@@ -10,6 +10,8 @@ import json
 import random
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 from uuid import UUID
 
@@ -43,6 +45,17 @@ def main() -> None:
             world.measure_bulk("plain, 200k in the dataset", options.seconds, rich=False, keep=True)
             world.measure_bulk("rich, 200k in the dataset", options.seconds, rich=True, keep=True)
             world.measure_answers("200k records", 0, seconds=options.seconds, keep=True)
+
+
+@contextmanager
+def world_of(about: str | None, *, records: int) -> Iterator[tuple["World", int]]:
+    """A world in an instance of its own, and the number of records that the command line names."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--records", type=int, default=records)
+    options = parser.parse_args()
+    with running() as instance:
+        use_django(instance)
+        yield World(instance), options.records
 
 
 class World:

@@ -3,13 +3,11 @@
 python -m tests.benchmarks.bench_keypress [--records 40]
 """
 
-import argparse
 import os
 import shutil
 from typing import Any
 
-from tests.benchmarks.bench_api import World
-from tests.benchmarks.instance import running, use_django
+from tests.benchmarks.bench_api import World, world_of
 
 ROUND_TRIP = 100  # ms
 # The time of the key, and of the first frame with another record's heading in it.
@@ -33,15 +31,10 @@ WATCH = """() => {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=40)
-    options = parser.parse_args()
-    with running() as instance:
-        use_django(instance)
-        world = World(instance)
-        world.fill("keypress", max(options.records + 10, 500))
+    with world_of(__doc__, records=40) as (world, records):
+        world.fill("keypress", max(records + 10, 500))
         dataset, _ = world.dataset("keypress")
-        times = sorted(measure(instance.url, dataset, sign_in(world), options.records))
+        times = sorted(measure(world.instance.url, dataset, sign_in(world), records))
     label = f"key to next record painted, {ROUND_TRIP} ms round trip, p50 / max"
     print(f"{label:<52}{times[len(times) // 2]:>10.1f} /{times[-1]:>6.1f} ms")
 

@@ -3,7 +3,6 @@
 python -m tests.benchmarks.bench_pages [--records 200000]
 """
 
-import argparse
 import re
 import signal
 import subprocess
@@ -15,24 +14,19 @@ from urllib.parse import urljoin
 
 import brotli
 
-from tests.benchmarks.bench_api import World
-from tests.benchmarks.instance import ROOT, running, use_django, wait_for_url
+from tests.benchmarks.bench_api import World, world_of
+from tests.benchmarks.instance import ROOT, wait_for_url
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=200_000)
-    options = parser.parse_args()
-    with running() as instance:
-        use_django(instance)
-        world = World(instance)
-        measure_page(world, options.records)
-        directory = instance.data_dir
+    with world_of(__doc__, records=200_000) as (world, records):
+        measure_page(world, records)
+        process = world.instance.process
         begin = time.perf_counter()
-        instance.process.send_signal(signal.SIGTERM)
-        instance.process.wait()
+        process.send_signal(signal.SIGTERM)
+        process.wait()
         print(f"{'stop':<52}{time.perf_counter() - begin:>10.1f} s")
-        measure_start(directory)
+        measure_start(world.instance.data_dir)
 
 
 def measure_page(world: World, records: int) -> None:

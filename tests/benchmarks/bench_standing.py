@@ -3,13 +3,11 @@
 python -m tests.benchmarks.bench_standing [--records 200000]
 """
 
-import argparse
 import time
 from typing import Any, Final
 from uuid import UUID
 
-from tests.benchmarks.bench_api import WORDS, World
-from tests.benchmarks.instance import running, use_django
+from tests.benchmarks.bench_api import WORDS, World, world_of
 
 ANSWERS: Final = 3  # a record
 RIGHT: Final = 0.8
@@ -45,14 +43,9 @@ WHERE r.organization_id = %(o)s AND r.dataset_id = %(d)s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=200_000)
-    options = parser.parse_args()
-    with running() as instance:
-        use_django(instance)
-        world = World(instance)
-        dataset_id = fill(world, options.records)
-        instance.settle()
+    with world_of(__doc__, records=200_000) as (world, records):
+        dataset_id = fill(world, records)
+        world.instance.settle()
         measure_cards(world, dataset_id)
         measure_pages(world, dataset_id)
 
