@@ -6,15 +6,17 @@ always the same bytes. Memory holds one page: at most 2,000 records, and about 4
 vectors as they are stored.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import psycopg
 from django.db import connection
 
 from apps.core.tenancy import current, enter
+
+_Read = TypeVar("_Read")
 
 PAGE: Final = 2_000  # records
 FIRST: Final = UUID(int=0)  # before every record
@@ -105,10 +107,8 @@ def export_page(
 
     Two statements. ``limit`` is ``PAGE`` unless told otherwise.
     """
-    # Django's own cursors know no binary answers.
-    cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
-    ids = next_ids(cursor, current(), dataset_id, statuses, after, limit)
-    return _page(cursor, current(), ids, with_vectors) if ids else None
+    ids = _next_ids(dataset_id, statuses, after, limit or PAGE)
+    return _page(ids, with_vectors) if ids else None
 
 
 def export_pages(
@@ -123,42 +123,55 @@ def export_pages(
     Cost: two statements a page. Records that are added meanwhile are included, changes of pages
     already handed out are not.
     """
-    last = FIRST
-    while True:
-        with enter(organization_id):
-            page = export_page(dataset_id, statuses, after=last, with_vectors=with_vectors)
-        if page is None:
-            return
-        yield page
-        last = page.last
+    return walk_records(
+        organization_id=organization_id,
+        dataset_id=dataset_id,
+        statuses=statuses,
+        read=lambda ids: _page(ids, with_vectors),
+    )
 
 
-def next_ids(
-    cursor: psycopg.Cursor[Any],
+def walk_records(
+    *,
     organization_id: UUID,
     dataset_id: UUID,
     statuses: Sequence[str],
-    last: UUID,
-    limit: int | None = None,
-) -> list[UUID]:
+    read: Callable[[list[UUID]], _Read],
+) -> Iterator[_Read]:
+    """What ``read`` makes of each page's ids, in the transaction in which they were found.
+
+    Cost: one statement a page, and what ``read`` asks.
+    """
+    last = FIRST
+    while True:
+        with enter(organization_id):
+            ids = _next_ids(dataset_id, statuses, last, PAGE)
+            found = read(ids) if ids else None
+        if found is None:
+            return
+        yield found
+        last = ids[-1]
+
+
+def _next_ids(dataset_id: UUID, statuses: Sequence[str], last: UUID, limit: int) -> list[UUID]:
     facts = {
-        "o": organization_id,
+        "o": current(),
         "d": dataset_id,
         "last": last,
         "statuses": list(statuses),
-        "limit": limit or PAGE,
+        "limit": limit,
         "bytes": PAGE_BYTES,
     }
-    return [row[0] for row in cursor.execute(_NEXT_IDS, facts)]
+    return [row[0] for row in _cursor().execute(_NEXT_IDS, facts)]
 
 
-def _page(
-    cursor: psycopg.Cursor[Any],
-    organization_id: UUID,
-    ids: list[UUID],
-    with_vectors: bool,
-) -> Page:
-    facts = {"o": organization_id, "ids": ids, "vectors": with_vectors}
-    row = cursor.execute(_PAGE, facts, binary=True).fetchone()
+def _page(ids: list[UUID], with_vectors: bool) -> Page:
+    facts = {"o": current(), "ids": ids, "vectors": with_vectors}
+    row = _cursor().execute(_PAGE, facts, binary=True).fetchone()
     lines = row[0] if row and row[0] else b""  # None when they were all deleted just now
     return Page(records=lines.count(b"\n"), lines=lines, last=ids[-1])
+
+
+def _cursor() -> psycopg.Cursor[Any]:
+    """Django's own cursors know no binary answers."""
+    return psycopg.Cursor(connection.connection)

@@ -14,14 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-import psycopg
-from django.db import connection
-
 from apps.core.errors import InvalidError
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
-from apps.exchange.exporter import next_ids
+from apps.exchange.exporter import walk_records
 from apps.exchange.exports import tell_of_export
 from apps.exchange.hub import library
 from apps.exchange.hub.card import Part, card, settings_files, split_files
@@ -146,17 +143,12 @@ class _Export:
 
     def _pages(self) -> Iterator[list[Row]]:
         """Records in insertion order, a transaction a page."""
-        dataset, organization = self.order.schema.dataset.id, self.work.organization_id
-        last = UUID(int=0)
-        while True:
-            with enter(organization):
-                cursor: psycopg.Cursor[Any] = psycopg.Cursor(connection.connection)
-                ids = next_ids(cursor, organization, dataset, RecordStatus.values, last)
-                rows = load_rows(ids) if ids else []
-            if not ids:
-                return
-            yield rows
-            last = ids[-1]
+        return walk_records(
+            organization_id=self.work.organization_id,
+            dataset_id=self.order.schema.dataset.id,
+            statuses=RecordStatus.values,
+            read=load_rows,
+        )
 
     def _show(self, records: int) -> None:
         with enter(self.work.organization_id):
