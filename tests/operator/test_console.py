@@ -312,7 +312,12 @@ def test_a_lost_second_factor_is_reset(
     TOTP.activate(user, "JBSWY3DPEHPK3PXP")
     rows = console.get("/operator/users/", {"q": str(user.email)}).context["rows"]
     assert [(row["id"], row["factors"], row["places"]) for row in rows] == [(user.pk, 1, acme.slug)]
-    assert console.post(f"/operator/users/{user.pk}/reset-factor/").status_code == 302
+    path = f"/operator/users/{user.pk}/reset-factor/"
+    refused = console.post(path, {"word": "yes"})
+    assert refused.status_code == 422
+    assert "type the word exactly" in refused.content.decode()
+    assert Authenticator.objects.filter(user_id=user.pk).exists()
+    assert console.post(path, {"word": "Reset"}).status_code == 302
     assert not Authenticator.objects.filter(user_id=user.pk).exists()
     with enter(acme.id):
         assert Event.objects.filter(kind="account.second_factor_reset").exists()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.mfa.totp.internal.auth import TOTP
 from django.utils import timezone
 
 from apps.organizations.models import Announcement, Membership, Organization
@@ -106,6 +107,17 @@ def test_axe_finds_nothing(
     for path in paths:
         assert page.goto(f"{site.url}/operator/{path}").status == 200, path
         found += look(page, re.sub(r"[^a-z]+", " ", path.replace(one, "organization")), width)
+    assert site.member.user is not None
+    TOTP.activate(site.member.user, "JBSWY3DPEHPK3PXP")
+    for between in (1000, width) if size is WIDE else (width,):
+        page.set_viewport_size({**size, "width": between})
+        page.goto(f"{site.url}/operator/users/?q={site.email}")
+        page.locator(".acts summary").click()
+        found += look(page, "users reset", between)
+    page.fill(".acts [name=word]", "no")
+    page.locator(".acts .btn.bad").click()
+    page.wait_for_selector("#problem")
+    found += look(page, "users reset wrong", width)
     page.goto(f"{site.url}/operator/{one}")
     page.fill("#limit", "many")
     page.locator("form[action$='/limit/'] button").click()

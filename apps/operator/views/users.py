@@ -45,11 +45,17 @@ def unlock(request: OperatorRequest, account_id: UUID) -> HttpResponse:
 @for_operators
 @require_POST
 def reset_factor(request: OperatorRequest, account_id: UUID) -> HttpResponse:
-    """Forget authenticator, passkeys and recovery codes; the password stays."""
+    """Forget authenticator, passkeys and recovery codes, once ``reset`` was typed.
+
+    The password stays.
+    """
     user = get_object_or_404(User, id=account_id)
     if user.pk == request.user.pk:
         problem = _("Another operator has to reset your second factor.")
         return _show(request, problem=problem, code=409)
+    if request.POST.get("word", "").strip().casefold() != _("reset").casefold():
+        problem = _("Nothing was changed. To reset the second factor, type the word exactly.")
+        return _show(request, problem=problem, code=422)
     with acts.acting(request):
         operating.reset_second_factor(user=user)
     return redirect("operator:users")
