@@ -11,11 +11,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.utils import timezone
 
+from apps.annotation.models import Response
 from apps.annotation.services import save_response
 from apps.billing.services import begin_subscription
 from apps.datasets.edits import read_edit
 from apps.datasets.models import Dataset, Question
 from apps.datasets.services import trash_dataset, update_dataset
+from apps.drafts.models import Draft
 from apps.events.log import Origin, acting_as, emit
 from apps.jobs.engine import run_slice
 from apps.jobs.models import Job
@@ -30,6 +32,7 @@ from apps.workspaces import invitations
 from apps.workspaces.models import Workspace
 from tests import factories
 from tests.console.studio_world import measure, save_version, watch
+from tests.console.test_drafts import write as write_drafts
 from tests.hostile import hostile, poison, tables
 from tests.labeling.conftest import Site
 from tests.labeling.test_explore_browser import fill_bank
@@ -41,6 +44,8 @@ from tests.operator.test_console import dead_delivery, failed_job
 FILE, HEAD, LABEL, OTHER = 9001, 9002, 9003, 9004
 # What stands in an event.
 NAME, KEY, VALUE = 9005, 9006, 9007
+# What stands in a record, a text answer, the words of a label and a draft.
+FIELD, ANSWER, OPTION, DRAFT = 9008, 9009, 9010, 9011
 
 
 @dataclass
@@ -81,9 +86,11 @@ def make_world(site: Site, provider: Any) -> World:
         world = World(site, owner, create_api_key(member=owner, name="key")[1], "")
         _measured(workspace, provider)
         _edited(site.dataset, owner)
+        write_drafts(Dataset.objects.select_related("workspace").get(id=site.dataset.id))
         _administered(world, workspace)
     _uploaded(world)
     with site.inside():
+        _spoil_documents()
         world.refused = poison(tables(), world.texts)
         world.datasets = list(Dataset.objects.filter(trashed_at=None))
     return world
@@ -136,6 +143,27 @@ def _administered(world: World, workspace: Workspace) -> None:
     Announcement.objects.create(
         text="Tonight.", level="warn", ends_at=timezone.now() + timedelta(hours=2)
     )
+
+
+def _spoil_documents() -> None:
+    """What stands in JSON: only texts that people read, not the values that are counted."""
+    for model, number in ((Record, FIELD), (Draft, DRAFT)):
+        for row in model._default_manager.all()[:200]:
+            row.fields = {
+                name: hostile(number) if isinstance(value, str) else value
+                for name, value in row.fields.items()
+            }
+            row.save(update_fields=["fields"])
+    for question in Question.objects.all():
+        for option in question.settings.get("options", []):
+            if "text" in option:
+                option["text"] = hostile(OPTION)
+        question.save(update_fields=["settings"])
+    texts = set(Question.objects.filter(settings__type="text").values_list("name", flat=True))
+    for response in Response.objects.all():
+        for name in texts & response.values.keys():
+            response.values[name]["value"] = hostile(ANSWER)
+        response.save(update_fields=["values"])
 
 
 def _uploaded(world: World) -> None:
