@@ -23,11 +23,15 @@ pytestmark = pytest.mark.django_db
 
 
 def measured(n: int, *, with_test: bool = True, honest: bool = True) -> tuple[Question, Evaluation]:
-    """An agent that is nearly always right above 0.8; if not ``honest``, on the dev split only."""
+    """An agent that is right above 0.8; if not ``honest``, on the dev split only.
+
+    All others have one score: whichever records the splits get, no threshold takes in a few.
+    """
     question, truth = answered(n)
     gold = freeze_gold(question=question)
     generator = np.random.default_rng(7)
-    scores = generator.random(n).round(3).tolist()
+    drawn = generator.random(n).round(3)
+    scores = np.where(drawn > 0.8, drawn, 0.5).tolist()
     tested = dict(gold.answers.values_list("record_id", "split"))
     ids = Record.objects.in_order().values_list("id", flat=True)
     answers = []
@@ -62,8 +66,7 @@ def test_a_threshold_is_chosen_on_dev_and_confirmed_on_test(organization: Any) -
     assert plan.dev.bound >= 0.95
     assert plan.dev.threshold == pytest.approx(0.8, abs=0.02)
     assert plan.dev.coverage == pytest.approx(0.2, abs=0.05)
-    assert plan.test.precision is not None
-    assert plan.test.precision >= 0.95
+    assert plan.test.precision == 1
     assert plan.holds
     assert plan.ready == 2, "nobody is asked again about what people answered"
 
