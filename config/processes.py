@@ -122,13 +122,13 @@ def _parts(options: argparse.Namespace) -> Mapping[str, Callable[[], object]]:
 
 
 def _serve(listener: int, *, patience: int) -> None:
-    from gunicorn.app.wsgiapp import run
+    from gunicorn.app import wsgiapp
 
     sys.argv = [
         *("gunicorn", "config.wsgi", "--config", "python:config.gunicorn"),
         *("--bind", f"fd://{listener}", "--graceful-timeout", str(patience)),
     ]
-    run()
+    wsgiapp.run()
 
 
 def _work(queue: str, *, concurrency: int | None = None) -> None:

@@ -8,7 +8,6 @@ from typing import Final
 from django.utils import timezone
 
 from apps.organizations.models import Organization, RecordVolume
-from apps.organizations.volume import find_volume
 
 NEAR: Final = 80  # percent
 FARTHEST: Final = 3660  # days that a forecast looks ahead
@@ -43,11 +42,6 @@ class Standing:
     @property
     def is_read_only(self) -> bool:
         return self.state in {State.CLOSED, State.OVER}
-
-
-def standing_now() -> Standing:
-    """One prepared statement."""
-    return standing_of(find_volume() or RecordVolume(), timezone.now())
 
 
 def standing_in(organization: Organization) -> Standing:

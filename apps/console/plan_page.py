@@ -16,7 +16,7 @@ from apps.billing.models import NO_WORKSPACE, Invoice, Subscription
 from apps.billing.money import format_bytes, format_records
 from apps.billing.plans import NAMES, PRICES, Period, price
 from apps.billing.services import find_subscription
-from apps.billing.standing import Pace, Standing, pace, standing_now
+from apps.billing.standing import Pace, Standing, pace, standing_in
 from apps.billing.usage import Used
 from apps.console.providers import monthly_budget, spent_this_month, total
 from apps.core.charts import HALF, WIDE
@@ -85,7 +85,7 @@ def letter(month: date) -> str:
 
 def volume_of(organization: Organization, rows: Sequence[Used], last: Used) -> Volume:
     """``rows`` are kept months, ``last`` is the present one as it is counted now."""
-    standing, now = standing_now(), timezone.now()
+    standing, now = standing_in(organization), timezone.now()
     months = [*usage.by_month(rows, last.month)[:-1], last]
     is_known = months[-2].month in {row.month for row in rows}
     is_older = organization.inserted_at.date() < last.month

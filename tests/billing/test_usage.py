@@ -13,7 +13,7 @@ from apps.annotation.ingest import log_records
 from apps.annotation.services import save_response
 from apps.billing import usage
 from apps.billing.models import NO_WORKSPACE, UsageMonth
-from apps.billing.standing import State, pace, standing_in, standing_now
+from apps.billing.standing import State, pace, standing_in, standing_of
 from apps.core import tallies
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
@@ -179,9 +179,9 @@ def test_where_one_stands(
     now = timezone.now()
     values = {k: now + v if isinstance(v, timedelta) else v for k, v in values.items()}
     RecordVolume.objects.update(**values)
-    found = standing_now()
+    found = standing_in(organization)
     assert (found.state, found.percent) == (state, percent)
-    assert standing_in(organization) == found
+    assert standing_of(RecordVolume.objects.get(), timezone.now()) == found
     assert found.is_read_only == (state in {State.OVER, State.CLOSED})
 
 

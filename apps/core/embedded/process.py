@@ -81,16 +81,12 @@ class Process:
                 pass_fds=self.inherited,
             )
 
-    def ask_to_stop(self) -> None:
-        """Send the stop signal; ``stop`` waits for its effect."""
-        if self._process and self.is_running:
-            self._process.send_signal(self.stop_signal)
-
     def stop(self, *, patience: float) -> None:
         """Stop the process within ``patience`` seconds, else kill it and its own children."""
         if self._process is None:
             return
-        self.ask_to_stop()
+        if self.is_running:
+            self._process.send_signal(self.stop_signal)
         try:
             self._process.wait(timeout=patience)
         except subprocess.TimeoutExpired:
