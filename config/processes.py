@@ -18,15 +18,12 @@ from multiprocessing.process import BaseProcess
 from socket import gethostname
 from typing import Any, Final, NoReturn
 
-from django.urls import resolve
-
 from apps.core.embedded.errors import EmbeddedError, PartFailedError
 from apps.core.embedded.revival import watch
 from config.celery import app, end_with
 
 MOST_DEATHS: Final = 3  # of one process within a minute; then all end
 LOADED_BEFORE: Final = (
-    "config.wsgi",
     "gunicorn.app.wsgiapp",
     "gunicorn.workers.gthread",
     "celery.apps.beat",
@@ -34,6 +31,7 @@ LOADED_BEFORE: Final = (
     "celery.concurrency.thread",
     "celery.worker.worker",
     "kombu.transport.redis",
+    "config.wsgi",  # the last: it keeps the collector from what is there
 )
 ENDS: Final = (signal.SIGTERM, signal.SIGINT)
 
@@ -102,13 +100,13 @@ def run(forks: Sequence[Fork]) -> NoReturn:
 
 def load() -> None:
     """Import what the processes need, and keep the collector from touching it."""
-    for module in LOADED_BEFORE:
-        import_module(module)
+    os.environ["CELERY_SKIP_CHECKS"] = "1"  # the migrations' step has made them
+    gc.disable()  # it would look at all of it again and again
     app.loader.import_default_modules()
     app.finalize()
-    resolve("/")  # imports the views of all pages
-    gc.collect()
-    gc.freeze()
+    for module in LOADED_BEFORE:
+        import_module(module)
+    gc.enable()
 
 
 def _parts(options: argparse.Namespace) -> Mapping[str, Callable[[], object]]:

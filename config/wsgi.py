@@ -10,14 +10,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
 application = get_wsgi_application()
 
 from django.db import connections  # noqa: E402  (needs the settings)
+from django.urls import reverse  # noqa: E402
 
 from apps.core.checks import refuse_unsafe_role  # noqa: E402
 
 refuse_unsafe_role()
 connections.close_all()  # each process has its own
+reverse("account_login")  # imports all views and makes the table of their addresses
 
 # A bulk request makes a hundred thousand objects and no cycles: look for those less often, and
-# never among what was there from the start.
-gc.collect()
+# never among what was there from the start, the one megabyte of garbage therein included.
 gc.freeze()
 gc.set_threshold(50_000, 20, 20)

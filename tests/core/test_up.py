@@ -241,6 +241,26 @@ def test_commands_in_another_terminal_use_the_running_instance(data_dir: Path) -
         subprocess.run(command, cwd=PROJECT_ROOT, env=environment, check=True, timeout=60)
 
 
+HEAVY = {"datasets", "openai", "pyarrow", "scipy", "sklearn", "wordllama"}
+
+
+def test_what_only_some_jobs_need_is_not_loaded_at_the_start(data_dir: Path) -> None:
+    program = "import sys; from config.processes import load; load(); print(*sys.modules)"
+    environment = {**plain_environment(), "STONEWARE_DATA_DIR": str(data_dir)}
+    with Services(data_dir, durable=False):
+        loaded = subprocess.check_output(
+            [sys.executable, "-c", program], cwd=PROJECT_ROOT, env=environment, text=True
+        ).split()
+    assert {"apps.console.urls", "apps.llms.calls"} < set(loaded)
+    assert not HEAVY & set(loaded)
+
+
+def test_the_application_is_compiled_once_whatever_the_shell_says(data_dir: Path) -> None:
+    with running(data_dir, PYTHONDONTWRITEBYTECODE="1") as instance:
+        application = Path(f"/proc/{instance.pid_of('config.processes')}")
+        assert b"PYTHONDONTWRITEBYTECODE" not in (application / "environ").read_bytes()
+
+
 def test_with_servers_of_ones_own_nothing_embedded_starts(data_dir: Path, tmp_path: Path) -> None:
     host = socket_directory(data_dir)
     environment = {
