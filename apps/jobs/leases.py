@@ -21,11 +21,16 @@ from apps.jobs.runs import Run
 MAX_LOSSES: Final = 10  # workers that may die with one item in hand before it is the cause
 MAX_ERRORS_KEPT: Final = 5
 
+# Items are found by ``seq = ANY``, whatever the planner knows of the table yet: a join might go
+# through all items of the job for each of the page.
+
 # Rows that another thread is just taking are skipped, not waited for. A suspended organization's
 # job begins no further item.
 _TAKE = """
-WITH free AS (
-    SELECT seq, state, losses FROM job_item
+UPDATE job_item SET state = 'leased', run = %(run)s, attempts = attempts + 1,
+    losses = losses + (state = 'leased')::int, available_at = NULL
+WHERE organization_id = %(o)s AND job_id = %(job)s AND seq = ANY(ARRAY(
+    SELECT seq FROM job_item
     WHERE organization_id = %(o)s AND job_id = %(job)s AND state IN ('pending', 'leased')
       AND CASE state WHEN 'leased' THEN run < %(run)s
           ELSE available_at IS NULL OR available_at <= statement_timestamp() END
@@ -33,18 +38,15 @@ WITH free AS (
           AND run = %(run)s AND state = 'running')
       AND NOT EXISTS (SELECT FROM organization WHERE id = %(o)s AND suspended_at IS NOT NULL)
     ORDER BY seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-)
-UPDATE job_item i SET state = 'leased', run = %(run)s, attempts = i.attempts + 1,
-    losses = i.losses + (free.state = 'leased')::int, available_at = NULL
-FROM free WHERE i.organization_id = %(o)s AND i.job_id = %(job)s AND i.seq = free.seq
-RETURNING i.seq, i.payload, i.size, i.attempts, i.failures, free.losses
+))
+RETURNING seq, payload, size, attempts, failures, losses
 """
 
 _HELD = """
 SELECT i.seq FROM job_item i
 JOIN unnest(%(seqs)s::int[], %(attempts)s::int[]) AS taken (seq, attempt) USING (seq)
-WHERE i.organization_id = %(o)s AND i.job_id = %(job)s AND i.state = 'leased'
-  AND i.attempts = taken.attempt
+WHERE i.organization_id = %(o)s AND i.job_id = %(job)s AND i.seq = ANY(%(seqs)s::int[])
+  AND i.state = 'leased' AND i.attempts = taken.attempt
 ORDER BY i.seq FOR UPDATE OF i
 """
 
@@ -56,8 +58,8 @@ UPDATE job_item i SET state = fate.state, run = NULL, failures = i.failures + fa
 FROM unnest(%(seqs)s::int[], %(attempts)s::int[], %(states)s::text[], %(errors)s::text[],
     %(failures)s::int[], %(delays)s::float8[])
     AS fate (seq, attempt, state, error, failures, delay)
-WHERE i.organization_id = %(o)s AND i.job_id = %(job)s AND i.seq = fate.seq
-  AND i.state = 'leased' AND i.attempts = fate.attempt
+WHERE i.organization_id = %(o)s AND i.job_id = %(job)s AND i.seq = ANY(%(seqs)s::int[])
+  AND i.seq = fate.seq AND i.state = 'leased' AND i.attempts = fate.attempt
 RETURNING i.seq
 """
 

@@ -3,6 +3,8 @@
 The client's own retries are off, so that every attempt is seen by the limiter and the ledger. A
 call may be several on the wire while nobody knows how the model is asked (``dialects.py``).
 Nothing here touches the database.
+
+The client takes half a second and 15 MB to load: that waits for the first call.
 """
 
 import asyncio
@@ -10,11 +12,11 @@ import math
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 import httpx2
-import openai
 import orjson
 
 from apps.llms import limits, refusals, texts
@@ -24,19 +26,18 @@ from apps.llms.errors import RefusedError, SetupError, TransientError
 from apps.llms.transport import new_client
 from apps.llms.wire import Reply, Request
 
+if TYPE_CHECKING:
+    import openai
+
 _CONNECT_SECONDS: Final = 10.0
 _MOST_TOKENS: Final = 100_000_000  # a count beyond is no count
 _NO_TIMEOUT: Final = httpx2.Timeout(None, connect=_CONNECT_SECONDS)
 # What the client would tell of this machine and its environment.
-_PLAIN: Final[Mapping[str, Any]] = dict.fromkeys(
-    [
-        *("OpenAI-Organization", "OpenAI-Project", "X-Stainless-Arch", "X-Stainless-OS"),
-        *("X-Stainless-Runtime", "X-Stainless-Runtime-Version", "X-Stainless-Package-Version"),
-        *("X-Stainless-Lang", "X-Stainless-Async", "X-Stainless-Retry-Count"),
-    ],
-    openai.Omit(),
+_TELLTALE: Final = (
+    *("OpenAI-Organization", "OpenAI-Project", "X-Stainless-Arch", "X-Stainless-OS"),
+    *("X-Stainless-Runtime", "X-Stainless-Runtime-Version", "X-Stainless-Package-Version"),
+    *("X-Stainless-Lang", "X-Stainless-Async", "X-Stainless-Retry-Count"),
 )
-_KEYLESS: Final[Mapping[str, Any]] = {**_PLAIN, "Authorization": openai.Omit()}
 
 
 class _Clients:
@@ -46,15 +47,15 @@ class _Clients:
         self.http = new_client()
         self.openai: dict[tuple[str, str], openai.AsyncOpenAI] = {}
 
-    def of(self, connection: ProviderConnection) -> openai.AsyncOpenAI:
+    def of(self, connection: ProviderConnection) -> "openai.AsyncOpenAI":
+        import openai
+
         key = (connection.base_url, connection.api_key)
         if key not in self.openai:
             self.openai[key] = openai.AsyncOpenAI(
                 base_url=connection.base_url,
                 api_key=connection.api_key or "none",
                 http_client=self.http,
-                max_retries=0,
-                timeout=_NO_TIMEOUT,
             )
         return self.openai[key]
 
@@ -62,7 +63,7 @@ class _Clients:
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients] = WeakKeyDictionary()
 
 
-def client_of(connection: ProviderConnection) -> openai.AsyncOpenAI:
+def client_of(connection: ProviderConnection) -> "openai.AsyncOpenAI":
     """The client in the running loop; ``close`` ends it."""
     loop = asyncio.get_running_loop()
     if loop not in _clients:
@@ -134,21 +135,36 @@ async def send(
     files: Any = None,
 ) -> httpx2.Response:
     """One exchange. Raises ``AnsweredError`` for a refusal, else an error of ``errors.py``."""
-    headers = _PLAIN if connection.api_key else _KEYLESS
+    import openai
+
     form = {"Content-Type": "multipart/form-data"} if files else {}
-    options: Any = {"headers": {**headers, **form}}
+    headers = {**_unsaid(keyless=not connection.api_key), **form}
+    options: Any = {"headers": headers, "max_retries": 0, "timeout": _NO_TIMEOUT}
+    url = f"{connection.base_url.rstrip('/')}{path}"  # whole, else the client puts it together
     try:
         client = client_of(connection)
         async with asyncio.timeout(connection.timeout):
             if method == "GET":
-                return await client.get(path, cast_to=httpx2.Response, options=options)
+                return await client.get(url, cast_to=httpx2.Response, options=options)
+            if files:
+                return await client.post(
+                    url, cast_to=httpx2.Response, body=body, files=files, options=options
+                )
             return await client.post(
-                path, cast_to=httpx2.Response, body=body, files=files, options=options
+                url, cast_to=httpx2.Response, content=orjson.dumps(body), options=options
             )
     except openai.APIStatusError as error:
         raise refusals.answered(error, secret=connection.api_key) from error
-    except refusals.BROKEN as error:
+    except (openai.OpenAIError, *refusals.BROKEN) as error:
         raise refusals.broken(error) from error
+
+
+@cache
+def _unsaid(*, keyless: bool) -> Mapping[str, Any]:
+    """The headers that the client would send and shall not."""
+    from openai import Omit
+
+    return dict.fromkeys((*_TELLTALE, "Authorization") if keyless else _TELLTALE, Omit())
 
 
 async def _converse(connection: ProviderConnection, request: Request, memory: Memory) -> Reply:

@@ -8,12 +8,17 @@ from uuid import UUID
 from django.utils import timezone
 from django.utils.translation import gettext
 
+from apps.core.prepared import fetch_one
 from apps.core.sealing import BrokenSealError
 from apps.core.tenancy import current
 from apps.llms.errors import CredentialError, SetupError
 from apps.llms.models import ModelPrice, Provider, ProviderModel
 
 USUAL_CHARACTERS: Final = 4.0  # a token, of a model nobody has asked anything yet
+_NAMED: Final = "t.provider_id = %(provider)s AND t.name = %(name)s"
+_PRICED: Final = (
+    "t.model_id = %(id)s AND t.valid_from <= %(now)s ORDER BY t.valid_from DESC LIMIT 1"
+)
 _MILLION: Final = Decimal(1_000_000)
 
 
@@ -71,7 +76,7 @@ def connect(*, provider: Provider, model: str | None = None) -> ProviderConnecti
     if not provider.enabled:
         raise SetupError(gettext("The provider %s is disabled.") % provider.name)
     name = model or provider.default_model
-    row = ProviderModel.objects.filter(provider=provider, name=name).first() if name else None
+    row = fetch_one(ProviderModel, _NAMED, provider=provider.id, name=name) if name else None
     if row is None:
         told = gettext("The provider %(provider)s has no default model.")
         if name:
@@ -109,7 +114,7 @@ def characters_per_token(model: ProviderModel) -> float:
 
 
 def _price(model: ProviderModel) -> Price:
-    row = ModelPrice.objects.filter(model=model).at(timezone.now()).first()
+    row = fetch_one(ModelPrice, _PRICED, id=model.id, now=timezone.now())
     if row is None:
         return Price()
     cached = row.input if row.cached_input is None else row.cached_input

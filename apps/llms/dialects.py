@@ -176,8 +176,11 @@ def forget() -> None:
 def new_knowledge(connection: ProviderConnection) -> Memory | None:
     """The memory, if it holds something worth writing down."""
     memory = _memories.get((connection.model_id, connection.base_url))
-    is_worth_it = memory is not None and (memory.is_new or memory.new_tokens >= 10 * _WEIGHT)
-    return memory if is_worth_it else None
+    if memory is None:
+        return None
+    # What weighs little against what is known already is not worth a statement.
+    enough = max(10 * _WEIGHT, memory.tokens / 4)
+    return memory if memory.is_new or memory.new_tokens >= enough else None
 
 
 def _parameter_refused(

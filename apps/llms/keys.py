@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -34,7 +35,7 @@ def canonical_json(connection: ProviderConnection, request: Request) -> bytes:
         "host": urlsplit(connection.base_url).netloc.lower(),
         "model": request.model,
         "messages": request.messages,
-        "schema": _plain(request.schema),
+        "schema": _canonical_schema(_dumps(request.schema)),
         "temperature": _plain(request.temperature),
         "top_p": _plain(request.top_p),
         "max_tokens": request.max_tokens,
@@ -42,7 +43,17 @@ def canonical_json(connection: ProviderConnection, request: Request) -> bytes:
         "sample_index": request.sample_index,
         "salt": request.salt,
     }
-    return orjson.dumps(document, default=_as_dict, option=orjson.OPT_SORT_KEYS)
+    return _dumps(document)
+
+
+@lru_cache(maxsize=256)
+def _canonical_schema(written: bytes) -> orjson.Fragment:
+    """The schema, which a job's calls have in common."""
+    return orjson.Fragment(_dumps(_plain(orjson.loads(written))))
+
+
+def _dumps(value: Any) -> bytes:
+    return orjson.dumps(value, default=_as_dict, option=orjson.OPT_SORT_KEYS)
 
 
 def _plain(value: Any) -> Any:

@@ -11,11 +11,10 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-import orjson
 from django.db import connections
 
 from apps.core.metrics import LLM_CALLS
-from apps.core.prepared import raw_cursor
+from apps.core.prepared import as_rows, raw_cursor
 from apps.core.tenancy import current
 from apps.llms.budgets import Amount, Payer
 from apps.llms.models import EntryKind
@@ -79,12 +78,10 @@ def _kept(row: Sequence[Any]) -> Kept:
 _KEEP = """
 INSERT INTO llm_response (organization_id, inserted_at, key, model, text, raw, finish_reason,
     prompt_tokens, completion_tokens, cached_tokens, usd, latency_ms)
-SELECT %(o)s, statement_timestamp(), key, model, text, raw::jsonb, finish_reason,
-    prompt_tokens, completion_tokens, cached_tokens, usd, latency_ms
-FROM unnest(%(keys)s::bytea[], %(models)s::text[], %(texts)s::text[], %(raws)s::text[],
-    %(reasons)s::text[], %(prompts)s::int[], %(completions)s::int[], %(cached)s::int[],
-    %(usd)s::numeric[], %(latencies)s::int[]) AS given (key, model, text, raw, finish_reason,
-    prompt_tokens, completion_tokens, cached_tokens, usd, latency_ms)
+SELECT %(o)s, statement_timestamp(), given.*
+FROM json_to_recordset(%(rows)s::json) AS given (key bytea, model text, text text, raw jsonb,
+    finish_reason text, prompt_tokens int, completion_tokens int, cached_tokens int, usd numeric,
+    latency_ms int)
 ORDER BY key
 ON CONFLICT DO NOTHING
 """
@@ -92,31 +89,31 @@ ON CONFLICT DO NOTHING
 
 def keep_responses(kept: Sequence[tuple[bytes, str, Kept]]) -> None:
     """Put answers into the cache: ``(key, model, answer)``; the first one stays. One statement."""
-    replies = [one.reply for _, _, one in kept]
-    values = {
-        "o": current(),
-        "keys": [key for key, _, _ in kept],
-        "models": [model for _, model, _ in kept],
-        "texts": [reply.text.replace("\0", "") for reply in replies],
-        "raws": [orjson.dumps(reply.raw).decode() for reply in replies],
-        "reasons": [reply.finish_reason for reply in replies],
-        "prompts": [reply.prompt_tokens for reply in replies],
-        "completions": [reply.completion_tokens for reply in replies],
-        "cached": [reply.cached_tokens for reply in replies],
-        "usd": [one.usd for _, _, one in kept],
-        "latencies": [reply.latency_ms for reply in replies],
-    }
-    raw_cursor().execute(_KEEP, values)
+    rows = [
+        {
+            "key": key,
+            "model": model,
+            "text": one.reply.text.replace("\0", ""),
+            "raw": one.reply.raw,
+            "finish_reason": one.reply.finish_reason,
+            "prompt_tokens": one.reply.prompt_tokens,
+            "completion_tokens": one.reply.completion_tokens,
+            "cached_tokens": one.reply.cached_tokens,
+            "usd": one.usd,
+            "latency_ms": one.reply.latency_ms,
+        }
+        for key, model, one in kept
+    ]
+    raw_cursor().execute(_KEEP, {"o": current(), "rows": as_rows(rows)})
 
 
 _OPEN = """
 INSERT INTO llm_attempt (organization_id, inserted_at, id, key, job_id, workspace_id, seq, attempt,
     provider_id, model, usd, tokens, is_metered)
 SELECT %(o)s, statement_timestamp(), given.*
-FROM unnest(%(ids)s::uuid[], %(keys)s::bytea[], %(jobs)s::uuid[], %(workspaces)s::uuid[],
-    %(seqs)s::int[], %(attempts)s::int[], %(providers)s::uuid[], %(models)s::text[],
-    %(usd)s::numeric[], %(tokens)s::int[], %(metered)s::bool[])
-    AS given (id, key, job_id, workspace_id, seq, attempt, provider_id, model, usd, tokens, metered)
+FROM json_to_recordset(%(rows)s::json) AS given (id uuid, key bytea, job_id uuid,
+    workspace_id uuid, seq int, attempt int, provider_id uuid, model text, usd numeric, tokens int,
+    is_metered bool)
 ORDER BY key
 ON CONFLICT (organization_id, key) DO NOTHING RETURNING id
 """
@@ -127,13 +124,17 @@ def open_attempts(attempts: Sequence[Attempt]) -> set[UUID]:
 
     One statement, which waits for others that open the same keys to commit.
     """
-    values = {
-        **_columns(attempts),
-        "attempts": [one.attempt for one in attempts],
-        "usd": [one.worst.usd for one in attempts],
-        "tokens": [one.worst.tokens for one in attempts],
-        "metered": [one.is_metered for one in attempts],
-    }
+    rows = [
+        {
+            **_row(one),
+            "attempt": one.attempt,
+            "usd": one.worst.usd,
+            "tokens": one.worst.tokens,
+            "is_metered": one.is_metered,
+        }
+        for one in attempts
+    ]
+    values = {"o": current(), "rows": as_rows(rows)}
     return {id for (id,) in raw_cursor().execute(_OPEN, values)}
 
 
@@ -163,28 +164,28 @@ INSERT INTO llm_ledger (organization_id, inserted_at, id, key, job_id, workspace
     provider_id, model, kind, prompt_tokens, completion_tokens, cached_tokens, usd, saved_usd,
     error)
 SELECT %(o)s, statement_timestamp(), given.*
-FROM unnest(%(ids)s::uuid[], %(keys)s::bytea[], %(jobs)s::uuid[], %(workspaces)s::uuid[],
-    %(seqs)s::int[], %(providers)s::uuid[], %(models)s::text[], %(kinds)s::text[],
-    %(prompts)s::int[], %(completions)s::int[], %(cached)s::int[], %(usd)s::numeric[],
-    %(saved)s::numeric[], %(errors)s::text[])
-    AS given (id, key, job_id, workspace_id, seq, provider_id, model, kind, prompt_tokens,
-    completion_tokens, cached_tokens, usd, saved_usd, error)
+FROM json_to_recordset(%(rows)s::json) AS given (id uuid, key bytea, job_id uuid,
+    workspace_id uuid, seq int, provider_id uuid, model text, kind text, prompt_tokens int,
+    completion_tokens int, cached_tokens int, usd numeric, saved_usd numeric, error text)
 """
 
 
 def enter_ledger(entries: Sequence[Entry]) -> None:
     """Book the entries. One statement."""
-    values = {
-        **_columns([entry.attempt for entry in entries]),
-        "kinds": [entry.kind.value for entry in entries],
-        "prompts": [entry.prompt_tokens for entry in entries],
-        "completions": [entry.completion_tokens for entry in entries],
-        "cached": [entry.cached_tokens for entry in entries],
-        "usd": [entry.usd for entry in entries],
-        "saved": [entry.saved_usd for entry in entries],
-        "errors": [entry.error and entry.error[:500].replace("\0", "") for entry in entries],
-    }
-    raw_cursor().execute(_ENTER, values)
+    rows = [
+        {
+            **_row(entry.attempt),
+            "kind": entry.kind.value,
+            "prompt_tokens": entry.prompt_tokens,
+            "completion_tokens": entry.completion_tokens,
+            "cached_tokens": entry.cached_tokens,
+            "usd": entry.usd,
+            "saved_usd": entry.saved_usd,
+            "error": entry.error and entry.error[:500].replace("\0", ""),
+        }
+        for entry in entries
+    ]
+    raw_cursor().execute(_ENTER, {"o": current(), "rows": as_rows(rows)})
     for entry in entries:
         LLM_CALLS.labels(entry.kind.value).inc()
 
@@ -231,16 +232,16 @@ def organizations_with_old(age: timedelta) -> list[UUID]:
         return [id for (id,) in cursor.fetchall()]
 
 
-def _columns(attempts: Sequence[Attempt]) -> dict[str, Any]:
+def _row(attempt: Attempt) -> dict[str, Any]:
+    """What the tables of open and of booked calls have in common."""
     return {
-        "o": current(),
-        "ids": [one.id for one in attempts],
-        "keys": [one.key for one in attempts],
-        "jobs": [one.payer.job_id for one in attempts],
-        "workspaces": [one.payer.workspace_id for one in attempts],
-        "seqs": [one.seq for one in attempts],
-        "providers": [one.provider_id for one in attempts],
-        "models": [one.model for one in attempts],
+        "id": attempt.id,
+        "key": attempt.key,
+        "job_id": attempt.payer.job_id,
+        "workspace_id": attempt.payer.workspace_id,
+        "seq": attempt.seq,
+        "provider_id": attempt.provider_id,
+        "model": attempt.model,
     }
 
 

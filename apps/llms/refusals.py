@@ -4,10 +4,9 @@ import ssl
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
-import openai
 
 from apps.core.outbound import ForbiddenAddressError, UnreachableError
 from apps.llms.errors import (
@@ -23,12 +22,15 @@ from apps.llms.errors import (
 from apps.llms.texts import clean
 from apps.llms.transport import OversizeError
 
+if TYPE_CHECKING:
+    import openai
+
 _LONGEST: Final = 500  # characters of a provider's message that are passed on
 _NO_CREDIT: Final = ("insufficient_quota", "billing", "deactivated", "credit_balance")
 _TRANSIENT: Final = {408, 409, 425}
-# What a call may end with when there is no answer.
+# What a call may end with when there is no answer, beside an error of the OpenAI client.
 BROKEN: Final = (
-    *(openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError),
+    *(httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError),
     *(ForbiddenAddressError, UnreachableError, OversizeError),
 )
 
@@ -45,7 +47,7 @@ class AnsweredError(Exception):
         self.meaning = meaning
 
 
-def answered(error: openai.APIStatusError, *, secret: str) -> AnsweredError:
+def answered(error: "openai.APIStatusError", *, secret: str) -> AnsweredError:
     """The provider's refusal, its words without our key."""
     status, headers = error.status_code, error.response.headers
     details = error.body if isinstance(error.body, Mapping) else {}
@@ -60,6 +62,8 @@ def answered(error: openai.APIStatusError, *, secret: str) -> AnsweredError:
 
 def broken(error: Exception) -> ProviderError:
     """What it means that there was no answer at all."""
+    import openai
+
     for cause in _causes(error):
         if isinstance(cause, ForbiddenAddressError):
             return SetupError(cause.message)

@@ -65,10 +65,13 @@ class Conversation:
     async def _ask(self, requests: Sequence[Request], prepared: Sequence[Prepared]) -> None:
         fresh = [Call(*pair) for pair in zip(requests, prepared, strict=True)]
         self.calls += fresh
-        results = await asyncio.gather(*map(self._send, fresh), return_exceptions=True)
+        results = await asyncio.gather(*map(self._call, fresh), return_exceptions=True)
         for error in (result for result in results if isinstance(result, BaseException)):
             raise error
-        await asyncio.gather(*map(self._read, fresh))
+
+    async def _call(self, call: Call) -> None:
+        await self._send(call)
+        await self._read(call)
 
     async def _send(self, call: Call) -> None:
         outcome = await send(call.prepared)
@@ -97,8 +100,7 @@ class Conversation:
             ),
         )
         (call.prepared,) = await in_database(partial(self.prepare, [request]))
-        await self._send(call)
-        await self._read(call)
+        await self._call(call)
 
     async def _follow_up(self) -> bool:
         """Whether there was more to ask."""

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.core.ids import uuid7s
-from apps.core.prepared import raw_cursor
+from apps.core.prepared import as_rows, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.schema import QuestionRule
 from apps.pipelines.models import SuggestionVersion
@@ -41,8 +41,8 @@ INSERT INTO suggestion_version (organization_id, id, record_id, question_id, dat
     updated_at)
 SELECT %(o)s, new.id, new.record_id, %(q)s, %(d)s, %(agent)s, %(type)s, new.value::jsonb,
     new.score::jsonb, %(job)s, %(prompt)s, %(guidelines)s, new.details::jsonb, %(now)s, %(now)s
-FROM unnest(%(new_ids)s::uuid[], %(ids)s::uuid[], %(values)s::text[], %(scores)s::text[],
-    %(details)s::text[]) AS new (id, record_id, value, score, details)
+FROM json_to_recordset(%(rows)s::json)
+    AS new (id uuid, record_id uuid, value text, score text, details text)
 ON CONFLICT (organization_id, record_id, question_id, agent) DO UPDATE SET
     value = excluded.value, score = excluded.score, type = excluded.type,
     job_id = excluded.job_id, prompt_version_id = excluded.prompt_version_id,
@@ -70,7 +70,7 @@ class Said:
         }
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def keep_suggestions(
     *, context: Context, rule: QuestionRule, said: Mapping[UUID, Said], overwrite: bool = True
 ) -> None:
@@ -95,7 +95,6 @@ def keep_suggestions(
 
 
 def _facts(context: Context, rule: QuestionRule, said: Mapping[UUID, Said]) -> dict[str, Any]:
-    proposals = [one.proposal for one in said.values()]
     return {
         "o": current(),
         "q": rule.id,
@@ -106,11 +105,17 @@ def _facts(context: Context, rule: QuestionRule, said: Mapping[UUID, Said]) -> d
         "job": context.job_id,
         "prompt": context.prompt.version_id,
         "guidelines": context.prompt.guidelines_version,
-        "new_ids": uuid7s(len(said)),
         "ids": list(said),
-        "values": [_json(proposal.value) for proposal in proposals],
-        "scores": [None if one.score is None else _json(one.score) for one in proposals],
-        "details": [_json(one.details) for one in said.values()],
+        "rows": as_rows(
+            {
+                "id": id,
+                "record_id": record_id,
+                "value": _json(one.proposal.value),
+                "score": None if one.proposal.score is None else _json(one.proposal.score),
+                "details": _json(one.details),
+            }
+            for id, (record_id, one) in zip(uuid7s(len(said)), said.items(), strict=True)
+        ),
     }
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from apps.core.errors import InvalidError
+from apps.core.prepared import fetch_one
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, QuestionRule, load_schema
@@ -175,8 +176,7 @@ class Connections:
 
     @property
     def _provider(self) -> Provider:
-        found = Provider.objects.filter(id__in=[self.provider_id] if self.provider_id else [])
-        provider: Provider | None = found.first()
+        provider = fetch_one(Provider, "t.id = %(id)s", id=self.provider_id)
         if provider is None:
             raise AbandonJobError("The provider was deleted.")
         return provider

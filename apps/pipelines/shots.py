@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 from django.db.models import QuerySet
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from apps.annotation.models import Response
 from apps.core.prepared import raw_cursor
@@ -134,7 +135,8 @@ def _ranked(
 ) -> dict[UUID, list[int]]:
     if not texts:
         return {}
-    likeness = embed(list(texts.values())) @ pool.vectors.T
+    with threadpool_limits(1):  # other threads would spin for a page's few examples
+        likeness = embed(list(texts.values())) @ pool.vectors.T
     own = {id: place for place, id in enumerate(pool.ids)}
     found = {}
     for row, id in zip(likeness, texts, strict=True):

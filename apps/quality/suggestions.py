@@ -8,7 +8,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.core.ids import uuid7s
-from apps.core.prepared import raw_cursor
+from apps.core.prepared import as_rows, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Question
 from apps.datasets.schema import QuestionRule
@@ -36,9 +36,8 @@ INSERT INTO suggestion AS old (organization_id, id, record_id, question_id, data
     value_key, score, certainty, agent, type, inserted_at, updated_at)
 SELECT %(o)s, new.id, new.record_id, %(q)s, %(d)s, new.value::jsonb, new.value_key,
     new.score::jsonb, new.certainty, %(agent)s, %(type)s, %(now)s, %(now)s
-FROM unnest(%(new_ids)s::uuid[], %(ids)s::uuid[], %(values)s::text[], %(keys)s::text[],
-    %(scores)s::text[], %(certainties)s::float8[])
-    AS new (id, record_id, value, value_key, score, certainty)
+FROM json_to_recordset(%(rows)s::json) AS new (id uuid, record_id uuid, value text,
+    value_key text, score text, certainty float8)
 ON CONFLICT (organization_id, record_id, question_id) DO UPDATE SET
     value = excluded.value, value_key = excluded.value_key, score = excluded.score,
     certainty = excluded.certainty, agent = excluded.agent, type = excluded.type,
@@ -85,7 +84,7 @@ def store_suggestions(
     """As ``write_suggestions``, by record; the caller has locked the records."""
     if not proposals:
         return
-    rule, chosen = QuestionRule(question), proposals.values()
+    rule, ids = QuestionRule(question), uuid7s(len(proposals))
     facts = {
         "o": current(),
         "q": question.id,
@@ -94,14 +93,18 @@ def store_suggestions(
         "type": SuggestionType.MODEL.value,
         "now": timezone.now(),
         "overwrite": overwrite,
-        "new_ids": uuid7s(len(proposals)),
         "ids": list(proposals),
-        "values": [json.dumps(proposal.value, ensure_ascii=False) for proposal in chosen],
-        "keys": [value_key(rule, proposal.value) for proposal in chosen],
-        "scores": [
-            None if proposal.score is None else json.dumps(proposal.score) for proposal in chosen
-        ],
-        "certainties": [proposal.certainty for proposal in chosen],
+        "rows": as_rows(
+            {
+                "id": id,
+                "record_id": record_id,
+                "value": json.dumps(one.value, ensure_ascii=False),
+                "value_key": value_key(rule, one.value),
+                "score": None if one.score is None else json.dumps(one.score),
+                "certainty": one.certainty,
+            }
+            for id, (record_id, one) in zip(ids, proposals.items(), strict=True)
+        ),
     }
     raw_cursor().execute(_UPSERT, facts)
     # Last: the queue skips tasks that are locked.

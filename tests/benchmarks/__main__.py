@@ -14,6 +14,7 @@ PARTS = [
     ["-m", "pytest", "tests/benchmarks/bench_few_shot.py", "--quiet", "--capture=no"],
     ["-m", "pytest", "tests/benchmarks/bench_near.py", "--quiet", "--capture=no"],
     ["-m", "pytest", "tests/benchmarks/bench_llm.py", "--quiet", "--capture=no"],
+    ["-m", "pytest", "tests/benchmarks/bench_suggest.py", "--quiet", "--capture=no"],
 ]
 
 

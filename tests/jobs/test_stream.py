@@ -11,6 +11,7 @@ from django.db import OperationalError, connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
+from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.events.models import Event
 from apps.jobs import leases, runs, stream
@@ -86,6 +87,18 @@ def test_a_page_costs_the_same_whatever_its_size(size: int) -> None:
     assert (len(pairs), len(leased), len(stored_together)) == (size, 2, 5)
     job.refresh_from_db()
     assert job.done == size
+
+
+def test_items_are_found_by_their_numbers_however_many_the_job_has() -> None:
+    """Before the tables are analyzed, too, when nothing speaks for one plan or another."""
+    job = start(items=100)
+    run(job, seconds=0)
+    values = {"o": current(), "job": job.id, "run": 1, "limit": 5, "seqs": [3], "attempts": [1]}
+    fates = {"states": ["done"], "errors": [None], "failures": [0], "delays": [0.0]}
+    for statement in (leases._TAKE, leases._HELD, leases._SETTLE):
+        plan = raw_cursor().execute(f"EXPLAIN {statement}", {**values, **fates}).fetchall()
+        conditions = [line for (line,) in plan if "Index Cond" in line]
+        assert any("seq = ANY" in line for line in conditions), "\n".join(conditions)
 
 
 @contextmanager

@@ -262,3 +262,28 @@ def test_a_line_that_the_server_hung_up_is_not_used_again(
         return replies
 
     assert [reply.text for reply in asyncio.run(main())] == ["Yes"] * 3
+
+
+@pytest.mark.parametrize(("surplus", "lines"), [(b"", 1), (b"HTTP/1.1 200 OK\r\n\r\n", 3)])
+def test_a_line_serves_call_after_call_unless_more_came_than_was_asked_for(
+    connection: ProviderConnection, settings: Any, surplus: bytes, lines: int
+) -> None:
+    content = b'{"choices": [{"message": {"content": "Yes"}}]}'
+    head = HEAD % (b"application/json", b"Content-Length: %d\r\n" % len(content))
+    opened = []
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        while await reader.read(2**16):
+            writer.write(head + content + surplus)
+
+    async def main() -> list[Any]:
+        server = await asyncio.start_server(respond, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        settings.OUTBOUND_ALLOW = [("127.0.0.1", port)]
+        local = replace(connection, base_url=f"http://127.0.0.1:{port}/v1")
+        async with server, client.closing():
+            return [await client.complete(local, REQUEST) for _ in range(3)]
+
+    assert [reply.text for reply in asyncio.run(main())] == ["Yes"] * 3
+    assert len(opened) == lines

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from apps.core.prepared import fetch
 from apps.core.tenancy import enter
 from apps.pipelines.recipes.base import Context, Material, Payload, Recipe, Result
 from apps.pipelines.selection import Sample, Selection, Strategy, draw
@@ -63,7 +64,8 @@ def sample_records(
 def read_records(payloads: Sequence[Payload]) -> dict[str, Record]:
     """The records of the payloads that are still there, by id as text. One query."""
     ids = [payload["record"] for payload in payloads]
-    return {str(record.id): record for record in Record.objects.filter(id__in=ids)}
+    found = fetch(Record, "t.id = ANY(%(ids)s::uuid[])", ids=ids)
+    return {str(record.id): record for record in found}
 
 
 def by_payload(payloads: Sequence[Payload], found: dict[str, Any]) -> list[Any]:
