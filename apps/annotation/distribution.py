@@ -20,7 +20,8 @@ from django.utils import timezone
 
 from apps.annotation import slots
 from apps.annotation.models import Annotator, Lease, Response
-from apps.core.prepared import build, columns, fetch, raw_cursor
+from apps.annotation.turns import Turn, take_turn
+from apps.core.prepared import build, columns, execute, fetch
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset, QueueOrder
 from apps.organizations.models import Membership
@@ -136,30 +137,33 @@ def claim(
     limit: int = 1,
     beyond: UUID | None = None,
     part: Part | None = None,
+    turn: Turn | None = None,
 ) -> list[Lease]:
     """Up to ``limit`` leases for the annotator, each with its record, in queue order.
 
     Leases already held come first and are renewed, so that asking again is safe. Fewer come back
     when nothing more is open or a quota of the annotator's is reached. ``beyond`` is a record
     that was skipped: what follows it comes first, also where the least certain come first.
+    ``turn`` is the annotator's, where a statement of the caller's has taken it already.
     """
     if dataset.archived_at is not None:
         return []
     now = timezone.now()
     expires = now + lease_time()
     with transaction.atomic(savepoint=False):
-        place, reopened_at = _lock_place(dataset, annotator)
+        turn = turn or take_turn(dataset, annotator)
+        place = turn.place
         held = _renew_held(dataset, annotator, now, expires, limit, part)
         wanted = min(limit, remaining(dataset, place, now)) - len(held)
         taken: list[Record] = []
-        if wanted > 0 and not _is_exhausted(dataset, place, reopened_at, now):
+        if wanted > 0 and not _is_exhausted(dataset, turn, now):
             claims = part.claims() if part else _claims(dataset, place, beyond)
             facts = {"cursor": place.cursor_id, "beyond": beyond, **_facts_of(part)}
             taken = _hand_out(claims, place, wanted, expires, facts)
             if not taken and return_expired(dataset.id):
                 taken = _hand_out(claims, place, wanted, expires, facts)
             if not taken and part is None:
-                _note_empty(place, reopened_at)
+                _note_empty(turn)
     return [
         Lease(record=record, user=annotator, dataset=dataset, expires_at=expires)
         for record in [*_load(held), *taken]
@@ -193,39 +197,6 @@ def _remaining_in_all(dataset: Dataset, place: Annotator) -> int:
         return NO_LIMIT
     mine = Response.objects.submitted().filter(dataset=dataset, user=place.user_id)
     return max(quota - mine[:quota].count(), 0)
-
-
-_LOCK_PLACE = """
-SELECT a.cursor_id, a.exhausted_at, a.day, a.submitted_today, a.daily_quota, a.total_quota,
-    (SELECT c.reopened_at FROM dataset_counter c
-        WHERE c.organization_id = %(o)s AND c.dataset_id = %(d)s)
-FROM annotator a WHERE a.organization_id = %(o)s AND a.dataset_id = %(d)s AND a.user_id = %(u)s
-FOR NO KEY UPDATE OF a
-"""
-
-
-def _lock_place(dataset: Dataset, annotator: Membership) -> tuple[Annotator, datetime | None]:
-    """The annotator's row, locked: what one person does in a dataset takes turns.
-
-    With it the dataset's ``reopened_at``, read before the queue is looked at.
-    """
-    facts = {"o": current(), "d": dataset.id, "u": annotator.id}
-    row = raw_cursor().execute(_LOCK_PLACE, facts).fetchone()
-    if row is None:
-        slots.lock_places(dataset.id, [annotator.id])
-        return _lock_place(dataset, annotator)
-    cursor_id, exhausted_at, day, submitted_today, daily_quota, total_quota, reopened_at = row
-    place = Annotator(
-        dataset=dataset,
-        user=annotator,
-        cursor_id=cursor_id,
-        exhausted_at=exhausted_at,
-        day=day,
-        submitted_today=submitted_today,
-        daily_quota=daily_quota,
-        total_quota=total_quota,
-    )
-    return place, reopened_at
 
 
 # The CTE runs once. A subquery may run for each lease, and pass over what it has just renewed.
@@ -262,18 +233,16 @@ def _renew_held(
     statement = _RENEW_HELD
     if part is not None:
         statement = _RENEW.format(of_part=_OF_PART.format(matching=part.matching))
-    rows = raw_cursor().execute(statement, {**_facts_of(part), **facts, "expires": expires})
+    rows = execute(statement, {**_facts_of(part), **facts, "expires": expires})
     return sorted(row[0] for row in rows)
 
 
-def _is_exhausted(
-    dataset: Dataset, place: Annotator, reopened_at: datetime | None, now: datetime
-) -> bool:
+def _is_exhausted(dataset: Dataset, turn: Turn, now: datetime) -> bool:
     """True while nothing has become free since the queue was found empty.
 
     A lease that ran out counts as free before the sweep has taken it back.
     """
-    if place.exhausted_at is None or place.exhausted_at != reopened_at:
+    if turn.place.exhausted_at is None or turn.place.exhausted_at != turn.reopened_at:
         return False
     return not Lease.objects.filter(dataset=dataset, expires_at__lte=now).exists()
 
@@ -297,23 +266,30 @@ def _hand_out(
     who = {"o": current(), "d": place.dataset_id, "u": place.user_id, "expires": expires}
     taken: list[Record] = []
     for statement in claims:
-        rows = raw_cursor().execute(statement, {**facts, **who, "n": wanted - len(taken)})
+        limit = wanted - len(taken)
+        rows = execute(_limited(statement, limit), {**facts, **who, "n": limit})
         taken += [build(Record, row) for row in rows]
         if len(taken) >= wanted:
             break
     return taken
 
 
-def _note_empty(place: Annotator, reopened_at: datetime | None) -> None:
+def _limited(statement: str, limit: int) -> str:
+    """PostgreSQL keeps the plan of a limit that the text names, not of one that it is told."""
+    return statement.replace("%(n)s", "1") if limit == 1 else statement
+
+
+def _note_empty(turn: Turn) -> None:
     """Remember that the queue is exhausted, so that asking again costs nothing.
 
     Rows that others held locked for a moment were skipped, so the queue counts as exhausted only
     when no open slot is left to look at. What is noted is the ``reopened_at`` that was looked
     behind, not the time: a slot that is freed meanwhile, by a transaction begun before, is seen.
     """
+    place = turn.place
     if not slots.open_for(place.dataset_id, place.user_id):
         rows = Annotator.objects.filter(dataset=place.dataset_id, user=place.user_id)
-        rows.update(exhausted_at=reopened_at)
+        rows.update(exhausted_at=turn.reopened_at)
 
 
 def _load(record_ids: list[UUID]) -> list[Record]:

@@ -5,12 +5,14 @@ answer it. Here the text is made once and the server keeps its plan. Same transa
 """
 
 import json
-from collections.abc import Sequence
-from functools import cache
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, lru_cache
 from typing import Any, TypeVar, cast
 
+import orjson
 import psycopg
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 
 from apps.core.tenancy import current
 
@@ -25,15 +27,54 @@ def raw_cursor() -> psycopg.Cursor[Any]:
     return cast("psycopg.Cursor[Any]", connection.cursor())
 
 
+def execute(statement: str, values: Mapping[str, Any]) -> psycopg.Cursor[Any]:
+    """Execute a hot statement in Django's current transaction, at less cost than its cursors.
+
+    The statement is constant SQL with named placeholders; how it reads is worked out once, however
+    long it is. Raises what Django's cursors raise.
+    """
+    django = connections[DEFAULT_DB_ALIAS]
+    if django.queries_logged or django.execute_wrappers:
+        return raw_cursor().execute(statement, values)
+    django.ensure_connection()
+    django.validate_no_broken_transaction()
+    text, names = _numbered(statement)
+    with django.wrap_database_errors:
+        cursor = psycopg.RawCursor(django.connection)
+        return cursor.execute(text, [values[name] for name in names])
+
+
+@lru_cache(maxsize=512)
+def _numbered(statement: str) -> tuple[bytes, list[str]]:
+    """The statement with PostgreSQL's own placeholders, and whose values they are."""
+    names: dict[str, str] = {}
+    text = re.sub(
+        r"%\((\w+)\)s|%%",
+        lambda found: names.setdefault(found[1], f"${len(names) + 1}") if found[1] else "%",
+        statement,
+    )
+    return text.encode(), list(names)
+
+
+def as_rows(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Many rows as one value, for ``json_to_recordset``: cheaper than an array for each column.
+
+    Bytes, decimals, ids and times become what PostgreSQL reads as such.
+    """
+    return orjson.dumps(list(rows), default=_as_text).decode()
+
+
+def _as_text(value: Any) -> str:
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
+
+
 def fetch(model: type[_M], condition: str, **values: Any) -> list[_M]:
     """Rows of the entered organization as model instances.
 
     ``condition`` is constant SQL with named placeholders, such as ``id = %(id)s``, and may end in
     an ORDER BY. One statement.
     """
-    rows = raw_cursor().execute(
-        f"{_select(model)} AND {condition}", {"organization_id": current(), **values}
-    )
+    rows = execute(f"{_select(model)} AND {condition}", {"organization_id": current(), **values})
     return [build(model, row) for row in rows]
 
 

@@ -4,6 +4,7 @@ Every function raises ``InvalidError`` with the reason in words, or returns the 
 in which it is stored.
 """
 
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
@@ -257,13 +258,11 @@ def _unwrap(answer: Any) -> Any:
 def as_vector(numbers: Any) -> Vector:
     """A list of numbers as float32, as they are stored. Raises ``InvalidError``."""
     try:
-        given = np.asarray(numbers)
-    except ValueError:  # lists of different lengths in one another
-        given = np.asarray(None)
-    if given.ndim != 1 or (given.dtype.kind not in "fiu" and given.size):
+        vector = np.asarray(array("f", numbers))
+    except (TypeError, OverflowError):
+        raise InvalidError("must be a list of finite numbers") from None
+    if vector.size and all(isinstance(one, bool) for one in numbers):  # done at the first number
         raise InvalidError("must be a list of finite numbers")
-    with np.errstate(over="ignore"):
-        vector = given.astype(np.float32)
     if not np.isfinite(vector).all():
         raise InvalidError("must hold finite numbers that are not too large for 32 bits")
     return vector

@@ -84,21 +84,57 @@ def emit(
 
 
 # What nobody subscribed to costs one look at an empty table.
-_INSERT = """
-WITH happened AS (
+_RECORDED: Final = """
+happened AS (
     INSERT INTO event
         (organization_id, id, inserted_at, kind, actor_id, key_id, support_id, address, request_id,
         dataset_id, object_id, payload)
-    SELECT %(o)s, id, %(now)s, kind, %(actor)s, %(key)s, %(support)s, %(address)s, %(request)s,
-        dataset_id, object_id, payload::jsonb
-    FROM unnest(%(ids)s::uuid[], %(kinds)s::text[], %(datasets)s::uuid[], %(objects)s::uuid[],
-        %(payloads)s::text[]) AS given (id, kind, dataset_id, object_id, payload)
+    SELECT %(o)s, id, %(now)s, kind, %(actor)s, %(actor_key)s, %(support)s, %(address)s,
+        %(request)s, dataset_id, object_id, payload::jsonb FROM {source}
     RETURNING id, kind
+), waiting AS (
+    INSERT INTO waiting_event (organization_id, event_id)
+    SELECT %(o)s, happened.id FROM happened
+    JOIN event_subscription s ON s.organization_id = %(o)s AND s.kind = happened.kind
+    RETURNING 1
 )
-INSERT INTO waiting_event (organization_id, event_id)
-SELECT %(o)s, happened.id FROM happened
-JOIN event_subscription s ON s.organization_id = %(o)s AND s.kind = happened.kind
 """
+_GIVEN: Final = """
+unnest(%(ids)s::uuid[], %(kinds)s::text[], %(datasets)s::uuid[], %(objects)s::uuid[],
+    %(payloads)b::text[]) AS given (id, kind, dataset_id, object_id, payload)
+"""
+
+
+def recorded(source: str) -> str:
+    """CTEs by which a statement records what it does itself.
+
+    ``source`` gives ``id``, ``kind``, ``dataset_id``, ``object_id`` and ``payload``, as text. The
+    placeholders are ``o``, ``now`` and those of ``origin_facts``. Where the CTE ``waiting`` has
+    rows, ``ring_later`` is due.
+    """
+    return _RECORDED.format(source=source)
+
+
+_EMIT: Final = f"WITH {recorded(_GIVEN)} SELECT count(*) FROM waiting"  # noqa: S608  (constant)
+
+
+def origin_facts() -> dict[str, object]:
+    """Where the events of this context come from, for the placeholders of ``recorded``."""
+    here = _origin.get()
+    return {
+        "actor": here.actor_id,
+        "actor_key": here.key_id,
+        "support": here.support_id,
+        "address": here.address or None,
+        "request": tracing.request_id() or None,
+    }
+
+
+def payload_json(payload: Mapping[str, object] | None = None) -> str:
+    """The payload as it is stored: the operator's name is told in it."""
+    here = _origin.get()
+    told = {"operator": here.operator} if here.operator else {}
+    return json.dumps(told | dict(payload or {}), default=str)
 
 
 def emit_all(happenings: Sequence[Happening]) -> None:
@@ -108,29 +144,23 @@ def emit_all(happenings: Sequence[Happening]) -> None:
     """
     if not happenings:
         return
-    here = _origin.get()
-    told = {"operator": here.operator} if here.operator else {}
-    waiting = raw_cursor().execute(
-        _INSERT,
-        {
-            "o": current(),
-            "now": timezone.now(),
-            "actor": here.actor_id,
-            "key": here.key_id,
-            "support": here.support_id,
-            "address": here.address or None,
-            "request": tracing.request_id() or None,
-            "ids": uuid7s(len(happenings)),
-            "kinds": [one.kind for one in happenings],
-            "datasets": [one.dataset_id for one in happenings],
-            "objects": [one.object_id for one in happenings],
-            "payloads": [
-                json.dumps(told | dict(one.payload or {}), default=str) for one in happenings
-            ],
-        },
-    )
-    if waiting.rowcount:
-        transaction.on_commit(partial(ring, current()), robust=True)
+    facts = {
+        "o": current(),
+        "now": timezone.now(),
+        "ids": uuid7s(len(happenings)),
+        "kinds": [one.kind for one in happenings],
+        "datasets": [one.dataset_id for one in happenings],
+        "objects": [one.object_id for one in happenings],
+        "payloads": [payload_json(one.payload) for one in happenings],
+    }
+    (waiting,) = raw_cursor().execute(_EMIT, facts | origin_facts()).fetchone() or (0,)
+    if waiting:
+        ring_later()
+
+
+def ring_later() -> None:
+    """Have what waits relayed once the transaction has committed."""
+    transaction.on_commit(partial(ring, current()), robust=True)
 
 
 def changes(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from apps.core.prepared import raw_cursor
+from apps.core.prepared import execute, raw_cursor
 from apps.organizations.models import Membership, Scope
 
 # The columns of ``find_api_key`` and ``find_member`` after their own.
@@ -66,20 +66,20 @@ def digest(key: str) -> str:
 
 def find_api_key(key: str) -> KeyHolder | None:
     """The holder of a valid key: not revoked, not expired, member active. One statement."""
-    return _holder("SELECT * FROM find_api_key(%s)", key)
+    return _holder("SELECT * FROM find_api_key(%(digest)s)", key)
 
 
 def find_and_enter(key: str) -> KeyHolder | None:
     """``find_api_key``, which also sets the transaction's organization; for ``enter_found``."""
     return _holder(
         "SELECT f.*, set_config('app.organization_id', f.organization_id::text, true)"
-        " FROM find_api_key(%s) f",
+        " FROM find_api_key(%(digest)s) f",
         key,
     )
 
 
 def _holder(statement: str, key: str) -> KeyHolder | None:
-    row = raw_cursor().execute(statement, [digest(key)]).fetchone()
+    row = execute(statement, {"digest": digest(key)}).fetchone()
     if row is None:
         return None
     organization_id, key_id, last_used_at, scopes, expires_at = row[:5]

@@ -286,7 +286,7 @@ class _Upsert:
         names = sorted({item.external_id for item in self.items if item.external_id})
         ids = [item.id for item in self.items if item.id]
         probe = (
-            "SELECT r.id FROM unnest(%(wanted)s::{type}[]) AS wanted (key), LATERAL ("
+            "SELECT r.id FROM unnest(%(wanted)b::{type}[]) AS wanted (key), LATERAL ("
             "SELECT id FROM record WHERE organization_id = %(o)s AND dataset_id = %(d)s"
             " AND {column} = wanted.key OFFSET 0) r"
         )
@@ -307,7 +307,7 @@ class _Upsert:
             self.cursor,
             [
                 (
-                    str(row.id),
+                    row.id.hex,
                     staging.as_text(row.external_id),
                     staging.as_json(row.fields),
                     staging.as_json(row.metadata),
@@ -339,7 +339,7 @@ class _Upsert:
             self.cursor,
             [
                 (
-                    str(row.id),
+                    row.id.hex,
                     staging.as_json(None if item.fields is None else row.fields),
                     "t" if item.sets_metadata else "f",
                     staging.as_json(item.metadata),

@@ -88,7 +88,7 @@ class SideRows:
     def _values(
         self, record_id: UUID, metadata: Mapping[str, Any] | None
     ) -> Iterator[tuple[str, str, str, str, str]]:
-        record = str(record_id)
+        record = record_id.hex
         for name, value in (metadata or {}).items():
             property = self.schema.properties.get(name)
             if property is None or value is None:
@@ -136,9 +136,9 @@ class SideRows:
         rule = self.schema.questions_by_id[given.question_id]
         certainty = values.certainty(given.score)
         return (
-            str(id),
-            str(record_id),
-            str(given.question_id),
+            id.hex,
+            record_id.hex,
+            given.question_id.hex,
             staging.as_json(given.value),
             staging.as_text(values.value_key(rule, given.value)),
             staging.as_json(given.score),

@@ -4,6 +4,7 @@ One dataset stands among others of its size, with statistics as after a while of
 """
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,10 +13,13 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from apps.annotation import distribution, slots
+from apps.annotation import distribution, slots, storing, turns
 from apps.annotation.models import Lease
+from apps.core import prepared
+from apps.core.ids import uuid7
 from apps.core.tenancy import current, enter
 from apps.datasets.models import Dataset
+from apps.events import log
 from apps.organizations.models import Membership
 from apps.records.models import Record, RecordTask
 from tests.conftest import ALL_DATABASES
@@ -32,6 +36,22 @@ def explain(statement: str, facts: dict[str, Any], *, alias: str = "default") ->
         (answer,) = cursor.fetchone()
     plan = json.loads(answer) if isinstance(answer, str) else answer
     found: Plan = plan[0]["Plan"]
+    return found
+
+
+TYPES = {"n": "int", "now": "timestamptz", "expires": "timestamptz"}
+
+
+def explain_kept(statement: str) -> Plan:
+    """The plan that PostgreSQL keeps for a prepared statement: made without the values."""
+    text, names = prepared._numbered(statement)
+    typed = re.sub(
+        r"\$(\d+)", lambda n: f"{n[0]}::{TYPES.get(names[int(n[1]) - 1], 'uuid')}", text.decode()
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {typed}")
+        (answer,) = cursor.fetchone()
+    found: Plan = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
     return found
 
 
@@ -130,14 +150,20 @@ def claims(scene: Scene, subtests: pytest.Subtests) -> None:
         ("from_start", "record_task_open"),
         ("least_certain", "record_task_uncertain"),
     ):
-        with subtests.test(claim=name):
-            plan = explain(distribution._CLAIMS[name], scene.facts())
-            assert index in indexes(plan)
-            assert scanned(plan) == set()
-            # What is picked comes in order: sorting means a look at every open record.
-            assert all(rows <= 1 for rows in sorted_rows(plan))
-            # One's own answers are probed one by one, never gathered up.
-            assert not [n for n in nodes(plan) if "Hash" in n["Node Type"] and n["Plan Rows"] > 100]
+        statement = distribution._CLAIMS[name]
+        plans = {
+            "for these values": explain(statement, scene.facts()),
+            "kept, for one record": explain_kept(distribution._limited(statement, 1)),
+        }
+        for kind, plan in plans.items():
+            with subtests.test(claim=name, plan=kind):
+                assert index in indexes(plan)
+                assert scanned(plan) == set()
+                # What is picked comes in order: sorting means a look at every open record.
+                assert all(rows <= 1 for rows in sorted_rows(plan))
+                # One's own answers are probed one by one, never gathered up.
+                gathered = [n for n in nodes(plan) if "Hash" in n["Node Type"]]
+                assert not [n for n in gathered if n["Plan Rows"] > 100]
     with subtests.test(claim="the cursor is a bound of the index"):
         plan = explain(distribution._CLAIMS["after_cursor"], scene.facts())
         (node,) = [n for n in nodes(plan) if n.get("Index Name") == "record_task_open"]
@@ -177,15 +203,34 @@ def leases(scene: Scene, subtests: pytest.Subtests) -> None:
 
 def locks(scene: Scene, subtests: pytest.Subtests) -> None:
     statements: dict[str, tuple[str, set[str]]] = {
-        "answer": (slots._LOCK_ANSWER, {"record_pkey", "record_task_pkey", "annotator_pkey"}),
-        "place": (distribution._LOCK_PLACE, {"annotator_pkey"}),
+        "answer": (slots._LOCK_ANSWER_ONLY, {"record_pkey", "record_task_pkey", "annotator_pkey"}),
+        "place": (turns._LOCK_PLACE, {"annotator_pkey"}),
         "recount": (slots._RECOUNT, {"record_task_pkey", "response_unique_per_annotator"}),
+        "store": (storing._STORE, {"record_task_pkey", "response_unique_per_annotator"}),
+    }
+    answer = {
+        "id": uuid7(),
+        "record": scene.middle,
+        "user": scene.member.id,
+        "key": None,
+        "status": "submitted",
+        "values": "{}",
+        "must_be_new": True,
+        "version": 1,
+        "tell": True,
+        "day": timezone.now().date(),
+        "event": uuid7(),
+        "completion": uuid7(),
+        "payload": "{}",
+        "told": "{}",
+        **log.origin_facts(),
     }
     for name, (statement, wanted) in statements.items():
         with subtests.test(lock=name):
-            plan = explain(statement, scene.facts())
+            plan = explain(statement, scene.facts(**answer))
             assert wanted <= indexes(plan)
-            assert scanned(plan) <= {"dataset", "dataset_counter"}, "but for tables of one page"
+            small = {"dataset", "dataset_counter", "event_subscription"}
+            assert scanned(plan) <= small, "but for tables of one page"
 
 
 def sweep(subtests: pytest.Subtests) -> None:

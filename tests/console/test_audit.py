@@ -169,7 +169,7 @@ def lines(response: Any) -> str:
 
 
 # What looks like a kind of event and is none: columns, tasks, what Stripe sends.
-NOT_OF_EVENTS = {"p", "payment_intent", "llms", "quality", "postgres"}
+NOT_OF_EVENTS = {"p", "s", "payment_intent", "llms", "quality", "postgres"}
 KIND = re.compile(r"""["']([a-z_]+\.[a-z_]*(?:ed|set|done|in|again|began|over|due))["']""")
 
 

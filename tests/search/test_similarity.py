@@ -105,6 +105,7 @@ def test_long_and_short_vectors_are_compared_by_direction(organization: Any) -> 
         ([1, float("inf")], "finite"),
         ([1, 1e39], "too large"),
         (["a", "b"], "list of finite numbers"),
+        ([True, False], "list of finite numbers"),
         ([[1, 2]], "list of finite numbers"),
     ],
 )

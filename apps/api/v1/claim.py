@@ -10,7 +10,7 @@ from rest_framework.response import Response as ApiResponse
 
 from apps.annotation import distribution
 from apps.annotation.models import Lease
-from apps.api.v1.lookups import find_dataset, find_record
+from apps.api.v1.lookups import find_queue, find_record
 from apps.api.v1.record_json import Include, Viewer, records_json
 from apps.api.views import ApiRequest, ApiView, Schema
 from apps.core.errors import ConflictError
@@ -35,9 +35,11 @@ class Claim(ApiView):
         409 for an archived dataset.
         """
         query = self.read_query(ClaimQuery)
-        dataset = find_dataset(self.member, dataset_id, Action.ANSWER)
+        dataset, turn = find_queue(self.member, dataset_id)
         refuse_archived(dataset)
-        leases = distribution.claim(dataset=dataset, annotator=self.member, limit=query.limit)
+        leases = distribution.claim(
+            dataset=dataset, annotator=self.member, limit=query.limit, turn=turn
+        )
         return ApiResponse({"items": claimed_json(self.member, dataset, leases)})
 
 

@@ -176,10 +176,10 @@ def _vectors(
 def inserted_json(row: UpsertedRecord, dataset_id: str, now: str) -> dict[str, Any]:
     """A record that was just inserted, built from what came in; it has no responses.
 
-    Ids and times are written as text here: hundreds share them, and the encoder need not ask.
+    Times are written as text here: hundreds share them, and the encoder need not ask.
     """
     return {
-        "id": str(row.id),
+        "id": row.id,
         "status": RecordStatus.PENDING.value,
         "fields": row.fields,
         "metadata": row.metadata,
@@ -190,8 +190,8 @@ def inserted_json(row: UpsertedRecord, dataset_id: str, now: str) -> dict[str, A
         "responses": [],
         "suggestions": [
             {
-                "id": str(id),
-                "question_id": str(given.question_id),
+                "id": id,
+                "question_id": given.question_id,
                 "type": given.type,
                 "value": given.value,
                 "agent": given.agent,

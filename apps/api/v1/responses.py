@@ -12,7 +12,7 @@ from apps.annotation.models import Response
 from apps.annotation.services import delete_response, hold_answers, save_response
 from apps.api.lookup import find
 from apps.api.v1.claim import MAX_CLAIM, claimed_json
-from apps.api.v1.lookups import find_record
+from apps.api.v1.lookups import find_record, find_record_to_answer
 from apps.api.v1.record_json import response_json
 from apps.api.v1.values import (
     DiscardedBody,
@@ -63,7 +63,7 @@ class RecordResponses(ApiView):
         as a claim gives them: one request for each record instead of two.
         """
         body, query = self.read_body(ResponseBody).root, self.read_query(NextQuery)
-        record = find_record(self.member, record_id, Action.ANSWER)
+        record, is_locked = find_record_to_answer(self.member, record_id)
         saved = save_response(
             record=record,
             annotator=self.member,
@@ -71,6 +71,7 @@ class RecordResponses(ApiView):
             values=body.plain_values(),
             must_be_new=True,
             claim_next=query.claim,
+            is_locked=is_locked,
         )
         answer = response_json(saved.response)
         if query.claim:

@@ -1,0 +1,116 @@
+"""The one statement that stores an answer.
+
+With it what the answer replaces is kept, its lease ends, it counts against today's quota, its
+record is recounted, and all of that is told in the event log. The locks are taken before
+(``slots.lock_answer``), so that what the statement counts is what there is.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from apps.annotation import slots, versions
+from apps.annotation.models import Response
+from apps.core.documents import encode
+from apps.core.ids import uuid7s
+from apps.core.prepared import execute
+from apps.core.tenancy import current
+from apps.datasets.schema import DatasetSchema
+from apps.events.log import origin_facts, payload_json, recorded, ring_later
+
+_NOTE = """
+INSERT INTO annotator AS a
+    (organization_id, dataset_id, user_id, first_response_at, day, submitted_today)
+SELECT %(o)s, %(d)s, user_id, %(now)s, %(day)s, newly_submitted FROM {answered}
+ORDER BY user_id
+ON CONFLICT (organization_id, dataset_id, user_id) DO UPDATE SET
+    first_response_at = coalesce(a.first_response_at, excluded.first_response_at),
+    submitted_today = excluded.submitted_today
+        + CASE WHEN a.day = excluded.day THEN a.submitted_today ELSE 0 END,
+    day = excluded.day
+"""
+# Registers people who have answered, without counting anything against their quotas.
+NOTE_USERS = _NOTE.format(
+    answered="(SELECT unnest(%(users)s::uuid[]), 0) AS g (user_id, newly_submitted)"
+)
+_STORE = f"""
+WITH stored AS (
+    INSERT INTO response AS x (organization_id, id, record_id, user_id, dataset_id, status, values,
+        request_key, inserted_at, updated_at)
+    SELECT %(o)s, %(id)s, %(record)s, %(user)s, %(d)s, %(status)s, %(values)s::jsonb,
+        %(key)s::uuid, %(now)s, %(now)s
+    WHERE EXISTS (SELECT FROM dataset q WHERE q.organization_id = %(o)s AND q.id = %(d)s
+        AND q.schema_version = %(version)s AND q.archived_at IS NULL AND q.trashed_at IS NULL)
+    ON CONFLICT (organization_id, record_id, user_id) DO UPDATE SET status = excluded.status,
+        values = excluded.values, request_key = excluded.request_key,
+        updated_at = excluded.updated_at
+    WHERE NOT %(must_be_new)s
+        AND (excluded.request_key IS NULL OR x.request_key IS DISTINCT FROM excluded.request_key)
+    RETURNING new.id, new.user_id, new.record_id, new.status, new.inserted_at,
+        old.id IS NULL AS is_new, {versions.OLD},
+        (new.status = 'submitted' AND old.status IS DISTINCT FROM 'submitted')::int
+            AS newly_submitted
+), kept AS ({versions.keep("stored")}), ended AS (
+    DELETE FROM lease l USING stored
+    WHERE l.organization_id = %(o)s AND l.record_id = %(record)s AND l.user_id = %(user)s
+), noted AS ({_NOTE.format(answered="stored")}), {slots.COUNTED_WITH_STORED}, happening AS (
+    SELECT %(event)s::uuid AS id, 'response.' || CASE WHEN is_new THEN 'created' ELSE 'updated' END
+        AS kind, %(d)s::uuid AS dataset_id, id AS object_id, %(payload)s::text AS payload
+    FROM stored UNION ALL
+    SELECT %(completion)s, 'record.completed', dataset_id, id, %(told)s
+    FROM flipped WHERE status = 'completed'
+), {recorded("happening")}
+SELECT id, inserted_at, is_new, old_updated_at, (SELECT r.status = 'completed' FROM record r
+    WHERE r.organization_id = %(o)s AND r.id = %(record)s), summed.completed, summed.reopened,
+    (SELECT count(*) FROM waiting)
+FROM stored, summed
+"""
+
+
+class Stored(NamedTuple):
+    """What storing an answer did; ``completed`` is by how much the dataset's count changes."""
+
+    id: UUID
+    inserted_at: datetime
+    is_new: bool
+    replaced_at: datetime | None
+    was_complete: bool
+    completed: int
+    reopened: bool
+    waiting: int  # events
+
+
+def store(
+    response: Response, schema: DatasetSchema, *, must_be_new: bool, tell: bool
+) -> Stored | None:
+    """Store the answer; None when an earlier one stays, or when the questions have changed.
+
+    Without ``tell`` the dataset's counter is left to the caller.
+    """
+    event, completion = uuid7s(2)
+    facts = {
+        "o": current(),
+        "id": response.id,
+        "record": response.record_id,
+        "user": response.user_id,
+        "d": response.dataset_id,
+        "status": response.status,
+        "values": encode(response.values).decode(),
+        "key": response.request_key,
+        "now": response.updated_at,
+        "day": response.updated_at.date(),
+        "must_be_new": must_be_new,
+        "version": schema.dataset.schema_version,
+        "tell": tell,
+        "event": event,
+        "payload": payload_json({"record": response.record_id, "status": response.status}),
+        "completion": completion,
+        "told": payload_json(),
+    }
+    row = execute(_STORE, facts | origin_facts()).fetchone()
+    if row is None:
+        return None
+    stored = Stored(*row)
+    if stored.waiting:
+        ring_later()
+    return stored
