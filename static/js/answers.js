@@ -202,6 +202,7 @@ function refresh(question) {
 
 /** Without a connection one does without: the answer is what counts. */
 const unaided = () => {};
+const images = () => import("./images.js");
 
 /** What the answer changes in the suggestion; the suggestion itself while there is none. */
 function showChanges(question) {
@@ -237,7 +238,7 @@ export function start() {
   list.filter((q) => q.dataset.type === "text").forEach(showChanges);
   form.addEventListener("keydown", labels.onKey);
   guidelines.start(current);
-  if (one("[data-zoom]")) import("./images.js").catch(unaided);
+  if (one("[data-zoom]")) images().catch(unaided); // so that the first look need not wait
   form.addEventListener("focusin", (event) => {
     const question = event.target.closest(".q[data-type]");
     if (question && question !== current()) go(question, { focus: false });
@@ -272,3 +273,9 @@ export function start() {
   });
   go(list.find((q) => q.classList.contains("bad")) ?? list[0], { focus: false });
 }
+
+/** Once for the page: pictures that come later are found by the click, and it waits for their module. */
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("[data-zoom]");
+  if (button) images().then(({ open }) => open(button.closest("figure")), unaided);
+});

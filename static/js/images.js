@@ -70,16 +70,11 @@ function prepare(dialog, picture) {
   pinch(dialog, well);
 }
 
-function open(figure) {
+/** Open the dialog of a figure. */
+export function open(figure) {
   const dialog = one("dialog", figure);
   if (!one(".well img", dialog)) prepare(dialog, one("img", figure));
   dialog.showModal();
   resize(dialog, 1);
   one(".well", dialog).focus();
 }
-
-/** Once for the page: pictures that come later are found by the click. */
-document.addEventListener("click", (event) => {
-  const button = event.target.closest?.("[data-zoom]");
-  if (button) open(button.closest("figure"));
-});
