@@ -169,6 +169,7 @@ def test_a_real_file_becomes_a_labelled_record(
     assert job.failed <= 1
     page.reload()
     page.click("#job-progress a.btn.main")
+    page.wait_for_url("**/annotate/**")
     page.wait_for_selector("#answer")
     if answer is None:
         page.locator("#q1 input").first.check(force=True)

@@ -146,11 +146,11 @@ def _log(dataset: Dataset, count: int) -> list[Any]:
 
 def eventually(page: Any, check: Callable[[], bool]) -> None:
     """What a browser says on its way out arrives when it arrives."""
-    for _ in range(750):
+    for _ in range(1_500):
         if check():
             return
         page.wait_for_timeout(20)
-    assert check()
+    assert check(), page.locator("body").inner_text()
 
 
 @pytest.fixture
