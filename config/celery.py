@@ -7,7 +7,9 @@ from typing import Any
 
 from billiard import current_process
 from celery import Celery
-from celery.signals import beat_embedded_init, worker_init
+from celery.signals import beat_embedded_init, worker_init, worker_ready
+
+from config.collector import spare_what_is_there
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
 
@@ -32,6 +34,12 @@ def serve_metrics(**_: Any) -> None:
     from apps.core import metrics
 
     metrics.serve_when_free()
+
+
+@worker_ready.connect
+def spare_the_collector(**_: Any) -> None:
+    """A slice is not held up by looking through the whole application."""
+    spare_what_is_there()
 
 
 @beat_embedded_init.connect

@@ -1,6 +1,5 @@
 """WSGI entry point for gunicorn."""
 
-import gc
 import os
 
 from django.core.wsgi import get_wsgi_application
@@ -13,12 +12,9 @@ from django.db import connections  # noqa: E402  (needs the settings)
 from django.urls import reverse  # noqa: E402
 
 from apps.core.checks import refuse_unsafe_role  # noqa: E402
+from config.collector import spare_what_is_there  # noqa: E402
 
 refuse_unsafe_role()
 connections.close_all()  # each process has its own
 reverse("account_login")  # imports all views and makes the table of their addresses
-
-# A bulk request makes a hundred thousand objects and no cycles: look for those less often, and
-# never among what was there from the start, the one megabyte of garbage therein included.
-gc.freeze()
-gc.set_threshold(50_000, 20, 20)
+spare_what_is_there()
