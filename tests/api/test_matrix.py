@@ -157,6 +157,7 @@ ROWS = [
     row("GET /datasets/{ready}/drafts", Who.ADMINS),
     row("GET /datasets/{ready}/drafts/summary", Who.ADMINS),
     row("GET /datasets/{ready}/drafts/{generated}", Who.ADMINS),
+    row("PATCH /datasets/{ready}/drafts/{generated}", Who.ADMINS, 200, {"metadata": {"a": 1}}),
     row("POST /datasets/{ready}/drafts/accept", Who.ADMINS, 200, {"filter": {}}),
     row("POST /datasets/{ready}/drafts/discard", Who.ADMINS, 200, {"filter": {}}),
     row("POST /datasets/{ready}/drafts/restore", Who.ADMINS, 200, {"filter": {}}),
