@@ -116,6 +116,8 @@ ROWS = [
     row("POST /workspaces", Who.OWNERS, 201, {"name": "new"}),
     row("GET /workspaces/{workspace}", Who.MEMBERS),
     row("DELETE /workspaces/{empty}", Who.OWNERS),
+    row("GET /workspaces/{workspace}/budget", Who.ADMINS),
+    row("PUT /workspaces/{workspace}/budget", Who.ADMINS, 200, {"usd": 5}),
     row("GET /workspaces/{workspace}/users", Who.ADMINS),
     row("POST /workspaces/{workspace}/users", Who.OWNERS, 201, {"user_id": "{user}"}),
     row("DELETE /workspaces/{workspace}/users/{insider}", Who.ADMINS),
