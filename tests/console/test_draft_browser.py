@@ -143,7 +143,7 @@ def test_all_of_it_works_without_scripts(
     site: Site, visit: Visit, owner: Membership, rich: Draft
 ) -> None:
     page = open_page(site, visit, owner, gate(rich), java_script_enabled=False)
-    page.get_by_role("link", name="Edit").click()
+    page.get_by_role("link", name="Edit this").click()
     page.get_by_label("Text", exact=True).fill("Ada went to Rome. Ada liked it.")
     page.get_by_label("Message 3", exact=True).fill("And the weather?")
     page.get_by_label("Rank of C").select_option("2")
