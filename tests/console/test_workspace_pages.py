@@ -1,5 +1,6 @@
 """Workspaces on their pages: made, renamed, deleted; people let in and taken out."""
 
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ from apps.events.models import Event
 from apps.llms.budgets import Amount, Payer, reserve, set_budget, settle, standing_of
 from apps.llms.models import BudgetScope, LedgerEntry
 from apps.organizations.models import Membership
+from apps.users.models import User
 from apps.workspaces.models import Workspace, WorkspaceMembership
 from tests import factories
 
@@ -199,6 +201,21 @@ def test_a_budget_that_makes_no_sense_is_refused(
     assert "The budget is as it was." in text
     assert f'value="{next(iter(sent.values()))}"' in text
     assert standing_of(workspace.id).usd == 3
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize("usd", ["0.125", "1234.5", "100", "0"])
+def test_a_budget_that_is_shown_and_sent_stays(
+    client: Client, olga: Membership, workspace: Workspace, language: str, usd: str
+) -> None:
+    User.objects.filter(id=olga.user_id).update(language=language)
+    scope = BudgetScope.WORKSPACE
+    set_budget(scope=scope, subject_id=workspace.id, usd=Decimal(usd), tokens=2_000_000)
+    text = client.get(url("workspace", workspace.id)).content.decode()
+    shown = dict(re.findall(r'id="budget-(usd|tokens)".*? value="([^"]*)"', text))
+    assert client.post(url("workspace_budget", workspace.id), shown).status_code == 302
+    found = standing_of(workspace.id)
+    assert (found.usd, found.tokens) == (Decimal(usd), 2_000_000)
 
 
 def test_what_was_spent_without_a_limit_is_shown(client: Client, workspace: Workspace) -> None:

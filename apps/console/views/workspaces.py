@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from apps.console.member_forms import INHERITED, place_choices
 from apps.console.members import PAGE, newcomers, people_of, person_rows, workspace_rows
 from apps.console.provider_form import WorkspaceBudgetForm
-from apps.console.providers import plain, spent_this_month, total
+from apps.console.providers import spent_this_month, total
 from apps.console.views.members import find_active
 from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.labeling.http import LabelingRequest, for_members
@@ -159,7 +159,8 @@ def _show(
     pays = permissions.may(request.member, Action.MANAGE_BUDGETS, workspace.id)
     if pays:
         standing = standing_of(workspace.id)
-        limits = {"usd": standing.usd and plain(standing.usd), "tokens": standing.tokens}
+        usd = None if standing.usd is None else standing.usd.normalize()
+        limits = {"usd": usd, "tokens": standing.tokens}
         more.setdefault("form", WorkspaceBudgetForm(initial=limits))
         spent = total(spent_this_month(request.member, workspace_id=workspace.id))
         more |= {"budget": standing, "month": spent}
