@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 
 from apps.console.draft_metadata import MetadataInputs
 from apps.console.draft_spans import Mark, marks_of, read_marks
-from apps.console.inputs import Input
+from apps.console.inputs import Input, read_json
 from apps.core.errors import InvalidError
 from apps.datasets.content import MAX_MESSAGE, MAX_ROLE, MAX_TEXT
 from apps.datasets.models import FieldType, QuestionType
@@ -119,14 +119,11 @@ class DraftForm:
 
     def _parse(self, name: str, text: str) -> Any:
         try:
-            value = json.loads(text)
-            json.dumps(value, ensure_ascii=False).encode()
-        except (ValueError, RecursionError):
-            self.errors[f"fields.{name}"] = _(
-                "This is no JSON. An object looks like %(example)s."
-            ) % {"example": '{"name": "value"}'}
+            return read_json(text)
+        except ValueError:
+            told = _("This is no JSON. An object looks like %(example)s.")
+            self.errors[f"fields.{name}"] = told % {"example": '{"name": "value"}'}
             return self.draft.fields.get(name)
-        return value
 
     def _read_suggestions(self, fields: Mapping[str, Any]) -> list[dict[str, Any]]:
         values = {name: one["value"] for name, one in read_values(self.schema, self._sent).items()}
@@ -154,10 +151,10 @@ class DraftForm:
         return _as_typed(self._sent.get(name, ""))
 
     def _typed_turns(self, name: str) -> list[Turn]:
-        roles, texts = self._sent.getlist(f"role.{name}"), self._sent.getlist(f"content.{name}")
-        turns = [
-            Turn(role.strip(), _as_typed(text)) for role, text in zip(roles, texts, strict=False)
-        ]
+        rows = zip(
+            self._sent.getlist(f"role.{name}"), self._sent.getlist(f"content.{name}"), strict=False
+        )
+        turns = [Turn(_as_typed(role).strip(), _as_typed(text)) for role, text in rows]
         return [turn for turn in turns if turn.content.strip()]
 
     def _typed_marks(self, name: str) -> list[Mark]:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from apps.console.inputs import Input
+from apps.console.inputs import Input, read_json
 from apps.core.errors import InvalidError
 from apps.datasets.models import MetadataProperty, PropertyType
 from apps.datasets.schema import DatasetSchema
@@ -28,7 +28,7 @@ class MetadataInputs:
         allows_more = schema.dataset.allow_extra_metadata
         keys = [*schema.properties]
         keys += [key for key in draft.metadata if key not in schema.properties and allows_more]
-        sent = [] if post is None else post.getlist("key")
+        sent = [] if post is None else [key.replace("\0", "") for key in post.getlist("key")]
         self.by_key = {key: self._input(f"m{n}", key) for n, key in enumerate(sent or keys)}
         self.shown = {key: list(one.values) for key, one in self.by_key.items()}
         self.allows_more = allows_more
@@ -75,12 +75,10 @@ class MetadataInputs:
         if value is None or not self._is_json(key):
             return value
         try:
-            parsed = json.loads(value)
-            json.dumps(parsed, ensure_ascii=False).encode()
-        except (ValueError, RecursionError) as error:
+            return read_json(value)
+        except ValueError as error:
             message = _("This is no JSON: put a text into quotation marks.")
             raise InvalidError(message) from error
-        return parsed
 
     def _is_json(self, key: str) -> bool:
         """Whether it is typed as JSON: no text, and not of a kind that is declared."""

@@ -1,5 +1,6 @@
 """Inputs of a form, and what people typed into them, as plain values."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,19 @@ from django.utils.translation import gettext as _
 from apps.core.errors import InvalidError
 
 Given = Mapping[str, Sequence[str]]  # what was typed, by name: a checked box is ["on"]
+
+
+def read_json(text: str) -> Any:
+    """What was typed as JSON. Raises ``ValueError`` for what is none, or cannot be stored."""
+    try:
+        value = json.loads(text)
+        written = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        written.encode()  # half a character of a pair cannot be
+    except RecursionError as error:
+        raise ValueError(text[:100]) from error
+    if "\\u0000" in written:
+        raise ValueError(text[:100])
+    return value
 
 
 @dataclass

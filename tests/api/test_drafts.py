@@ -199,6 +199,7 @@ def test_the_plan_has_no_room_for_an_edited_one(
         ({"fields": {}}, "fields cannot be empty"),
         ({"fields": {"text": 7}}, "must be a string"),
         ({"fields": {"text": "\0"}}, ""),
+        ({"metadata": {"\0": 1}}, ""),
         ({"fields": "x"}, ""),
         ({"metadata": []}, ""),
         ({"suggestions": [{"question": "sentiment"}]}, ""),

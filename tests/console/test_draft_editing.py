@@ -283,6 +283,35 @@ def test_what_does_not_fit_is_said_and_nothing_typed_is_lost(
     assert (stored(draft).written, stored(draft).state) == (None, "waiting")
 
 
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"field__facts": '{"a": "\\u0000"}'}, 422),
+        ({"field__facts": '{"a": "\\ud800"}'}, 422),
+        ({"field__facts": "[" * 100_000}, 422),
+        ({"field__facts": '{"a": NaN}'}, 422),
+        ({"role__talk": ["us\0er"], "content__talk": ["H\0i"]}, 302),
+        ({"field__text": TEXT + "\0"}, 302),
+        ({"key": ["pages", "od\0d"], "m0": "3", "m1": "x\0"}, 302),
+        ({"key": [str(n) for n in range(200)], **{f"m{n}": "x" for n in range(200)}}, 422),
+        ({"new_key": "n\0", "new_value": "v\0"}, 302),
+        ({"at__entities": ["9" * 400, "-1", "x"]}, 302),
+        ({"version": "yesterday"}, 409),
+        ({"q__order": ["1:a", "1:a", ":", "x"]}, 422),
+    ],
+)
+def test_what_no_browser_sends_breaks_nothing(
+    client: Client, draft: Draft, changes: dict[str, Any], status: int
+) -> None:
+    sent = typed(client.get(url(draft)), **changes)
+    assert client.post(url(draft), sent | {"do": "save"}).status_code == status
+
+
+def test_an_empty_form_is_refused(client: Client, draft: Draft) -> None:
+    assert client.post(url(draft), {}).status_code == 422
+    assert stored(draft).written is None
+
+
 def test_all_errors_come_at_once(client: Client, draft: Draft) -> None:
     sent = typed(client.get(url(draft)), field__text="", field__facts="{", m0="x", q__sentiment="?")
     answer = client.post(url(draft), sent)
