@@ -42,6 +42,7 @@ def main() -> None:
         world.measure_finish()
         if options.large:
             world.fill("plain", 200_000)
+            instance.settle()
             world.measure_bulk("plain, 200k in the dataset", options.seconds, rich=False, keep=True)
             world.measure_bulk("rich, 200k in the dataset", options.seconds, rich=True, keep=True)
             world.measure_answers("200k records", 0, seconds=options.seconds, keep=True)
