@@ -97,6 +97,16 @@ class Outcome:
     def is_hit(self) -> bool:
         return self.prepared.kept is not None
 
+    @property
+    def usd(self) -> Decimal:
+        """What the answer costs, or cost when it was paid; 0 without one."""
+        if self.prepared.kept is not None:
+            return self.prepared.kept.usd
+        if self.reply is None:
+            return Decimal(0)
+        price, reply = self.prepared.ask.connection.price, self.reply
+        return price.usd(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
+
 
 def prepare(asks: Sequence[Ask]) -> list[Prepared]:
     """Look the calls up, note those that must be made, and reserve the most they may cost.
@@ -162,7 +172,7 @@ def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:
     """
     sent = [one for one in outcomes if not (one.is_hit or one.prepared.is_busy)]
     still = ledger.close_attempts([one.prepared.attempt.id for one in sent]) if sent else set()
-    answered = [(one.prepared, _kept(one.prepared, one.reply)) for one in sent if one.reply]
+    answered = [(one.prepared, Kept(one.reply, one.usd)) for one in sent if one.reply]
     if answered:
         ledger.keep_responses([(one.key, one.attempt.model, kept) for one, kept in answered])
     entries = {
@@ -185,6 +195,18 @@ def release(prepared: Sequence[Prepared]) -> None:
         return
     closed = ledger.close_attempts([attempt.id for attempt in waiting])
     _settle_budgets(Entry(EntryKind.FAILED, attempt) for attempt in waiting if attempt.id in closed)
+
+
+def give_up(prepared: Sequence[Prepared]) -> Decimal:
+    """Book calls that were made and whose answers nobody will see, at the most they may have cost.
+
+    Returns how much that is.
+    """
+    attempts = [one.attempt for one in prepared]
+    closed = ledger.close_attempts([attempt.id for attempt in attempts])
+    lost = [attempt for attempt in attempts if attempt.id in closed]
+    _book_unknown(lost)
+    return _total(attempt.worst for attempt in lost).usd
 
 
 def book_old(*, age: timedelta = ABANDONED_AFTER) -> int:
@@ -275,12 +297,6 @@ def _book_unknown(abandoned: Sequence[Attempt]) -> int:
     return len(entries)
 
 
-def _kept(prepared: Prepared, reply: Reply) -> Kept:
-    price = prepared.ask.connection.price
-    usd = price.usd(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
-    return Kept(reply, usd)
-
-
 def _entry(outcome: Outcome) -> Entry:
     attempt, kept = outcome.prepared.attempt, outcome.prepared.kept
     if kept is not None:
@@ -294,5 +310,5 @@ def _entry(outcome: Outcome) -> Entry:
         reply.prompt_tokens,
         reply.completion_tokens,
         reply.cached_tokens,
-        usd=_kept(outcome.prepared, reply).usd,
+        usd=outcome.usd,
     )

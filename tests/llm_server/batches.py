@@ -29,6 +29,8 @@ class Batches:
     def handle(self, call: Call) -> Answer:
         if not self.settings.offers_batches:
             return error(404, "Not found.")
+        if self.settings.batches_are_down:
+            return error(503, "Overloaded.")
         match call.method, call.path.partition("?")[0].split("/")[2:]:
             case "POST", ["files"]:
                 return self.take_file(call)
@@ -44,8 +46,7 @@ class Batches:
             case "GET", ["batches", name] if name in self.batches:
                 return Answer(200, self.poll(self.batches[name]))
             case "POST", ["batches", name, "cancel"] if name in self.batches:
-                self.batches[name]["status"] = "cancelled"
-                return Answer(200, self.batches[name])
+                return self.cancel(self.batches[name])
         return error(404, "Not found.")
 
     def file(self, name: str) -> dict[str, Any]:
@@ -98,12 +99,24 @@ class Batches:
         batch["polls"] += 1
         if batch["status"] == "in_progress" and batch["polls"] > self.settings.batch_polls:
             self.finish(batch)
+        if batch["status"] == "cancelling":
+            self.finish(batch, self.settings.answered_before_cancel)
+            batch["status"] = "cancelled"
         return batch
 
-    def finish(self, batch: dict[str, Any]) -> None:
+    def cancel(self, batch: dict[str, Any]) -> Answer:
+        if batch["status"] != "in_progress" or not self.settings.stops_batches:
+            return error(409, f"A batch that is {batch['status']} cannot be cancelled.")
+        batch["status"] = "cancelling"
+        return Answer(200, batch)
+
+    def finish(self, batch: dict[str, Any], most: int | None = None) -> None:
         done, failed = [], []
-        for line in self.files[batch["input_file_id"]].splitlines():
+        for number, line in enumerate(self.files[batch["input_file_id"]].splitlines()):
             asked = orjson.loads(line)
+            if most is not None and number >= most:
+                failed.append(orjson.dumps(self.unasked(asked["custom_id"])))
+                continue
             status, body = self.bill(asked["url"], asked["body"])
             row = {
                 "id": f"line-{next(self.numbers)}",
@@ -116,3 +129,8 @@ class Batches:
         batch["output_file_id"] = self.keep(b"\n".join(done)) if done else None
         batch["error_file_id"] = self.keep(b"\n".join(failed)) if failed else None
         batch["request_counts"] |= {"completed": len(done), "failed": len(failed)}
+
+    def unasked(self, custom_id: str) -> dict[str, Any]:
+        told = {"code": "batch_cancelled", "message": "The batch was cancelled before this line."}
+        name = f"line-{next(self.numbers)}"
+        return {"id": name, "custom_id": custom_id, "response": None, "error": told}

@@ -204,6 +204,7 @@ def test_the_log_knows_what_happened_but_no_key(make_provider: Make) -> None:
         (ProviderModel, {"rpm": 0}, "llm_model_limits_positive"),
         (ModelPrice, {"output": -1}, "llm_model_price_not_negative"),
         (ModelPrice, {"cached_input": 3}, "llm_model_price_not_negative"),
+        (ModelPrice, {"batch_discount": 101}, "llm_model_price_discount_percent"),
         (
             ModelPrice,
             {"valid_from": NEW_YEAR},
