@@ -91,6 +91,12 @@ def test_an_estimate_stands_beside_the_button(
     assert page.status_code == 200
     assert page.context["estimate"].items_in_all == 4
     assert "Run on 4" in page.content.decode()
+    slow = client.post(
+        url(dataset, "suggest"), {**sent, "do": "estimate", "sample": "4", "in_batches": "on"}
+    )
+    assert 0 < slow.context["estimate"].usd == page.context["estimate"].usd / 2
+    assert "at the price for batches" in slow.content.decode()
+    assert "at the price for batches" not in page.content.decode()
     assert Job.objects.count() == 0
     assert llm_server.ledger()["calls"] == 0
 
