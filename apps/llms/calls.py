@@ -34,8 +34,10 @@ __all__ = [
     "close",
     "prepare",
     "release",
+    "reserve",
     "send",
     "settle",
+    "settle_budgets",
 ]
 
 USUAL_ANSWER: Final = 4096  # tokens reserved for an answer without a limit of its own
@@ -122,7 +124,7 @@ def prepare(asks: Sequence[Ask]) -> list[Prepared]:
     found = ledger.find_responses([attempt.key for attempt in attempts])
     missing = [attempt for attempt in attempts if attempt.key not in found]
     opened = ledger.open_attempts(missing) if missing else set()
-    metered = _reserve([attempt for attempt in missing if attempt.id in opened])
+    metered = reserve([attempt for attempt in missing if attempt.id in opened])
     return [
         Prepared(
             ask,
@@ -182,7 +184,7 @@ def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:
     }
     if entries:
         ledger.enter_ledger(list(entries.values()))
-    _settle_budgets(entries.values())
+    settle_budgets(entries.values())
     remember(one.prepared.ask.connection for one in sent)
     booked = (entries.get(one.prepared.attempt.id) for one in outcomes)
     return [entry.usd if entry else Decimal(0) for entry in booked]
@@ -194,7 +196,7 @@ def release(prepared: Sequence[Prepared]) -> None:
     if not waiting:
         return
     closed = ledger.close_attempts([attempt.id for attempt in waiting])
-    _settle_budgets(Entry(EntryKind.FAILED, attempt) for attempt in waiting if attempt.id in closed)
+    settle_budgets(Entry(EntryKind.FAILED, attempt) for attempt in waiting if attempt.id in closed)
 
 
 def give_up(prepared: Sequence[Prepared]) -> Decimal:
@@ -243,7 +245,7 @@ def _attempt(id: UUID, ask: Ask) -> Attempt:
     )
 
 
-def _reserve(attempts: Sequence[Attempt]) -> set[UUID]:
+def reserve(attempts: Sequence[Attempt]) -> set[UUID]:
     """Reserve the most the attempts may cost; returns which are in some budget."""
     metered: set[UUID] = set()
     for payer, mine in _by_payer(attempts).items():
@@ -254,7 +256,8 @@ def _reserve(attempts: Sequence[Attempt]) -> set[UUID]:
     return metered
 
 
-def _settle_budgets(entries: Iterable[Entry]) -> None:
+def settle_budgets(entries: Iterable[Entry]) -> None:
+    """Give back what the entries' attempts had reserved, and add what they cost."""
     metered = {entry.attempt.id: entry for entry in entries if entry.attempt.is_metered}
     for payer, mine in _by_payer([entry.attempt for entry in metered.values()]).items():
         spent = _total(
@@ -293,7 +296,7 @@ def _book_unknown(abandoned: Sequence[Attempt]) -> int:
     ]
     if entries:
         ledger.enter_ledger(entries)
-        _settle_budgets(entries)
+        settle_budgets(entries)
     return len(entries)
 
 
