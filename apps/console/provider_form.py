@@ -83,7 +83,7 @@ class ModelForm(forms.Form):
         localize=True,
     )
     batch_discount = forms.IntegerField(
-        label=_("Discount in batches, in percent"),
+        label=_("Batch discount, %"),
         min_value=0,
         max_value=100,
         required=False,
