@@ -161,8 +161,13 @@ def test_a_run_that_goes_on_after_all_pays_the_price_of_batches(
     assert (work(acme, job).state, job.done, job.failed) == ("done", RECORDS, 0)
     ledger = llm_server.ledger()
     assert (ledger["answered"], ledger["double_paid"]) == (RECORDS, 0)
-    assert {call["path"] for call in llm_server.calls()} == {"/v1/chat/completions"}
+    charge_batches()
     with enter(acme):
+        for entry in LedgerEntry.objects.filter(kind="call"):
+            listed = Decimal(entry.prompt_tokens + 2 * entry.completion_tokens) / 1_000_000
+            assert entry.usd == listed / 2
+        job.refresh_from_db()
+        assert job.cost == sum(LedgerEntry.objects.values_list("usd", flat=True))
         states = sorted(Batch.objects.values_list("state", flat=True))
         assert states == ["cancelled", "done"]
 
