@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 import orjson
 
@@ -20,6 +21,7 @@ from apps.llms.texts import clean
 from apps.llms.wire import Reply, Request
 
 _PATH: Final = "/v1/chat/completions"
+_MOST_PAGES: Final = 50  # of the provider's batches that are looked through
 _OVER: Final = {"completed", "expired", "cancelled", "failed"}
 
 Row = Mapping[str, Any]
@@ -59,12 +61,18 @@ async def step(batch: Batch, connection: ProviderConnection, lines: bytes) -> Fo
 
 
 async def _find(connection: ProviderConnection, batch: Batch) -> str | None:
-    """The provider's name of a batch that was handed in before, if it was."""
-    document = await client.fetch(connection, "GET", "/batches?limit=100")
-    for row in document.get("data") or []:
-        about = row.get("metadata") if isinstance(row, dict) else None
-        if isinstance(about, dict) and about.get("batch") == str(batch.id):
-            return str(row["id"])
+    """The provider's name of a batch that was handed in before, if it was; the newest first."""
+    after = ""
+    for _ in range(_MOST_PAGES):
+        document = await client.fetch(connection, "GET", f"/batches?limit=100{after}")
+        rows = [row for row in document.get("data") or [] if isinstance(row, dict)]
+        for row in rows:
+            about = row.get("metadata")
+            if isinstance(about, dict) and about.get("batch") == str(batch.id):
+                return str(row["id"])
+        if not rows or not document.get("has_more"):
+            return None
+        after = f"&after={quote(str(rows[-1].get('id')))}"
     return None
 
 

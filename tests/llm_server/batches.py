@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -41,8 +42,7 @@ class Batches:
             case "POST", ["batches"]:
                 return self.start(orjson.loads(call.body))
             case "GET", ["batches"]:
-                rows = list(self.batches.values())
-                return Answer(200, {"object": "list", "data": rows, "has_more": False})
+                return Answer(200, self.listed(call.path.partition("?")[2]))
             case "GET", ["batches", name] if name in self.batches:
                 return Answer(200, self.poll(self.batches[name]))
             case "POST", ["batches", name, "cancel"] if name in self.batches:
@@ -94,6 +94,15 @@ class Batches:
             "request_counts": {"total": total, "completed": 0, "failed": 0},
         }
         return Answer(200, self.batches[name])
+
+    def listed(self, query: str) -> dict[str, Any]:
+        """A page of the batches, the newest first, or those ``after`` one."""
+        asked = dict(parse_qsl(query))
+        names = list(reversed(self.batches))
+        begin = names.index(asked["after"]) + 1 if "after" in asked else 0
+        end = begin + min(int(asked.get("limit", 20)), self.settings.batches_a_page)
+        rows = [self.batches[name] for name in names[begin:end]]
+        return {"object": "list", "data": rows, "has_more": end < len(names)}
 
     def poll(self, batch: dict[str, Any]) -> dict[str, Any]:
         batch["polls"] += 1

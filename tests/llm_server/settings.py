@@ -32,6 +32,7 @@ class Settings:
     batch_polls: int = 1  # how often a batch is asked for before it is done
     offers_batches: bool = True
     batches_are_down: bool = False  # files and batches answer 503
+    batches_a_page: int = 100  # of the list of batches, the newest first
     stops_batches: bool = True  # else a batch cannot be cancelled (409)
     answered_before_cancel: int = 0  # lines of a cancelled batch that have answers
 

@@ -73,12 +73,7 @@ def test_many_calls_are_several_batches(acme: UUID, monkeypatch: pytest.MonkeyPa
         assert sorted(batch.calls.count() for batch in Batch.objects.all()) == [2, 4, 4]
 
 
-def test_a_worker_that_dies_after_handing_it_in_pays_once(
-    acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The name was not written down: the provider is asked for our batch."""
-    batch_id = ordered(acme)
-
+def die_once_handed_in(acme: UUID, batch_id: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
     class DiedError(BaseException):
         """The process ends here."""
 
@@ -90,9 +85,32 @@ def test_a_worker_that_dies_after_handing_it_in_pays_once(
         patch.setattr(batching, "_note_sent", die)
         with pytest.raises(DiedError):
             look_after(acme, batch_id)
+
+
+def test_a_worker_that_dies_after_handing_it_in_pays_once(
+    acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name was not written down: the provider is asked for our batch."""
+    batch_id = ordered(acme)
+    die_once_handed_in(acme, batch_id, monkeypatch)
     assert finish(acme, batch_id).state == "done"
     ledger = llm_server.ledger()
     assert (ledger["answered"], ledger["double_paid"]) == (3, 0)
+
+
+def test_it_is_found_among_many(
+    acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "MOST_CALLS", 1)
+    llm_server.configure(batches_a_page=2)
+    with enter(acme):
+        order(asks(5, connected()))
+        ids = list(Batch.objects.order_by("id").values_list("id", flat=True))
+    die_once_handed_in(acme, ids[0], monkeypatch)
+    for id in reversed(ids):
+        finish(acme, id)
+    assert len(llm_server.batches()) == 5
+    assert llm_server.ledger()["double_paid"] == 0
 
 
 def test_a_worker_that_dies_while_settling_books_once(
