@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.llms.models import ModelKind, Provider
+from apps.llms.models import USUAL_BATCH_DISCOUNT, ModelKind, Provider
 from apps.llms.services import ModelInput, PriceInput
 
 SPARE: Final = 2  # empty rows for further models
@@ -82,6 +82,13 @@ class ModelForm(forms.Form):
         required=False,
         localize=True,
     )
+    batch_discount = forms.IntegerField(
+        label=_("Batch discount, %"),
+        min_value=0,
+        max_value=100,
+        required=False,
+        initial=USUAL_BATCH_DISCOUNT,
+    )
 
     def as_input(self, known: Mapping[str, ModelInput]) -> ModelInput:
         """The model; limits of its own, which the form does not show, stay."""
@@ -91,6 +98,7 @@ class ModelForm(forms.Form):
             input=data["input"] or Decimal(0),
             output=data["output"] or Decimal(0),
             cached_input=data["cached_input"],
+            batch_discount=data["batch_discount"],
         )
         is_priced = any(data[name] is not None for name in ("input", "output", "cached_input"))
         return ModelInput(
