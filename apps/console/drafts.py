@@ -1,5 +1,6 @@
 """The gate's page: drafts with where they come from and what is said against them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,20 +17,36 @@ from apps.datasets.models import Dataset
 from apps.datasets.schema import load_schema
 from apps.drafts.asked import Asked, summary
 from apps.drafts.models import Draft, DraftQuerySet, DraftState
+from apps.drafts.provenance import edits
+from apps.labeling.review_values import word_diff
 from apps.records.models import Record
 
 A_PAGE: Final = 25
+MOST_COMPARED: Final = 20_000  # characters that are compared word by word
 STATES: Final = (DraftState.WAITING, DraftState.ACCEPTED, DraftState.DISCARDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What was changed, by its title; ``diff`` are words kept, added and taken out, of a text."""
+
+    title: str
+    text: str
+    diff: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
 class DraftCard:
-    """``alike`` is the text that it nearly repeats, ``parents`` are texts it was made from."""
+    """``alike`` is the text that it nearly repeats, ``parents`` are texts it was made from.
+
+    ``before`` is what the model wrote where a person has changed it.
+    """
 
     draft: Draft
     fields: Sequence[tuple[str, Any]]
     alike: str
     parents: Sequence[str]
+    before: Sequence["Before"] = ()
 
     @property
     def recipe(self) -> str:
@@ -78,7 +95,7 @@ class DraftsPage:
 
     @cached_property
     def page(self) -> "Page[Draft]":
-        rows = self.matching.filter(state=self.state).in_order()
+        rows = self.matching.filter(state=self.state).select_related("edited_by").in_order()
         return Paginator(rows, A_PAGE).get_page(self.query.get("page"))
 
     @cached_property
@@ -94,6 +111,7 @@ class DraftsPage:
                 [(titles.get(name, name), value) for name, value in one.fields.items()],
                 texts.get(one.like, _("something that is gone")) if one.like else "",
                 [texts[id] for id in one.parents[:3] if id in texts],
+                before(one, titles),
             )
             for one in drafts
         ]
@@ -104,6 +122,10 @@ class DraftsPage:
         drafts = Draft.objects.of_dataset(self.dataset).filter(id__in=ids)
         found = [*records.values_list("id", "fields"), *drafts.values_list("id", "fields")]
         return {id: _short(fields) for id, fields in found}
+
+    def after(self, draft: Draft) -> Draft | None:
+        """The one that waits next, of those that match. One query."""
+        return self.matching.waiting().filter(id__gt=draft.id).in_order().first()
 
     @property
     def states(self) -> list[tuple[str, str, int]]:
@@ -128,6 +150,30 @@ class DraftsPage:
         kept = QueryDict(mutable=True)
         kept.update({name: str(self.query[name]) for name in names if self.query.get(name)})
         return kept.urlencode()
+
+
+def before(draft: Draft, titles: Mapping[str, str]) -> list[Before]:
+    """What of the draft is no longer as the model wrote it; ``titles`` are those of fields."""
+    changed = edits(draft)
+    found = [
+        _before(titles.get(name, name), old, draft.fields.get(name))
+        for name, old in changed.get("fields", {}).items()
+    ]
+    for part in ("suggestions", "metadata"):
+        found += [Before(name, _in_words(old)) for name, old in changed.get(part, {}).items()]
+    return found
+
+
+def _before(title: str, old: Any, new: Any) -> Before:
+    if isinstance(old, str) and isinstance(new, str) and len(old) + len(new) <= MOST_COMPARED:
+        return Before(title, old, word_diff(old, new))
+    return Before(title, _in_words(old))
+
+
+def _in_words(value: Any) -> str:
+    if value is None:
+        return _("nothing")
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _short(fields: Mapping[str, Any]) -> str:

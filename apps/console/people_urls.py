@@ -24,6 +24,7 @@ urlpatterns = [
     path("settings/workspaces/", workspaces.workspaces, name="workspaces"),
     path(WORKSPACE, workspaces.workspace, name="workspace"),
     path(f"{WORKSPACE}people/", workspaces.set_place, name="workspace_people"),
+    path(f"{WORKSPACE}budget/", workspaces.set_workspace_budget, name="workspace_budget"),
     path(f"{WORKSPACE}name/", workspaces.rename, name="workspace_rename"),
     path(f"{WORKSPACE}delete/", workspaces.delete, name="workspace_delete"),
     path("settings/keys/", keys.keys, name="keys"),

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from apps.llms.budgets import MOST_TOKENS, MOST_USD
 from apps.llms.models import USUAL_BATCH_DISCOUNT, ModelKind, Provider
 from apps.llms.services import ModelInput, PriceInput
 
@@ -117,8 +118,20 @@ class BudgetForm(forms.Form):
     usd = forms.DecimalField(
         label=_("USD a month"),
         min_value=0,
-        max_digits=14,
+        max_value=MOST_USD,
         decimal_places=8,
+        required=False,
+        localize=True,
+    )
+
+
+class WorkspaceBudgetForm(BudgetForm):
+    """What a workspace may spend a month, in money and in tokens."""
+
+    tokens = forms.IntegerField(
+        label=_("Tokens a month"),
+        min_value=0,
+        max_value=MOST_TOKENS,
         required=False,
         localize=True,
     )

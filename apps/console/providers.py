@@ -66,10 +66,12 @@ def model_rows(*providers: Provider) -> dict[UUID, list[ModelRow]]:
     return found
 
 
-def spent_this_month(member: Membership) -> dict[UUID, Spent]:
-    """By provider, of what the member may see. One query."""
+def spent_this_month(member: Membership, *, workspace_id: UUID | None = None) -> dict[UUID, Spent]:
+    """By provider, of what the member may see, or of one workspace. One query."""
     since = timezone.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     rows = LedgerEntry.objects.visible_to(member).filter(inserted_at__gte=since)
+    if workspace_id is not None:
+        rows = rows.filter(workspace_id=workspace_id)
     totals = (
         rows.order_by()
         .values("provider_id")

@@ -10,7 +10,7 @@ from apps.console.plan_urls import urlpatterns as plan_patterns
 from apps.console.settings_urls import urlpatterns as settings_patterns
 from apps.console.standing_urls import urlpatterns as standing_patterns
 from apps.console.studio_urls import urlpatterns as studio_patterns
-from apps.console.views import drafts, jobs, providers, runs
+from apps.console.views import drafts, editing, jobs, providers, runs
 
 app_name = "console"
 
@@ -35,6 +35,7 @@ urlpatterns = [
     path(f"{DATASET}drafts/decide/", drafts.decide, name="decide_drafts"),
     path(f"{DATASET}drafts/undo/", drafts.undo, name="undo_drafts"),
     path(f"{DATASET}drafts/compare/", drafts.compare, name="compare_drafts"),
+    path(f"{DATASET}drafts/<uuid:draft_id>/", editing.draft, name="draft"),
     *creation_patterns,
     *settings_patterns,
     *general_patterns,

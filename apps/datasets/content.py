@@ -6,7 +6,7 @@ from math import isfinite
 from typing import Any, Final
 
 from apps.core.errors import InvalidError
-from apps.datasets.models import FieldType, MetadataProperty, PropertyType
+from apps.datasets.models import Field, FieldType, MetadataProperty, PropertyType
 from apps.datasets.schema import DatasetSchema
 
 MAX_TEXT: Final = 1_000_000
@@ -36,8 +36,13 @@ def clean_fields(schema: DatasetSchema, fields: Mapping[str, Any] | None) -> dic
         if field is None:
             extra = [name for name in fields if name not in schema.fields]
             raise InvalidError(f"found fields values for non configured fields: {extra!r}")
-        cleaned[name] = None if value is None else _CLEANERS[field.type](name, value)
+        cleaned[name] = clean_field(field, value)
     return cleaned
+
+
+def clean_field(field: Field, value: Any) -> Any:
+    """A field's value in stored form. Raises ``InvalidError`` with the reason."""
+    return None if value is None else _CLEANERS[field.type](field.name, value)
 
 
 def _clean_text(name: str, value: Any) -> str:

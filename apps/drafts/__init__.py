@@ -7,5 +7,6 @@
   provenance as metadata; the draft's row stays, and says where the record came from.
 - A filter's verdict (``score``, ``keep``, ``reasons``) and likeness to another draft are reasons
   to accept or to discard: they decide nothing themselves.
+- A person may change a draft before deciding (``editing``): what the model wrote is kept beside it.
 - Every decision has an id and can be taken back, but for records that people have worked on since.
 """

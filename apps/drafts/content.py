@@ -1,5 +1,6 @@
 """What a draft says, as far as sameness goes."""
 
+import json
 import unicodedata
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -30,6 +31,11 @@ def compared_text(
 def fold(text: str) -> str:
     """The text without case, width and runs of spaces."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether they are the same JSON, in which 1 is not true."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _folded(value: Any) -> Any:

@@ -45,9 +45,13 @@ class Draft(TenantModel):
     ``suggestions`` are ``[{"question": name, "value": …, "score": …}]``, ``metadata`` what the
     record shall have beside its provenance. ``parents`` are ids of the records or drafts that it
     was made from, ``group`` the class whose quota it counts for. ``seq`` and ``ordinal`` say which
-    item of the job made it, and its place there; ``digest`` is of what it says (``content``).
-    ``like`` is the draft or record that it nearly repeats. ``keep`` is a filter's verdict, and
-    ``reasons`` are ``[{"filter": …, "reason": …}]``.
+    item of the job made it, and its place there; ``digest`` is of what the model said, as
+    ``content`` folds it. ``like`` is the draft or record that it nearly repeats; it was looked for
+    in the fields named in ``compared``, or in all. ``keep`` is a filter's verdict, and ``reasons``
+    are ``[{"filter": …, "reason": …}]``.
+
+    Once a person has changed it, ``written`` holds what the model wrote: ``{"fields": …,
+    "metadata": …, "suggestions": …, "reasons": …}``.
     """
 
     dataset = TenantLink(Dataset, related_name="drafts")
@@ -63,6 +67,7 @@ class Draft(TenantModel):
     metadata = models.JSONField(default=dict)
     suggestions = models.JSONField(default=list)
     digest = models.CharField(max_length=64)
+    compared = ArrayField(models.TextField(), default=list)
     like = models.UUIDField(null=True)
     score = models.FloatField(null=True)
     keep = models.BooleanField(null=True)
@@ -72,6 +77,9 @@ class Draft(TenantModel):
     decided_at = models.DateTimeField(null=True)
     decided_by = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
     record = TenantLink(Record, null=True, database_delete="SET NULL", related_name="+")
+    written = models.JSONField(null=True)
+    edited_at = models.DateTimeField(null=True)
+    edited_by = TenantLink(Membership, null=True, database_delete="SET NULL", related_name="+")
 
     objects = TenantManager.from_queryset(DraftQuerySet)()
 
@@ -98,6 +106,11 @@ class Draft(TenantModel):
                 condition=Q(record=None) | Q(state=DraftState.ACCEPTED),
                 name="draft_with_record_is_accepted",
             ),
+            models.CheckConstraint(
+                condition=Q(written__isnull=True, edited_at=None, edited_by=None)
+                | Q(written__isnull=False, edited_at__isnull=False),
+                name="draft_edited_keeps_what_was_written",
+            ),
         ]
         indexes = [
             models.Index(fields=["organization", "dataset", "state", "id"], name="draft_feed"),
@@ -116,6 +129,11 @@ class Draft(TenantModel):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def version(self) -> str:
+        """Another one after every edit; empty of what nobody has changed."""
+        return self.edited_at.isoformat() if self.edited_at else ""
 
 
 class DraftBand(TenantRow):

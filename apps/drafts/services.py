@@ -16,7 +16,7 @@ from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
 from apps.drafts.inputs import Verdict
 from apps.drafts.models import Draft, DraftQuerySet, DraftState
-from apps.drafts.provenance import provenance
+from apps.drafts.provenance import edits, provenance
 from apps.events.log import emit
 from apps.organizations.models import Membership
 from apps.quality.models import Adjudication, Comment, Flag
@@ -26,6 +26,7 @@ from apps.records.models import Record, SuggestionType
 from apps.records.services import delete_records
 
 AT_ONCE: Final = 5_000  # drafts decided in one transaction
+_HUMAN, _MODEL = SuggestionType.HUMAN.value, SuggestionType.MODEL.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,12 @@ def judge_drafts(*, filter: str, verdicts: Iterable[Verdict]) -> int:
         scores = [reason["score"] for reason in row.reasons if reason["score"] is not None]
         row.score = min(scores, default=None)
         row.metadata = {**row.metadata, **verdict.metadata}
+        if row.written is not None:  # what a filter notes is no edit of a person
+            noted = {**row.written["metadata"], **verdict.metadata}
+            row.written = {**row.written, "metadata": noted}
         row.updated_at = timezone.now()
     Draft.objects.bulk_update(
-        rows, ["reasons", "keep", "score", "metadata", "updated_at"], batch_size=500
+        rows, ["reasons", "keep", "score", "metadata", "written", "updated_at"], batch_size=500
     )
     return len(rows)
 
@@ -162,7 +166,11 @@ def _save_state(rows: Sequence[Draft]) -> None:
 
 
 def _as_record(schema: DatasetSchema, draft: Draft) -> RecordInput:
-    """The record of the draft's own name, so that accepting it twice cannot make two."""
+    """The record of the draft's own name, so that accepting it twice cannot make two.
+
+    What a person suggests in the model's place is theirs.
+    """
+    changed = edits(draft).get("suggestions", {})
     metadata = {
         name: value
         for name, value in {**draft.metadata, **provenance(draft)}.items()
@@ -177,8 +185,8 @@ def _as_record(schema: DatasetSchema, draft: Draft) -> RecordInput:
                 question_id=schema.questions[one["question"]].id,
                 value=one["value"],
                 score=one.get("score"),
-                agent=draft.agent,
-                type=SuggestionType.MODEL.value,
+                agent=None if one["question"] in changed else draft.agent,
+                type=_HUMAN if one["question"] in changed else _MODEL,
             )
             for one in draft.suggestions
             if one["question"] in schema.questions

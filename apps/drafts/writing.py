@@ -1,7 +1,5 @@
 """Writing drafts: what is new is stored, what is there already is not."""
 
-import json
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
 from uuid import UUID
@@ -9,14 +7,12 @@ from uuid import UUID
 from django.db import transaction
 
 from apps.core.errors import LimitReachedError
-from apps.core.prepared import raw_cursor
-from apps.core.tenancy import current
 from apps.datasets.models import Dataset
-from apps.datasets.schema import DatasetSchema, load_schema
+from apps.datasets.schema import load_schema
+from apps.drafts.comparison import Comparison
 from apps.drafts.content import compared_text, content_digest
 from apps.drafts.inputs import DraftInput, Origin
-from apps.drafts.likeness import Runs, bands_of, most_alike, runs_of
-from apps.drafts.models import Draft, DraftState
+from apps.drafts.models import Draft
 from apps.events.log import emit
 
 MAX_WAITING: Final = 100_000  # drafts of a dataset that nobody has decided on
@@ -53,13 +49,13 @@ def write_drafts(
     left = None if room is None else dict(room)
     fresh = _fresh(origin, drafts)
     texts = [compared_text(draft.fields, schema, compared) for draft, _ in fresh]
-    comparison = _Comparison(schema, compared, texts, sources or {})
+    comparison = Comparison(schema, compared, texts, sources or {})
     rows: list[Draft] = []
     for (draft, digest), text in zip(fresh, texts, strict=True):
         like = comparison.find(text)
         if (like is not None and refuses_like) or (left is not None and not left.get(draft.group)):
             continue
-        row = _row(dataset, origin, draft, digest, like)
+        row = _row(dataset, origin, draft, digest, like, compared)
         comparison.add(row.id, text, whole=compared_text(draft.fields, schema))
         rows.append(row)
         if left is not None:
@@ -99,7 +95,12 @@ def _fresh(origin: Origin, drafts: Sequence[DraftInput]) -> list[tuple[DraftInpu
 
 
 def _row(
-    dataset: Dataset, origin: Origin, draft: DraftInput, digest: str, like: UUID | None
+    dataset: Dataset,
+    origin: Origin,
+    draft: DraftInput,
+    digest: str,
+    like: UUID | None,
+    compared: Sequence[str],
 ) -> Draft:
     return Draft(
         dataset=dataset,
@@ -116,96 +117,9 @@ def _row(
         suggestions=[dict(one) for one in draft.suggestions],
         digest=digest,
         like=like,
+        compared=list(compared),
     )
 
 
 def _counted(origin: Origin, count: int) -> dict[str, object]:
     return {"drafts": count, "job": str(origin.job_id), "recipe": origin.recipe}
-
-
-# Which standing drafts share a band with the new ones: a probe a band, however little PostgreSQL
-# knows of a table that just grew.
-_CANDIDATES: Final = """
-SELECT found.band, d.id, d.fields FROM unnest(%(bands)s::bigint[]) AS wanted (band), LATERAL (
-    SELECT b.band, b.draft_id FROM draft_band b WHERE b.organization_id = %(o)s
-        AND b.dataset_id = %(d)s AND b.band = wanted.band OFFSET 0) found, LATERAL (
-    SELECT id, fields FROM draft WHERE organization_id = %(o)s AND id = found.draft_id
-        AND state <> %(discarded)s OFFSET 0) d
-ORDER BY d.id
-"""
-_REMEMBER: Final = """
-INSERT INTO draft_band (organization_id, dataset_id, band, draft_id)
-SELECT %(o)s, %(d)s, band, draft_id
-FROM unnest(%(bands)s::bigint[], %(drafts)s::uuid[]) AS given (band, draft_id)
-ON CONFLICT DO NOTHING
-"""
-
-
-class _Comparison:
-    """New texts against those of the dataset's drafts, the sources, and one another."""
-
-    def __init__(
-        self,
-        schema: DatasetSchema,
-        compared: Sequence[str],
-        texts: Sequence[str],
-        sources: Mapping[UUID, str],
-    ) -> None:
-        self.schema = schema
-        self.compared = compared
-        self.scope = " ".join(sorted(compared))
-        self.runs: dict[UUID, Runs] = {}
-        self.by_band: dict[int, list[UUID]] = defaultdict(list)
-        self.fresh: list[tuple[int, UUID]] = []
-        self.signed: dict[str, tuple[Runs, list[int]]] = {}
-        self._read({band for text in texts for band in self._signed(text)[1]})
-        for id, text in sources.items():
-            self._note(id, *self._signed(text))
-
-    def find(self, text: str) -> UUID | None:
-        """The id of what the text nearly repeats."""
-        runs, bands = self._signed(text)
-        ids = list(dict.fromkeys(id for band in bands for id in self.by_band.get(band, ())))
-        best = most_alike(runs, [self.runs[id] for id in ids])
-        return None if best is None else ids[best]
-
-    def add(self, id: UUID, text: str, *, whole: str) -> None:
-        """A new draft, which later texts are compared with; ``whole`` is all it says."""
-        runs, bands = self._signed(text)
-        self._note(id, runs, bands)
-        everything = bands_of(runs_of(whole)) if self.scope else ()
-        self.fresh += [(band, id) for band in {*bands, *everything}]
-
-    def remember(self) -> None:
-        """Store the bands of the new drafts. One statement."""
-        facts = {
-            "o": current(),
-            "d": self.schema.dataset.id,
-            "bands": [band for band, _ in self.fresh],
-            "drafts": [id for _, id in self.fresh],
-        }
-        raw_cursor().execute(_REMEMBER, facts)
-
-    def _signed(self, text: str) -> tuple[Runs, list[int]]:
-        if text not in self.signed:
-            runs = runs_of(text)
-            self.signed[text] = runs, bands_of(runs, self.scope)
-        return self.signed[text]
-
-    def _note(self, id: UUID, runs: Runs, bands: Sequence[int]) -> None:
-        self.runs[id] = runs
-        for band in bands:
-            self.by_band[band].append(id)
-
-    def _read(self, bands: set[int]) -> None:
-        facts = {
-            "o": current(),
-            "d": self.schema.dataset.id,
-            "bands": list(bands),
-            "discarded": DraftState.DISCARDED.value,
-        }
-        for band, id, fields in raw_cursor().execute(_CANDIDATES, facts).fetchall():
-            if id not in self.runs:
-                text = compared_text(json.loads(fields), self.schema, self.compared)
-                self.runs[id] = runs_of(text)
-            self.by_band[band].append(id)

@@ -45,7 +45,7 @@ def read_answer(schema: DatasetSchema, post: QueryDict, fields: Mapping[str, Any
     another answer from the same page is another one.
     """
     status = STATUSES.get(post.get("do", ""), "submitted")
-    values = _read_values(schema, post)
+    values = read_values(schema, post)
     content = json.dumps([status, values], sort_keys=True)
     return Answer(
         status=status,
@@ -62,7 +62,8 @@ def _form_key(post: QueryDict) -> UUID:
         return uuid4()
 
 
-def _read_values(schema: DatasetSchema, post: QueryDict) -> dict[str, Any]:
+def read_values(schema: DatasetSchema, post: QueryDict) -> dict[str, Any]:
+    """What was answered: ``{question name: {"value": …}}``, right or wrong."""
     values = {}
     for name, rule in schema.questions.items():
         given = [text.replace("\0", "") for text in post.getlist(f"q.{name}")]
@@ -135,19 +136,19 @@ def _find_errors(
     """What is wrong, in the words of the page; ``""`` is said of the whole answer."""
     wrong = response_errors(schema, values, status, fields)
     found = {
-        name: _word(schema.questions[name], values.get(name))
+        name: misfit(schema.questions[name], values.get(name))
         for name in wrong
         if name in schema.questions
     }
     if status == "submitted" and not values:
         required = schema.required_questions
-        found |= {name: _word(schema.questions[name], None) for name in required}
+        found |= {name: misfit(schema.questions[name], None) for name in required}
         if not required:
             found[""] = _("Answer at least one question.")
     return found
 
 
-def _word(rule: QuestionRule, answer: Mapping[str, Any] | None) -> str:
+def misfit(rule: QuestionRule, answer: Mapping[str, Any] | None) -> str:
     """What to do about a question whose answer is missing, or no longer fits."""
     kind = QuestionType(rule.type)
     if kind == QuestionType.RANKING:

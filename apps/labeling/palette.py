@@ -1,16 +1,22 @@
-"""Where the palette leads: pages, records, kept searches, and datasets with what can be done."""
+"""Where the palette leads: pages, records, kept searches, and datasets with what can be done.
 
-from collections.abc import Iterator
+A line is found when every word that is looked for stands in it, or in the name of its dataset:
+``drafts reviews``. Pages about a dataset's models and settings are offered to who names one of
+them, or so few datasets that all of their pages have room.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Case, Exists, OuterRef, Q, When
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from apps.annotation.models import Response
 from apps.datasets.models import Dataset, DatasetStatus
+from apps.labeling.templatetags.navigation import ORGANIZATION, SECTIONS
 from apps.organizations.models import Membership
 from apps.records.models import Record
 from apps.search.models import SavedView
@@ -18,6 +24,7 @@ from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
 
 DATASETS = 8  # at most so many are offered
+FEW = 2  # datasets whose pages are all offered
 OTHERS = 5  # records, and views
 
 PAGES: tuple[tuple[str, Any, str], ...] = (
@@ -26,6 +33,16 @@ PAGES: tuple[tuple[str, Any, str], ...] = (
     ("labeling:feedback", _("My feedback"), "msg"),
     ("labeling:preferences", _("Preferences"), "gear"),
     ("labeling:organizations", _("Switch organization"), "building"),
+)
+
+
+# A dataset's pages beside those of its work: name of the URL, icon, text, action.
+MORE: tuple[tuple[str, str, Any, Action], ...] = (
+    *((f"console:{name}", icon, text, action) for name, icon, text, action in SECTIONS),
+    ("console:guidelines", "book", _("Guidelines"), Action.RUN_JOBS),
+    ("labeling:gaps", "flag", _("Guideline gaps"), Action.REVIEW),
+    ("console:export", "dl", _("Export"), Action.EXPORT_RECORDS),
+    ("console:settings", "gear", _("Settings"), Action.MANAGE_DATASET),
 )
 
 
@@ -40,21 +57,55 @@ class Place:
 
 
 def find_places(member: Membership, search: str) -> list[Place]:
-    """What has ``search`` in its name, and the record that has it as its id; datasets last.
+    """What has ``search`` in its name, and the record that has it as its id.
 
-    At most five queries.
+    Datasets come after pages; without a search the organization's pages come last. At most five
+    queries.
     """
     permissions.remember_roles(member)
-    wanted = search.casefold()
+    words = search.casefold().split()
     pages = [Place(str(text), reverse(name), icon) for name, text, icon in PAGES]
-    found = [page for page in pages if wanted in page.text.casefold()]
-    datasets = Dataset.objects.visible_to(member).in_use().filter(status=DatasetStatus.READY)
+    found = [place for place in pages if _has(words, place.text)]
+    managed = [place for place in _organization(member) if _has(words, place.text)]
     if search:
-        found += [*_records(member, search), *_views(member, search)]
-    named = datasets.filter(name__icontains=search).select_related("workspace")
-    for dataset in named.order_by("-last_activity_at", "id")[:DATASETS]:
-        found += _ways(member, dataset)
-    return found
+        found += [*managed, *_records(member, search), *_views(member, search)]
+    datasets = _datasets(member, search, words)
+    for dataset in datasets:
+        found += _ways(member, dataset, words)
+        found += _more(member, dataset, words, all_of_them=0 < len(datasets) <= FEW)
+    return found if search else [*found, *managed]
+
+
+def _has(words: Sequence[str], text: str) -> bool:
+    return all(word in text.casefold() for word in words)
+
+
+def _organization(member: Membership) -> list[Place]:
+    """The pages of the organization that the member may open."""
+    return [
+        Place(str(text), reverse(f"console:{name}"), icon)
+        for name, icon, text, action in ORGANIZATION
+        if permissions.may(member, action)
+    ]
+
+
+def _datasets(member: Membership, search: str, words: Sequence[str]) -> list[Dataset]:
+    """Those with every word in their name that no page is called; the best named ones first.
+
+    One query.
+    """
+    rows = Dataset.objects.visible_to(member).in_use().filter(status=DatasetStatus.READY)
+    titles = " ".join([*(str(text) for *_, text, _action in MORE), *_verbs()]).casefold()
+    for word in words:
+        if word not in titles:
+            rows = rows.filter(Q(name__icontains=word) | Q(workspace__name__icontains=word))
+    named = Case(When(name__icontains=search, then=0), default=1)
+    ordered = rows.select_related("workspace").order_by(named, "-last_activity_at", "id")
+    return list(ordered[:DATASETS])
+
+
+def _verbs() -> list[str]:
+    return [text % {"name": ""} for _action, _name, text, _icon in _works()]
 
 
 def _records(member: Membership, search: str) -> Iterator[Place]:
@@ -82,19 +133,36 @@ def _views(member: Membership, search: str) -> Iterator[Place]:
         yield Place(view.name, f"{path}?{view.query}", "search", view.dataset.name)
 
 
-def _ways(member: Membership, dataset: Dataset) -> Iterator[Place]:
-    """What the member may do in the dataset."""
-    detail = f"{dataset.workspace.name} / {dataset.name}"
-    if permissions.may(member, Action.ANSWER, dataset.workspace_id):
-        url = reverse("labeling:annotate", args=[dataset.id])
-        yield Place(gettext("Annotate %(name)s") % {"name": dataset.name}, url, "pencil", detail)
-    ways = (
+def _works() -> tuple[tuple[Action, str, str, str], ...]:
+    return (
+        (Action.ANSWER, "labeling:annotate", gettext("Annotate %(name)s"), "pencil"),
         (Action.ANSWER, "labeling:explore", gettext("Explore %(name)s"), "search"),
         (Action.REVIEW, "labeling:review", gettext("Review %(name)s"), "flag"),
         (Action.VIEW_DATASET, "console:team", gettext("Progress of %(name)s"), "gauge"),
         (Action.REVIEW, "console:quality", gettext("Quality of %(name)s"), "gauge"),
     )
-    for action, name, text, icon in ways:
+
+
+def _ways(member: Membership, dataset: Dataset, words: Sequence[str]) -> Iterator[Place]:
+    """What the member may do in the dataset."""
+    detail = f"{dataset.workspace.name} / {dataset.name}"
+    for action, name, text, icon in _works():
+        said = text % {"name": dataset.name}
+        if permissions.may(member, action, dataset.workspace_id) and _has(
+            words, f"{said} {detail}"
+        ):
+            yield Place(said, reverse(name, args=[dataset.id]), icon, detail)
+
+
+def _more(
+    member: Membership, dataset: Dataset, words: Sequence[str], *, all_of_them: bool
+) -> Iterator[Place]:
+    """The dataset's other pages: those that a word names, or ``all_of_them``."""
+    detail = f"{dataset.workspace.name} / {dataset.name}"
+    for name, icon, text, action in MORE:
+        title = str(text)
+        is_meant = all_of_them or any(word in title.casefold() for word in words)
+        if not words or not is_meant or not _has(words, f"{title} {detail}"):
+            continue
         if permissions.may(member, action, dataset.workspace_id):
-            url = reverse(name, args=[dataset.id])
-            yield Place(text % {"name": dataset.name}, url, icon, detail)
+            yield Place(title, reverse(name, args=[dataset.id]), icon, detail)

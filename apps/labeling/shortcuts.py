@@ -22,6 +22,7 @@ from apps.labeling.keystrokes import caps, collide
 
 # Pages
 EVERYWHERE, ANNOTATE, BULK, EXPLORE, REVIEW = "", "annotate", "bulk", "explore", "review"
+DRAFTS, DRAFT = "drafts", "draft"
 
 # Groups of the cheatsheet, in its order
 GROUPS: dict[str, Any] = {
@@ -32,6 +33,7 @@ GROUPS: dict[str, Any] = {
     "marks": _("and its marks"),
     "list": _("List"),
     "review": _("Review"),
+    "drafts": _("Drafts"),
     "places": _("Go"),
     "go": _("Everywhere"),
 }
@@ -262,6 +264,26 @@ SHORTCUTS: tuple[Shortcut, ...] = (
         _("leave the text"),
         "review",
         page=REVIEW,
+        fixed=True,
+        typing=True,
+    ),
+    Shortcut("drafts.next", ("j",), _("next draft"), "drafts", page=DRAFTS, repeats=True),
+    Shortcut("drafts.previous", ("k",), _("previous draft"), "drafts", page=DRAFTS, repeats=True),
+    Shortcut("drafts.edit", ("e",), _("edit the draft"), "drafts", page=DRAFTS),
+    Shortcut("drafts.accept", ("a",), _("accept the draft"), "drafts", page=DRAFTS),
+    Shortcut("drafts.discard", ("d",), _("discard the draft"), "drafts", page=DRAFTS),
+    Shortcut("drafts.mark", ("Space",), _("mark the draft"), "drafts", page=DRAFTS, fixed=True),
+    Shortcut("drafts.undo", ("z",), _("undo the last decision"), "drafts", page=DRAFTS),
+    Shortcut(
+        "draft.accept", ("Control+Enter",), _("save, and accept"), "drafts", DRAFT, typing=True
+    ),
+    Shortcut("draft.save", ("Control+s",), _("save"), "drafts", page=DRAFT, typing=True),
+    Shortcut(
+        "draft.leave",
+        ("Escape",),
+        _("back to the drafts"),
+        "drafts",
+        page=DRAFT,
         fixed=True,
         typing=True,
     ),

@@ -29,6 +29,9 @@ _WORDS: Final = {
     BudgetScope.ORGANIZATION: gettext_lazy("The organization's budget of this month"),
 }
 
+MOST_USD: Final = Decimal(999_999)  # a column holds six digits before the point
+MOST_TOKENS: Final = 10**15
+
 
 class BudgetReachedError(LimitReachedError):
     """The calls might cost more than a budget has left."""
@@ -56,6 +59,43 @@ class Payer:
         return [id for id in (self.job_id, self.workspace_id, current()) if id is not None]
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a workspace or the organization may spend in the month that begins at ``month``, what it
+    has spent since the limit was set, and what calls that are under way may still cost."""
+
+    month: date
+    usd: Decimal | None
+    tokens: int | None
+    spent: Amount
+    reserved: Amount
+
+    @property
+    def taken(self) -> Amount:
+        return self.spent + self.reserved
+
+    @property
+    def percent(self) -> int:
+        """How much of the nearer limit is taken, at most 100; 0 without a limit."""
+        shares = [
+            100 if not limit else int(taken * 100 / limit)
+            for limit, taken in ((self.usd, self.taken.usd), (self.tokens, self.taken.tokens))
+            if limit is not None
+        ]
+        return min(max(shares, default=0), 100)
+
+
+def standing_of(subject_id: UUID) -> Standing:
+    """This month's, with or without a limit. One query."""
+    month = this_month()
+    budget = Budget.objects.filter(subject_id=subject_id).first()
+    if budget is None:
+        return Standing(month, None, None, Amount(), Amount())
+    spent = Amount(budget.spent_usd, budget.spent_tokens) if budget.month == month else Amount()
+    reserved = Amount(budget.reserved_usd, budget.reserved_tokens)
+    return Standing(month, budget.limit_usd, budget.limit_tokens, spent, reserved)
+
+
 @transaction.atomic
 def set_budget(
     *, scope: BudgetScope, subject_id: UUID, usd: Decimal | None = None, tokens: int | None = None
@@ -63,10 +103,9 @@ def set_budget(
     """Limit what a job, or a workspace or the organization each month, may spend from now on.
 
     With neither limit the budget is lifted, and None returned. Lowering it below what is spent
-    already is allowed. Raises ``InvalidError`` for limits below 0.
+    already is allowed. Raises ``InvalidError`` for limits below 0, or beyond what can be counted.
     """
-    if (usd is not None and usd < 0) or (tokens is not None and tokens < 0):
-        raise InvalidError(gettext("A budget is not below 0."))
+    _check_limits(usd, tokens)
     found = Budget.objects.select_for_update(of=("self",)).filter(subject_id=subject_id)
     budget = found.first()
     if usd is None and tokens is None and budget is None:
@@ -80,6 +119,15 @@ def set_budget(
     told = {"scope": scope, **changes(before, _limits(budget))}
     emit("budget.set", object_id=subject_id, payload=told)
     return budget
+
+
+def _check_limits(usd: Decimal | None, tokens: int | None) -> None:
+    if (usd is not None and usd < 0) or (tokens is not None and tokens < 0):
+        raise InvalidError(gettext("A budget is not below 0."))
+    if usd is not None and usd > MOST_USD:
+        raise InvalidError(gettext("A budget is at most %s USD.") % f"{MOST_USD:,}")
+    if tokens is not None and tokens > MOST_TOKENS:
+        raise InvalidError(gettext("A budget is at most %s tokens.") % f"{MOST_TOKENS:,}")
 
 
 def _limits(budget: Budget | None) -> dict[str, object]:

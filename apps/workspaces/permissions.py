@@ -28,6 +28,7 @@ class Action(models.TextChoices):
     USE_PROVIDERS = "use_providers"
     MANAGE_PLAN = "manage_plan"
     VIEW_USAGE = "view_usage"
+    MANAGE_BUDGETS = "manage_budgets"  # of a workspace; the organization's is its owners'
     ADD_WORKSPACE_MEMBERS = "add_workspace_members"
     REMOVE_WORKSPACE_MEMBERS = "remove_workspace_members"
     VIEW_WORKSPACE_MEMBERS = "view_workspace_members"
@@ -54,6 +55,7 @@ _ADMIN: Final = _REVIEWER | {
     Action.RUN_JOBS,
     Action.USE_PROVIDERS,
     Action.VIEW_USAGE,
+    Action.MANAGE_BUDGETS,
     Action.EXPORT_RECORDS,
 }
 _OWNER: Final = set(Action)

@@ -146,6 +146,85 @@ def test_the_plan_has_no_room(cast: Cast, dataset: Dataset, drafts: list[Draft])
         assert Draft.objects.waiting().count() == 3
 
 
+# --- Editing -------------------------------------------------------------------------------------
+def place_of(dataset: Dataset, draft: Draft) -> str:
+    return f"/datasets/{dataset.id}/drafts/{draft.id}"
+
+
+def test_a_draft_is_edited_and_accepted(cast: Cast, dataset: Dataset, drafts: list[Draft]) -> None:
+    place, admin = place_of(dataset, drafts[0]), cast["admin_in"]
+    suggested = [{"question": "sentiment", "value": "mixed", "score": 0.5}]
+    answer = admin.patch(place, {"fields": {"text": "On ships."}, "suggestions": suggested})
+    item = answer.json()
+    assert (answer.status_code, item["state"]) == (200, "waiting")
+    assert (item["fields"], item["suggestions"]) == ({"text": "On ships."}, suggested)
+    assert item["written"]["fields"] == {"text": TEXTS[0]}
+    assert item["edited_by"] == str(cast.people["admin_in"].id)
+    assert item["provenance"]["edited"] == ["fields.text", "suggestions.sentiment"]
+    assert admin.get(place).json() == item
+    accepted = admin.patch(place, {"metadata": {"topic": "sea"}, "accept": True}).json()
+    assert accepted["state"] == "accepted"
+    with cast.inside():
+        record = Record.objects.get(id=accepted["record_id"])
+        assert (record.fields, record.metadata["topic"]) == ({"text": "On ships."}, "sea")
+        assert record.metadata["edited_by"] == item["edited_by"]
+    assert admin.patch(place, {"metadata": {}}).status_code == 409
+
+
+def test_an_edit_names_the_version_it_is_of(
+    cast: Cast, dataset: Dataset, drafts: list[Draft]
+) -> None:
+    place, admin = place_of(dataset, drafts[0]), cast["admin_in"]
+    first = admin.patch(place, {"fields": {"text": "One."}, "edited_at": None}).json()
+    late = admin.patch(place, {"fields": {"text": "Two."}, "edited_at": None})
+    assert late.status_code == 409
+    mine = {"fields": {"text": "Two."}, "edited_at": first["edited_at"]}
+    assert admin.patch(place, mine).status_code == 200
+
+
+def test_the_plan_has_no_room_for_an_edited_one(
+    cast: Cast, dataset: Dataset, drafts: list[Draft]
+) -> None:
+    with cast.inside():
+        RecordVolume.objects.update(record_limit=1)
+    place, owner = place_of(dataset, drafts[0]), cast["owner"]
+    answer = owner.patch(place, {"fields": {"text": "On ships."}, "accept": True})
+    assert answer.status_code == 403
+    assert owner.get(place).json()["written"] is None  # all of it or nothing
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({"fields": {}}, "fields cannot be empty"),
+        ({"fields": {"text": 7}}, "must be a string"),
+        ({"fields": {"text": "\0"}}, ""),
+        ({"fields": "x"}, ""),
+        ({"metadata": []}, ""),
+        ({"suggestions": [{"question": "sentiment"}]}, ""),
+        ({"suggestions": [{"question": "sentiment", "value": "?"}]}, "not a valid label"),
+        ({"suggestions": [{"question": "sentiment", "value": "mixed", "score": 2}]}, "between"),
+        ({"suggestions": [{"question": "?", "value": 1}]}, "no question"),
+        ({"edited_at": "yesterday"}, ""),
+        ({"accept": "perhaps"}, ""),
+        ([], ""),
+        (None, ""),
+    ],
+)
+def test_an_edit_that_makes_no_sense_is_refused(
+    cast: Cast, dataset: Dataset, drafts: list[Draft], body: Any, reason: str
+) -> None:
+    answer = cast["owner"].patch(place_of(dataset, drafts[0]), body)
+    assert answer.status_code == 422, answer.content
+    assert reason in answer.content.decode()
+
+
+def test_an_edit_takes_few_queries(cast: Cast, dataset: Dataset, drafts: list[Draft]) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        cast["owner"].patch(place_of(dataset, drafts[0]), {"fields": {"text": "On ships."}})
+    assert len(queries) <= OVERHEAD + 15
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -171,6 +250,7 @@ def test_drafts_of_another_dataset_are_not_there(cast: Cast, drafts: list[Draft]
         other = factories.make_dataset(cast.workspace)
     place = f"/datasets/{other.id}/drafts"
     assert cast["owner"].get(f"{place}/{drafts[0].id}").status_code == 404
+    assert cast["owner"].patch(f"{place}/{drafts[0].id}", {"metadata": {}}).status_code == 404
     answer = cast["owner"].post(f"{place}/accept", {"ids": [str(drafts[0].id)]})
     assert answer.json()["taken"] == 0
 

@@ -1,9 +1,12 @@
 """Workspaces on the wire."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from apps.llms.budgets import Amount, Payer, reserve, settle, this_month
+from apps.llms.models import Budget
 from tests import factories
 from tests.api.conftest import OVERHEAD, Cast
 
@@ -122,3 +125,46 @@ def test_a_removed_user_cannot_be_let_in(cast: Cast) -> None:
     cast["owner"].delete(f"/users/{user}")
     path = f"/workspaces/{cast.workspace.id}/users"
     assert cast["owner"].post(path, {"user_id": user}).status_code == 422
+
+
+# --- What models may cost ------------------------------------------------------------------------
+def test_a_workspace_has_a_budget(cast: Cast) -> None:
+    place, admin = f"/workspaces/{cast.workspace.id}/budget", cast["admin_in"]
+    free = admin.get(place).json()
+    assert (free["usd"], free["tokens"], free["spent_usd"]) == (None, None, 0)
+    answer = admin.put(place, {"usd": 12.5, "tokens": 1000})
+    assert answer.status_code == 200
+    assert (answer.json()["usd"], answer.json()["tokens"]) == (12.5, 1000)
+    with cast.inside():
+        payer = Payer(None, cast.workspace.id)
+        assert reserve(payer, Amount(Decimal("1.5"), 100))
+        settle(payer, reserved=Amount(Decimal(1), 60), spent=Amount(Decimal("0.25"), 40))
+    found = admin.get(place).json()
+    assert (found["spent_usd"], found["spent_tokens"]) == (0.25, 40)
+    assert (found["reserved_usd"], found["reserved_tokens"]) == (0.5, 40)
+    assert found["month"] == this_month().isoformat()
+    lifted = admin.put(place, {}).json()
+    assert (lifted["usd"], lifted["tokens"], lifted["spent_usd"]) == (None, None, 0.25)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"usd": -1},
+        {"usd": "a lot"},
+        {"usd": "NaN"},
+        {"usd": 1_000_000},
+        {"usd": 1e300},
+        {"tokens": -1},
+        {"tokens": 1.5},
+        {"tokens": 10**16},
+        {"tokens": [1]},
+        [],
+        None,
+    ],
+)
+def test_a_budget_that_makes_no_sense_is_refused(cast: Cast, body: Any) -> None:
+    answer = cast["owner"].put(f"/workspaces/{cast.workspace.id}/budget", body)
+    assert answer.status_code == 422, answer.content
+    with cast.inside():
+        assert not Budget.objects.exists()

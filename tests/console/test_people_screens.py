@@ -171,6 +171,20 @@ def _make_no_workspace(page: Any) -> None:
     page.wait_for_selector(".err")
 
 
+def _set_a_budget(page: Any) -> None:
+    page.fill("#budget-usd", "12.50")
+    page.fill("#budget-tokens", "2000000")
+    page.click("#budget form button")
+    page.wait_for_selector("#budget progress")
+
+
+def _set_no_budget(page: Any) -> None:
+    page.fill("#budget-usd", "a lot")
+    page.fill("#budget-tokens", "-1")
+    page.click("#budget form button")
+    page.wait_for_selector("#errors")
+
+
 def _make_key(page: Any) -> None:
     page.fill("#key-name", "laptop")
     page.click("main form .btn.main")
@@ -197,6 +211,7 @@ ACTS: dict[str, tuple[Callable[[Any], None], ...]] = {
     "members": (_lower_the_owner,),
     "members invite": (_invite_wrongly,),
     "workspaces": (_make_no_workspace,),
+    "workspace": (_set_a_budget, _set_no_budget),
     "keys": (_make_key, _make_no_key),
     "webhook": (_look_inside, _change_nothing),
 }

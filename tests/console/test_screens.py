@@ -49,25 +49,23 @@ class World:
     running: Job
     failed: Job
 
-    def cookie(self) -> dict[str, Any]:
-        client = Client()
-        assert self.owner.user is not None
-        client.force_login(self.owner.user, backend=BACKEND)
-        return {
-            "name": "sessionid",
-            "value": client.cookies["sessionid"].value,
-            "url": self.site.url,
-        }
-
     def open(self, visit: Visit, **options: Any) -> Any:
         page = visit(signed_in=False, **options)
-        page.context.add_cookies([self.cookie()])
+        page.context.add_cookies([cookie_of(self.site, self.owner)])
         return page
 
     def slice(self, job: Job) -> None:
         with self.site.inside():
             while run_slice(organization_id=self.site.organization.id, job_id=job.id):
                 pass
+
+
+def cookie_of(site: Site, member: Membership) -> dict[str, Any]:
+    """Of a browser in which the member is signed in."""
+    client = Client()
+    assert member.user is not None
+    client.force_login(member.user, backend=BACKEND)
+    return {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": site.url}
 
 
 @pytest.fixture

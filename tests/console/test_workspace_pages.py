@@ -1,15 +1,19 @@
 """Workspaces on their pages: made, renamed, deleted; people let in and taken out."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.datasets.models import Dataset
 from apps.events.models import Event
+from apps.llms.budgets import Amount, Payer, reserve, set_budget, settle, standing_of
+from apps.llms.models import BudgetScope, LedgerEntry
 from apps.organizations.models import Membership
 from apps.workspaces.models import Workspace, WorkspaceMembership
 from tests import factories
@@ -148,3 +152,92 @@ def test_many_people_stand_on_several_pages(client: Client, workspace: Workspace
     assert "?page=2" in first
     assert (names[0] in first, names[-1] in first) == (True, False)
     assert names[-1] in second
+
+
+# --- What models may cost ------------------------------------------------------------------------
+def test_an_admin_sets_the_budget_of_their_workspace(sign_in: SignIn, workspace: Workspace) -> None:
+    ada = sign_in(factories.make_member(role="admin", workspace=workspace))
+    page, place = url("workspace", workspace.id), url("workspace_budget", workspace.id)
+    assert "no limit" in ada.get(page).content.decode()
+    assert ada.post(place, {"usd": "12.50", "tokens": "2000"}).status_code == 302
+    payer = Payer(None, workspace.id)
+    reserve(payer, Amount(Decimal(10), 100))
+    settle(payer, reserved=Amount(Decimal(8), 50), spent=Amount(Decimal(8), 50))
+    text = ada.get(page).content.decode()
+    for said in ("$8.00", "of $12.50 at most", "$2.00", "of 2,000 at most", "80 % of the budget"):
+        assert said in text, said
+    assert 'class="thin warn" value="80"' in text
+    assert 'value="12.5"' in text
+    event = Event.objects.get(kind="budget.set")
+    assert event.payload["changes"] == {"usd": [None, "12.50"], "tokens": [None, 2000]}
+    assert ada.post(place, {"usd": "", "tokens": ""}).status_code == 302
+    assert standing_of(workspace.id).usd is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "words"),
+    [
+        ({"usd": "-1"}, "greater than or equal to 0"),
+        ({"usd": "a lot"}, "Enter a number."),
+        ({"usd": "NaN"}, "Enter a number."),
+        ({"usd": "1000000"}, "less than or equal to 999999"),
+        ({"usd": "1e99"}, "less than or equal to 999999"),
+        ({"usd": "0.123456789"}, "decimal places"),
+        ({"tokens": "-1"}, "greater than or equal to 0"),
+        ({"tokens": "1.5"}, "Enter a whole number."),
+        ({"tokens": "9" * 30}, "less than or equal to 1000000000000000"),
+    ],
+)
+def test_a_budget_that_makes_no_sense_is_refused(
+    client: Client, workspace: Workspace, sent: dict[str, str], words: str
+) -> None:
+    set_budget(scope=BudgetScope.WORKSPACE, subject_id=workspace.id, usd=Decimal(3))
+    answer = client.post(url("workspace_budget", workspace.id), sent)
+    text = answer.content.decode()
+    assert answer.status_code == 422
+    assert words in text
+    assert "The budget is as it was." in text
+    assert f'value="{next(iter(sent.values()))}"' in text
+    assert standing_of(workspace.id).usd == 3
+
+
+def test_what_was_spent_without_a_limit_is_shown(client: Client, workspace: Workspace) -> None:
+    spend(workspace, Decimal("1.25"))
+    spend(factories.make_workspace(), Decimal(7))
+    text = client.get(url("workspace", workspace.id)).content.decode()
+    assert "$1.25" in text
+    assert "$8.25" not in text
+
+
+def spend(workspace: Workspace, usd: Decimal) -> None:
+    LedgerEntry.objects.create(
+        id=uuid4(),
+        inserted_at=timezone.now(),
+        kind="call",
+        key=b"k" * 32,
+        workspace_id=workspace.id,
+        provider_id=uuid4(),
+        model="tiny",
+        usd=usd,
+    )
+
+
+@pytest.mark.parametrize("here", ["reviewer", "annotator"])
+def test_who_is_no_admin_here_sets_no_budget(
+    sign_in: SignIn, workspace: Workspace, here: str
+) -> None:
+    member = factories.make_member(role="admin", workspace=workspace)
+    WorkspaceMembership.objects.filter(membership=member).update(role=here)
+    client = sign_in(member)
+    assert 'id="budget"' not in client.get(url("workspace", workspace.id)).content.decode()
+    answer = client.post(url("workspace_budget", workspace.id), {"usd": "1"})
+    assert answer.status_code == 403
+    assert standing_of(workspace.id).usd is None
+
+
+def test_the_budget_of_a_strangers_workspace_is_not_there(
+    sign_in: SignIn, workspace: Workspace
+) -> None:
+    client = sign_in(factories.make_member(role="admin"))
+    assert client.post(url("workspace_budget", workspace.id), {"usd": "1"}).status_code == 404
+    assert client.post(url("workspace_budget", uuid4()), {"usd": "1"}).status_code == 404

@@ -1,9 +1,11 @@
 """A person's own page, the keys, the palette, and the progress of a team."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
@@ -12,6 +14,8 @@ from apps.annotation.services import save_response
 from apps.datasets.models import Dataset
 from apps.labeling import keystrokes, shortcuts
 from apps.labeling.preferences import read_keys
+from apps.labeling.templatetags.navigation import ORGANIZATION as ORGANIZATION_PAGES
+from apps.labeling.templatetags.navigation import SECTIONS
 from apps.organizations.models import Membership
 from apps.search.models import SavedView
 from apps.users.models import User
@@ -224,6 +228,106 @@ def test_the_palette_costs_the_same_however_many_workspaces(
             client.get("/search")
         with django_assert_num_queries(11):
             client.get("/search?q=dataset")
+
+
+def lines(client: Client, search: str = "") -> dict[str, str]:
+    """Address and text of what the palette offers, in its order."""
+    found = client.get("/search", {"q": search}).context["places"]
+    return {place.url: f"{place.text} {place.detail}".strip() for place in found}
+
+
+ORGANIZATION = (
+    ("admin", {"members", "workspaces", "keys", "providers", "audit", "usage", "trash"}),
+    ("reviewer", {"keys"}),
+    ("annotator", {"keys"}),
+)
+ALL = {"general", "security", "webhooks", "data", "plan", *ORGANIZATION[0][1]}
+
+
+@pytest.mark.parametrize(("role", "names"), [("owner", ALL), *ORGANIZATION])
+def test_the_palette_knows_the_organizations_pages_that_one_may_open(
+    workspace: Workspace, sign_in: SignIn, role: str, names: set[str]
+) -> None:
+    client = sign_in(factories.make_member(role=role, workspace=workspace))
+    offered = set(lines(client))
+    assert {name for name in ALL if reverse(f"console:{name}") in offered} == names
+    for name in names:
+        assert client.get(reverse(f"console:{name}")).status_code == 200
+
+
+MODELS = {"studio", "evaluations", "monitoring", "jobs", "new_run", "drafts", "guidelines"}
+
+
+@pytest.mark.parametrize(
+    ("role", "names"),
+    [
+        ("owner", {*MODELS, "export", "settings"}),
+        ("admin", {*MODELS, "export", "settings"}),
+        ("reviewer", set()),
+        ("annotator", set()),
+    ],
+)
+def test_the_palette_knows_a_datasets_pages_that_one_may_open(
+    workspace: Workspace, sign_in: SignIn, role: str, names: set[str]
+) -> None:
+    dataset = factories.make_dataset(workspace, name="film-notes")
+    client = sign_in(factories.make_member(role=role, workspace=workspace))
+    known = {*MODELS, "export", "settings"}
+    places = {name: reverse(f"console:{name}", args=[dataset.id]) for name in known}
+    offered = lines(client, "film")
+    assert {name for name in known if places[name] in offered} == names
+    for name in names:
+        assert client.get(places[name], follow=True).status_code == 200
+    gaps = reverse("labeling:gaps", args=[dataset.id])
+    assert (gaps in offered) == (role != "annotator")
+
+
+@pytest.mark.parametrize(
+    ("search", "found", "left_out"),
+    [
+        ("drafts", ["film-notes", "book-notes"], []),
+        ("drafts film", ["film-notes"], ["book-notes"]),
+        ("FILM  Drafts", ["film-notes"], ["book-notes"]),
+        ("drafts nowhere", [], ["film-notes", "book-notes"]),
+    ],
+)
+def test_the_palette_finds_pages_by_words_in_any_order(
+    workspace: Workspace, sign_in: SignIn, search: str, found: list[str], left_out: list[str]
+) -> None:
+    datasets = {
+        name: factories.make_dataset(workspace, name=name) for name in ("film-notes", "book-notes")
+    }
+    offered = lines(sign_in(factories.make_member(role="owner")), search)
+    for name, dataset in datasets.items():
+        assert (reverse("console:drafts", args=[dataset.id]) in offered) == (name in found)
+        assert (name in left_out) == (name not in found)
+        if "nowhere" not in search:
+            assert reverse("console:jobs", args=[dataset.id]) not in offered
+
+
+def test_the_best_named_dataset_comes_first(workspace: Workspace, sign_in: SignIn) -> None:
+    wanted = factories.make_dataset(workspace, name="quality-notes")
+    for number in range(9):
+        factories.make_dataset(workspace, name=f"other-{number}")
+    offered = lines(sign_in(factories.make_member(role="owner")), "quality")
+    assert next(iter(offered)) == reverse("labeling:annotate", args=[wanted.id])
+
+
+def test_the_palette_speaks_german(workspace: Workspace, sign_in: SignIn) -> None:
+    factories.make_dataset(workspace, name="film-notes")
+    owner = factories.make_member(role="owner", email="olga@example.com")
+    User.objects.filter(id=owner.user_id).update(language="de")
+    client = sign_in(owner)
+    assert list(lines(client, "mitglieder")) == [reverse("console:members")]
+    assert any("Entwürfe" in text for text in lines(client, "entwürfe film").values())
+
+
+def test_no_two_pages_beside_each_other_share_an_icon() -> None:
+    shown = ["home", "data", "gear", "msg"]  # one's own pages
+    shown += [icon for _name, icon, *_ in (*SECTIONS, *ORGANIZATION_PAGES)]
+    assert len(shown) == len(set(shown))
+    sprite = (Path(settings.BASE_DIR) / "static" / "img" / "icons.svg").read_text()
+    assert [name for name in shown if f'id="i-{name}"' not in sprite] == []
 
 
 # --- A team ---------------------------------------------------------------------------------------

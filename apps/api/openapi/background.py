@@ -11,6 +11,19 @@ from apps.webhooks.models import DeliveryStatus, WebhookEvent
 
 
 # --- Jobs -------------------------------------------------------------------------------------
+class WorkspaceBudget(TypedDict):
+    """What models may cost in the month that begins at ``month``; null is no limit."""
+
+    workspace_id: UUID
+    month: str
+    usd: float | None
+    tokens: Count | None
+    spent_usd: float
+    spent_tokens: Count
+    reserved_usd: float
+    reserved_tokens: Count
+
+
 class DatasetJob(TypedDict):
     """Work in the background; ``counters`` count its items by what became of them."""
 

@@ -13,7 +13,7 @@ from apps.drafts.models import DraftState
 
 class Draft(TypedDict):
     """A record that a program wrote and nobody has let in; ``provenance`` is what its record's
-    metadata says, or will say."""
+    metadata says, or will say. Of an edited one, ``written`` is what the model wrote."""
 
     id: UUID
     dataset_id: UUID
@@ -32,6 +32,9 @@ class Draft(TypedDict):
     score: float | None
     keep: bool | None
     reasons: list[dict[str, Any]]
+    written: dict[str, Any] | None
+    edited_at: Timestamp | None
+    edited_by: UUID | None
     record_id: UUID | None
     decision: UUID | None
     decided_at: Timestamp | None
@@ -99,6 +102,7 @@ DRAFTS: Final = {
     "GET /datasets/{dataset_id}/drafts": row("List drafts", Who.ADMINS, Page[Draft]),
     "GET /datasets/{dataset_id}/drafts/summary": row("Count drafts", Who.ADMINS, DraftSummary),
     "GET /datasets/{dataset_id}/drafts/{draft_id}": row("Get a draft", Who.ADMINS, Draft),
+    "PATCH /datasets/{dataset_id}/drafts/{draft_id}": row("Edit a draft", Who.ADMINS, Draft),
     "POST /datasets/{dataset_id}/drafts/accept": row(
         "Accept drafts as records", Who.ADMINS, DraftDecision
     ),

@@ -60,6 +60,12 @@ _WORKSPACES: Final = {
     "POST /workspaces": _row("Create a workspace", Who.OWNERS, o.Workspace, 201),
     "GET /workspaces/{workspace_id}": _row("Get a workspace", Who.MEMBERS, o.Workspace),
     "DELETE /workspaces/{workspace_id}": _row("Delete a workspace", Who.OWNERS, o.Workspace),
+    "GET /workspaces/{workspace_id}/budget": _row(
+        "Get the budget of a workspace", Who.ADMINS, background.WorkspaceBudget
+    ),
+    "PUT /workspaces/{workspace_id}/budget": _row(
+        "Set the budget of a workspace", Who.ADMINS, background.WorkspaceBudget
+    ),
     "GET /workspaces/{workspace_id}/users": _row(
         "List the users of a workspace", Who.ADMINS, o.Listing[o.User]
     ),

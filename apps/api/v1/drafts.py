@@ -1,5 +1,6 @@
-"""The gate for generated records: look at drafts, accept them, discard them, take it back."""
+"""The gate for generated records: look at drafts, edit, accept or discard them, take it back."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from apps.api.views import ApiRequest, ApiView, Schema
 from apps.core.errors import InvalidError
 from apps.drafts.asked import Asked, summary
 from apps.drafts.comparing import compare_drafts
+from apps.drafts.editing import Edit, edit_draft
 from apps.drafts.models import Draft, DraftState
 from apps.drafts.provenance import provenance
 from apps.drafts.services import Outcome, accept_drafts, discard_drafts, restore_drafts
@@ -82,6 +84,43 @@ class Decided(Schema):
         return (self.filter or Which()).asked(ids=self.ids)
 
 
+class Suggested(Schema):
+    """A suggested value; without a score, one that stays keeps its own."""
+
+    question: str = Field(max_length=200)
+    value: Any
+    score: float | list[float] | None = None
+
+
+class Edited(Schema):
+    """Each part as a whole; what is not given stays. ``accept`` makes a record of it at once.
+
+    ``edited_at`` as the draft had it when it was read guards against overwriting: 409 when
+    somebody has changed it since.
+    """
+
+    fields: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    suggestions: list[Suggested] | None = Field(default=None, max_length=1_000)
+    edited_at: datetime | None = None
+    accept: bool = False
+
+    def edit(self) -> Edit:
+        rows = self.suggestions
+        suggestions = None if rows is None else [row.model_dump(exclude_unset=True) for row in rows]
+        return Edit(fields=self.fields, metadata=self.metadata, suggestions=suggestions)
+
+    @property
+    def version(self) -> str | None:
+        """None where the client does not say which version it has read."""
+        if "edited_at" not in self.model_fields_set:
+            return None
+        if self.edited_at is None:
+            return ""
+        given = self.edited_at
+        return (given if given.tzinfo else given.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+
+
 def draft_json(draft: Draft) -> dict[str, Any]:
     return {
         "id": draft.id,
@@ -101,6 +140,9 @@ def draft_json(draft: Draft) -> dict[str, Any]:
         "score": draft.score,
         "keep": draft.keep,
         "reasons": draft.reasons,
+        "written": draft.written,
+        "edited_at": draft.edited_at,
+        "edited_by": draft.edited_by_id,
         "record_id": draft.record_id,
         "decision": draft.decision,
         "decided_at": draft.decided_at,
@@ -142,6 +184,21 @@ class OneDraft(ApiView):
     def get(self, request: ApiRequest, dataset_id: UUID, draft_id: UUID) -> ApiResponse:
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_RECORDS)
         return ApiResponse(draft_json(find(Draft.objects.of_dataset(dataset), draft_id)))
+
+    def patch(self, request: ApiRequest, dataset_id: UUID, draft_id: UUID) -> ApiResponse:
+        """Let a waiting draft say something else, and accept it where asked to; what the model
+        wrote stays in ``written``. 409 for one that is decided or was changed meanwhile."""
+        body = self.read_body(Edited)
+        dataset = find_dataset(self.member, dataset_id, Action.MANAGE_RECORDS)
+        draft = find(Draft.objects.of_dataset(dataset), draft_id)
+        draft = edit_draft(draft=draft, edit=body.edit(), member=self.member, version=body.version)
+        if body.accept:
+            chosen = Asked(ids=[draft.id]).of(dataset)
+            outcome = accept_drafts(dataset=dataset, drafts=chosen, member=self.member)
+            for reason in outcome.refused.values():
+                raise InvalidError(reason)
+            draft.refresh_from_db()
+        return ApiResponse(draft_json(draft))
 
 
 class DraftsAccept(ApiView):

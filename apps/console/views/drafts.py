@@ -29,7 +29,8 @@ _DECISIONS = {"accept": accept_drafts, "discard": discard_drafts}
 @require_GET
 @for_members
 def drafts(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
-    """Drafts as the address asks; ``?decided=`` is the decision that was just taken."""
+    """Drafts as the address asks; ``?decided=`` is the decision that was just taken, ``?edited=``
+    the draft that was just changed."""
     dataset = find_dataset(request, dataset_id, Action.MANAGE_RECORDS)
     decision = read_id(request.GET.get("decided", ""))
     just = Asked(decision=decision).of(dataset) if decision else None
@@ -122,6 +123,7 @@ def _show(
         "drafts": page,
         "page": page.page,
         "just": first,
+        "edited": read_id(query.get("edited", "")),
         "just_count": just.count() if just is not None and first else 0,
         "may_run": permissions.may(request.member, Action.RUN_JOBS, dataset.workspace_id),
         **more,

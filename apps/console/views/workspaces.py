@@ -1,4 +1,4 @@
-"""Workspaces: made, renamed, deleted by owners; who is in each, as what."""
+"""Workspaces: made, renamed, deleted by owners; who is in each, as what, and its budget."""
 
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.console.member_forms import INHERITED, place_choices
 from apps.console.members import PAGE, newcomers, people_of, person_rows, workspace_rows
+from apps.console.provider_form import WorkspaceBudgetForm
+from apps.console.providers import plain, spent_this_month, total
 from apps.console.views.members import find_active
 from apps.core.errors import ConflictError, DomainError, InvalidError
 from apps.labeling.http import LabelingRequest, for_members
+from apps.llms.budgets import set_budget, standing_of
+from apps.llms.models import BudgetScope
 from apps.workspaces import people, permissions
 from apps.workspaces.models import Workspace
 from apps.workspaces.permissions import Action
@@ -60,6 +64,25 @@ def set_place(request: LabelingRequest, workspace_id: UUID) -> HttpResponse:
         )
     except InvalidError as error:
         return _show(request, found, problem=error.message, code=422)
+    return _back(found)
+
+
+@require_POST
+@for_members
+def set_workspace_budget(request: LabelingRequest, workspace_id: UUID) -> HttpResponse:
+    """Limit what models may cost in it a month, or lift the limit."""
+    found = _find(request, workspace_id)
+    permissions.check(request.member, Action.MANAGE_BUDGETS, found.id)
+    form = WorkspaceBudgetForm(request.POST)
+    if not form.is_valid():
+        return _show(request, found, form=form, code=422)
+    limits = form.cleaned_data
+    set_budget(
+        scope=BudgetScope.WORKSPACE,
+        subject_id=found.id,
+        usd=limits["usd"],
+        tokens=limits["tokens"],
+    )
     return _back(found)
 
 
@@ -133,6 +156,13 @@ def _list(request: LabelingRequest, *, code: int = 200, **more: Any) -> HttpResp
 def _show(
     request: LabelingRequest, workspace: Workspace, *, code: int = 200, **more: Any
 ) -> HttpResponse:
+    pays = permissions.may(request.member, Action.MANAGE_BUDGETS, workspace.id)
+    if pays:
+        standing = standing_of(workspace.id)
+        limits = {"usd": standing.usd and plain(standing.usd), "tokens": standing.tokens}
+        more.setdefault("form", WorkspaceBudgetForm(initial=limits))
+        spent = total(spent_this_month(request.member, workspace_id=workspace.id))
+        more |= {"budget": standing, "month": spent}
     page = Paginator(people_of(workspace), PAGE).get_page(request.GET.get("page"))
     context = {
         "here": "workspaces",

@@ -36,6 +36,7 @@ class Migration(migrations.Migration):
                 ('metadata', models.JSONField(default=dict)),
                 ('suggestions', models.JSONField(default=list)),
                 ('digest', models.CharField(max_length=64)),
+                ('compared', django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), default=list, size=None)),
                 ('like', models.UUIDField(null=True)),
                 ('score', models.FloatField(null=True)),
                 ('keep', models.BooleanField(null=True)),
@@ -43,8 +44,11 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(choices=[('waiting', 'Waiting'), ('accepted', 'Accepted'), ('discarded', 'Discarded')], default='waiting', max_length=10)),
                 ('decision', models.UUIDField(null=True)),
                 ('decided_at', models.DateTimeField(null=True)),
+                ('written', models.JSONField(null=True)),
+                ('edited_at', models.DateTimeField(null=True)),
                 ('dataset', apps.core.fields.TenantLink(related_name='drafts', to='datasets.dataset')),
                 ('decided_by', apps.core.fields.TenantLink(database_delete='SET NULL', null=True, related_name='+', to='organizations.membership')),
+                ('edited_by', apps.core.fields.TenantLink(database_delete='SET NULL', null=True, related_name='+', to='organizations.membership')),
                 ('job', apps.core.fields.TenantLink(database_delete='SET NULL', null=True, related_name='+', to='jobs.job')),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
                 ('record', apps.core.fields.TenantLink(database_delete='SET NULL', null=True, related_name='+', to='records.record')),
@@ -103,6 +107,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='draft',
             constraint=models.CheckConstraint(condition=models.Q(('record', None), ('state', 'accepted'), _connector='OR'), name='draft_with_record_is_accepted'),
+        ),
+        migrations.AddConstraint(
+            model_name='draft',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('edited_at', None), ('edited_by', None), ('written__isnull', True)), models.Q(('edited_at__isnull', False), ('written__isnull', False)), _connector='OR'), name='draft_edited_keeps_what_was_written'),
         ),
         migrations.AddIndex(
             model_name='draftband',

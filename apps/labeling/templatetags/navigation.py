@@ -28,9 +28,9 @@ TABS: tuple[tuple[str, Any, Action], ...] = (
 # What one does with language models in a dataset: name of the URL, icon, text, action.
 SECTIONS: tuple[tuple[str, str, Any, Action], ...] = (
     ("studio", "pencil", _("Prompt studio"), Action.RUN_JOBS),
-    ("evaluations", "gauge", _("Evaluations"), Action.RUN_JOBS),
+    ("evaluations", "check", _("Evaluations"), Action.RUN_JOBS),
     ("monitoring", "similar", _("Monitoring"), Action.RUN_JOBS),
-    ("jobs", "layers", _("Jobs"), Action.RUN_JOBS),
+    ("jobs", "clock", _("Jobs"), Action.RUN_JOBS),
     ("new_run", "play", _("New run"), Action.RUN_JOBS),
     ("drafts", "table", _("Drafts"), Action.MANAGE_RECORDS),
 )
