@@ -67,9 +67,8 @@ def claim(
         is_over = most == 0 or _is_exhausted(dataset, turn, now)
         at_once = limit == 1 and part is None and not is_over  # what is held comes with the rest
         held = [] if at_once else _renew_held(dataset, annotator, now, expires, limit, part)
-        wanted = most - len(held)
         taken: list[Record] = []
-        if wanted > 0 and not is_over:
+        if not is_over and (wanted := most - len(held)) > 0:
             claims = part.claims() if part else _claims(dataset, place, beyond, limit)
             facts = {"cursor": place.cursor_id, "beyond": beyond, "now": now, **_facts_of(part)}
             taken = _hand_out(claims, place, wanted, expires, facts)
