@@ -3,13 +3,12 @@
 A slot is handed out by lease: the claim picks the next record with open slots after the
 annotator's cursor, skips rows that others are just taking, writes the lease and moves the cursor,
 all in one statement. A record is never leased to more people than answers are still needed, and
-never to someone who has it or has answered it. Cost of a claim: 3 statements, whatever the
-dataset's size. A part of the queue (``Part``) is looked for as a search is; it has no cursor, and
-leaves the one of the whole queue where it is.
+never to someone who has it or has answered it. Cost of a claim: 3 statements, 2 for one
+record, whatever the dataset's size. A part of the queue (``Part``) is looked for as a search is; it
+has no cursor, and leaves the one of the whole queue where it is. ``queues.py`` has the statements.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,104 +19,15 @@ from django.utils import timezone
 
 from apps.annotation import slots
 from apps.annotation.models import Annotator, Lease, Response
+from apps.annotation.queues import CLAIMS, CLAIMS_OF_ONE, Part, renewal
 from apps.annotation.turns import Turn, take_turn
-from apps.core.prepared import build, columns, execute, fetch
+from apps.core.prepared import build, execute, fetch
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset, QueueOrder
 from apps.organizations.models import Membership
 from apps.records.models import Record, RecordTask
 
 NO_LIMIT = 1_000_000  # answers
-
-_NOT_MINE = """
-    AND NOT EXISTS (SELECT 1 FROM response x WHERE x.organization_id = k.organization_id
-        AND x.record_id = k.record_id AND x.user_id = %(u)s OFFSET 0)
-    AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.organization_id = k.organization_id
-        AND l.record_id = k.record_id AND l.user_id = %(u)s OFFSET 0)
-"""
-# The lease's foreign key wants the record too. Taking it here, unless somebody is deleting it,
-# keeps the claim from waiting for anyone; the subquery keeps it one index probe a row.
-_PICK = """
-    SELECT k.record_id FROM record_task k, LATERAL (SELECT FROM record r
-        WHERE r.organization_id = k.organization_id AND r.id = k.record_id
-        FOR KEY SHARE SKIP LOCKED) AS there
-    WHERE k.organization_id = %(o)s AND k.dataset_id = %(d)s AND k.open_slots > 0
-"""
-_HAND_OUT = """
-WITH pick AS ({pick} LIMIT %(n)s FOR UPDATE OF k SKIP LOCKED{also}),
-taken AS (
-    UPDATE record_task k SET open_slots = k.open_slots - 1 FROM pick
-    WHERE k.organization_id = %(o)s AND k.record_id = pick.record_id
-    RETURNING k.record_id, k.certainty
-), given AS (
-    INSERT INTO lease (organization_id, dataset_id, record_id, user_id, expires_at)
-    SELECT %(o)s, %(d)s, record_id, %(u)s, %(expires)s FROM taken
-{moved})
-SELECT {record} FROM taken k
-JOIN record r ON r.organization_id = %(o)s AND r.id = k.record_id {order}
-"""
-_MOVED = """), moved AS (
-    UPDATE annotator a SET cursor_id = last.record_id, exhausted_at = NULL
-    FROM (SELECT record_id FROM taken ORDER BY record_id DESC LIMIT 1) AS last
-    WHERE a.organization_id = %(o)s AND a.dataset_id = %(d)s AND a.user_id = %(u)s
-"""
-_PICK_PART = """
-    SELECT k.record_id FROM record_task k JOIN record r
-        ON r.organization_id = k.organization_id AND r.id = k.record_id
-    WHERE k.organization_id = %(o)s AND k.dataset_id = %(d)s AND k.open_slots > 0
-        AND r.organization_id = %(o)s AND r.dataset_id = %(d)s AND ({matching})
-"""
-
-
-def _claim(condition: str, order: str) -> str:
-    pick = _PICK + condition + _NOT_MINE + order
-    record = columns(Record, "r")
-    return _HAND_OUT.format(pick=pick, order=order, record=record, moved=_MOVED, also="")
-
-
-_CLAIMS = {
-    # OFFSET 0 keeps PostgreSQL from hashing all of the annotator's answers (measured).
-    "after_cursor": _claim("AND k.record_id > %(cursor)s", "ORDER BY k.record_id"),
-    "from_start": _claim("", "ORDER BY k.record_id"),
-    "least_certain": _claim("", "ORDER BY k.certainty, k.record_id"),
-    "more_certain": _claim(
-        "AND (k.certainty, k.record_id) > (SELECT s.certainty, s.record_id FROM record_task s"
-        " WHERE s.organization_id = %(o)s AND s.record_id = %(beyond)s)",
-        "ORDER BY k.certainty, k.record_id",
-    ),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Some of a queue's records, in an order of its own.
-
-    ``matching`` is SQL that is true of the wanted records ``r``, ``order`` an ``ORDER BY`` over
-    ``r``; ``params`` are their placeholders. ``passed`` are records that come only when no others
-    are left.
-    """
-
-    matching: str
-    order: str
-    params: dict[str, Any] = field(default_factory=dict)
-    passed: Collection[UUID] = ()
-
-    def claims(self) -> list[str]:
-        """The statements that hand out, in turn."""
-        whole = self._claim("")
-        return (
-            [self._claim("AND k.record_id <> ALL(%(passed)s)"), whole] if self.passed else [whole]
-        )
-
-    def _claim(self, condition: str) -> str:
-        pick = _PICK_PART.format(matching=self.matching) + condition + _NOT_MINE + self.order
-        return _HAND_OUT.format(
-            pick=pick,
-            order=self.order,
-            record=columns(Record, "r"),
-            moved="",
-            also=" FOR KEY SHARE OF r SKIP LOCKED",
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +63,14 @@ def claim(
     with transaction.atomic(savepoint=False):
         turn = turn or take_turn(dataset, annotator)
         place = turn.place
-        held = _renew_held(dataset, annotator, now, expires, limit, part)
-        wanted = min(limit, remaining(dataset, place, now)) - len(held)
+        most = min(limit, remaining(dataset, place, now))
+        is_over = most == 0 or _is_exhausted(dataset, turn, now)
+        at_once = limit == 1 and part is None and not is_over  # what is held comes with the rest
+        held = [] if at_once else _renew_held(dataset, annotator, now, expires, limit, part)
         taken: list[Record] = []
-        if wanted > 0 and not _is_exhausted(dataset, turn, now):
-            claims = part.claims() if part else _claims(dataset, place, beyond)
-            facts = {"cursor": place.cursor_id, "beyond": beyond, **_facts_of(part)}
+        if not is_over and (wanted := most - len(held)) > 0:
+            claims = part.claims() if part else _claims(dataset, place, beyond, limit)
+            facts = {"cursor": place.cursor_id, "beyond": beyond, "now": now, **_facts_of(part)}
             taken = _hand_out(claims, place, wanted, expires, facts)
             if not taken and return_expired(dataset.id):
                 taken = _hand_out(claims, place, wanted, expires, facts)
@@ -199,24 +111,6 @@ def _remaining_in_all(dataset: Dataset, place: Annotator) -> int:
     return max(quota - mine[:quota].count(), 0)
 
 
-# The CTE runs once. A subquery may run for each lease, and pass over what it has just renewed.
-_RENEW = """
-WITH held AS MATERIALIZED (
-    SELECT l.record_id FROM lease l WHERE l.organization_id = %(o)s AND l.dataset_id = %(d)s
-    AND l.user_id = %(u)s AND l.expires_at > %(now)s {of_part}
-    ORDER BY l.record_id LIMIT %(n)s FOR UPDATE SKIP LOCKED
-)
-UPDATE lease l SET expires_at = %(expires)s FROM held
-WHERE l.organization_id = %(o)s AND l.user_id = %(u)s AND l.record_id = held.record_id
-RETURNING l.record_id
-"""
-_RENEW_HELD = _RENEW.format(of_part="")
-_OF_PART = (
-    "AND EXISTS (SELECT FROM record r WHERE r.organization_id = %(o)s AND r.dataset_id = %(d)s"
-    " AND r.id = l.record_id AND ({matching}))"
-)
-
-
 def _renew_held(
     dataset: Dataset,
     annotator: Membership,
@@ -225,16 +119,10 @@ def _renew_held(
     limit: int,
     part: Part | None,
 ) -> list[UUID]:
-    """A statement of its own: it must see what a claim did that the lock has waited for.
-
-    A lease that is going with its record just now is passed over: waiting for it could be mutual.
-    """
+    """In order. A statement of its own: it must see what a claim did that the turn waited for."""
     facts = {"o": current(), "d": dataset.id, "u": annotator.id, "now": now, "n": limit}
-    statement = _RENEW_HELD
-    if part is not None:
-        statement = _RENEW.format(of_part=_OF_PART.format(matching=part.matching))
-    rows = execute(statement, {**_facts_of(part), **facts, "expires": expires})
-    return sorted(row[0] for row in rows)
+    rows = execute(renewal(part), {**_facts_of(part), **facts, "expires": expires})
+    return [row[0] for row in rows]
 
 
 def _is_exhausted(dataset: Dataset, turn: Turn, now: datetime) -> bool:
@@ -251,13 +139,14 @@ def _facts_of(part: Part | None) -> dict[str, Any]:
     return {**part.params, "passed": list(part.passed)} if part else {}
 
 
-def _claims(dataset: Dataset, place: Annotator, beyond: UUID | None) -> list[str]:
+def _claims(dataset: Dataset, place: Annotator, beyond: UUID | None, limit: int) -> list[str]:
     """The statements that hand out of the whole queue, in turn."""
+    claims = CLAIMS_OF_ONE if limit == 1 else CLAIMS
     if dataset.queue_order == QueueOrder.LEAST_CERTAIN_FIRST:
         names = [*(["more_certain"] if beyond else []), "least_certain"]
     else:
         names = [*(["after_cursor"] if place.cursor_id else []), "from_start"]
-    return [_CLAIMS[name] for name in names]
+    return [claims[name] for name in names]
 
 
 def _hand_out(
@@ -266,17 +155,11 @@ def _hand_out(
     who = {"o": current(), "d": place.dataset_id, "u": place.user_id, "expires": expires}
     taken: list[Record] = []
     for statement in claims:
-        limit = wanted - len(taken)
-        rows = execute(_limited(statement, limit), {**facts, **who, "n": limit})
+        rows = execute(statement, {**facts, **who, "n": wanted - len(taken)})
         taken += [build(Record, row) for row in rows]
         if len(taken) >= wanted:
             break
     return taken
-
-
-def _limited(statement: str, limit: int) -> str:
-    """PostgreSQL keeps the plan of a limit that the text names, not of one that it is told."""
-    return statement.replace("%(n)s", "1") if limit == 1 else statement
 
 
 def _note_empty(turn: Turn) -> None:

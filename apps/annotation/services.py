@@ -68,7 +68,7 @@ def save_response(
     Raises ``InvalidError`` when a value is wrong or a required one is missing, ``NotFoundError``
     when the record is gone, ``ConflictError`` when ``must_be_new`` and there is an earlier answer,
     or when the dataset is archived.
-    Cost: 2 statements; with a claim 3, and those of the claim.
+    Cost: 2 statements; with a claim 3, and those of a claim whose turn is taken.
     """
     schema = schema or load_schema(record.dataset)
     while True:
@@ -89,7 +89,8 @@ def save_response(
 
 def _claim_next(response: Response, stored: Stored, limit: int) -> list[Lease]:
     """Claim before the counter, which everyone shares, is locked."""
-    claimed = claim(dataset=response.record.dataset, annotator=response.user, limit=limit)
+    dataset, turn = response.record.dataset, stored.turn
+    claimed = claim(dataset=dataset, annotator=response.user, limit=limit, turn=turn)
     slots.tell(
         response.dataset_id,
         completed=stored.completed,

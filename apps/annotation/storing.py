@@ -11,6 +11,7 @@ from uuid import UUID
 
 from apps.annotation import slots, versions
 from apps.annotation.models import Response
+from apps.annotation.turns import Turn
 from apps.core.documents import encode
 from apps.core.ids import uuid7s
 from apps.core.prepared import execute
@@ -53,7 +54,9 @@ WITH stored AS (
 ), kept AS ({versions.keep("stored")}), ended AS (
     DELETE FROM lease l USING stored
     WHERE l.organization_id = %(o)s AND l.record_id = %(record)s AND l.user_id = %(user)s
-), noted AS ({_NOTE.format(answered="stored")}), {slots.COUNTED_WITH_STORED}, happening AS (
+), noted AS (
+    {_NOTE.format(answered="stored")} RETURNING {Turn.COLUMNS}
+), {slots.COUNTED_WITH_STORED}, happening AS (
     SELECT %(event)s::uuid AS id, 'response.' || CASE WHEN is_new THEN 'created' ELSE 'updated' END
         AS kind, %(d)s::uuid AS dataset_id, id AS object_id, %(payload)s::text AS payload
     FROM stored UNION ALL
@@ -62,13 +65,16 @@ WITH stored AS (
 ), {recorded("happening")}
 SELECT id, inserted_at, is_new, old_updated_at, (SELECT r.status = 'completed' FROM record r
     WHERE r.organization_id = %(o)s AND r.id = %(record)s), summed.completed, summed.reopened,
-    (SELECT count(*) FROM waiting)
-FROM stored, summed
+    (SELECT count(*) FROM waiting), noted.*
+FROM stored, summed, noted
 """
 
 
 class Stored(NamedTuple):
-    """What storing an answer did; ``completed`` is by how much the dataset's count changes."""
+    """What storing an answer did; ``completed`` is by how much the dataset's count changes.
+
+    ``turn`` is the annotator's, which the answer needed.
+    """
 
     id: UUID
     inserted_at: datetime
@@ -77,7 +83,7 @@ class Stored(NamedTuple):
     was_complete: bool
     completed: int
     reopened: bool
-    waiting: int  # events
+    turn: Turn
 
 
 def store(
@@ -110,7 +116,8 @@ def store(
     row = execute(_STORE, facts | origin_facts()).fetchone()
     if row is None:
         return None
-    stored = Stored(*row)
-    if stored.waiting:
+    id, inserted_at, is_new, replaced_at, was_complete, completed, reopened, waiting, *place = row
+    if waiting:
         ring_later()
-    return stored
+    turn = Turn.of(schema.dataset, response.user, place)
+    return Stored(id, inserted_at, is_new, replaced_at, was_complete, completed, reopened, turn)

@@ -10,6 +10,7 @@ from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, QuestionRule
 from apps.evaluation.models import Evaluation, GoldSet
+from apps.evaluation.recipe import MEASURED
 from apps.evaluation.services import evaluation_order
 from apps.organizations.models import Membership
 from apps.pipelines.estimates import Estimate
@@ -108,7 +109,7 @@ class Evaluations:
     # --- What can be measured ---------------------------------------------------------------------
     @cached_property
     def versions(self) -> list[PromptVersion]:
-        rows = PromptVersion.objects.of(self.dataset.id, self.rule.id)
+        rows = PromptVersion.objects.of(self.dataset.id, self.rule.id).filter(recipe__in=MEASURED)
         return list(rows.newest_first()[:MOST])
 
     @cached_property

@@ -9,7 +9,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from apps.llms.budgets import MOST_TOKENS, MOST_USD
-from apps.llms.models import ModelKind, Provider
+from apps.llms.models import USUAL_BATCH_DISCOUNT, ModelKind, Provider
 from apps.llms.services import ModelInput, PriceInput
 
 SPARE: Final = 2  # empty rows for further models
@@ -83,6 +83,13 @@ class ModelForm(forms.Form):
         required=False,
         localize=True,
     )
+    batch_discount = forms.IntegerField(
+        label=_("Batch discount, %"),
+        min_value=0,
+        max_value=100,
+        required=False,
+        initial=USUAL_BATCH_DISCOUNT,
+    )
 
     def as_input(self, known: Mapping[str, ModelInput]) -> ModelInput:
         """The model; limits of its own, which the form does not show, stay."""
@@ -92,6 +99,7 @@ class ModelForm(forms.Form):
             input=data["input"] or Decimal(0),
             output=data["output"] or Decimal(0),
             cached_input=data["cached_input"],
+            batch_discount=data["batch_discount"],
         )
         is_priced = any(data[name] is not None for name in ("input", "output", "cached_input"))
         return ModelInput(

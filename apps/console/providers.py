@@ -30,7 +30,8 @@ class ModelRow:
         if self.price is None:
             return found
         prices = {name: getattr(self.price, name) for name in ("input", "output", "cached_input")}
-        return found | {name: plain(price) for name, price in prices.items() if price is not None}
+        filled = {name: plain(price) for name, price in prices.items() if price is not None}
+        return {**found, **filled, "batch_discount": self.price.batch_discount}
 
     @property
     def as_input(self) -> ModelInput:

@@ -172,9 +172,14 @@ class RunForm:
         return made
 
     def take(self, query: QueryDict) -> None:
-        """Records that a link names (``?record=``), or a search (``?filter=``)."""
+        """Records that a link names (``?record=``), or a search (``?filter=``).
+
+        A try is never made in batches, so the link to it says whether the run shall be.
+        """
         named = query.getlist("record")
         which = query.get("filter", "")
+        if query.get("in_batches"):
+            self.in_batches.values = ["on"]
         for one in (*self.params, *self.records):
             if named and one.name == ("record_ids" if self.takes_records else "p.sources"):
                 one.values = named

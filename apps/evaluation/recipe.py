@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 import numpy as np
@@ -15,6 +15,9 @@ from apps.pipelines.parsers import Answer
 from apps.pipelines.recipes.base import EVALUATION, Answered, Context
 from apps.pipelines.recipes.suggest import Asked, Suggest, SuggestParams
 from apps.pipelines.shots import Pool
+
+# Whose prompt versions can be measured: what is asked with them is what suggesting asks.
+MEASURED: Final = (Suggest.name, "evaluate")
 
 
 class EvaluateParams(SuggestParams):

@@ -16,6 +16,7 @@ from apps.core.tenancy import current
 from apps.datasets.models import Dataset, Question
 from apps.evaluation.models import Evaluation, EvaluationAnswer, GoldAnswer, GoldSet, Split
 from apps.evaluation.reading import measured_of, report_of
+from apps.evaluation.recipe import MEASURED
 from apps.events.log import emit
 from apps.jobs.models import Job
 from apps.organizations.models import Membership
@@ -47,7 +48,7 @@ def evaluate(
 
     ``with_test`` measures the test split too and counts as a look at it. ``provider_id`` and
     ``model`` are asked where the version names none. Raises ``InvalidError`` for a version of
-    another question, or one that cannot be run.
+    another question or another recipe than suggesting, or one that cannot be run.
     """
     order = evaluation_order(
         version=version,
@@ -78,11 +79,14 @@ def evaluation_order(
     budget: Budget | None = None,
 ) -> RunOrder:
     """The run that ``evaluate`` starts, for its price to be told before. Raises ``InvalidError``
-    for a version of another question."""
+    for a version of another question, or of a recipe that does not suggest."""
     if version.question_id != gold.question_id:
         raise InvalidError(
             gettext("The prompt version and the gold set are about different questions.")
         )
+    if version.recipe not in MEASURED:
+        told = gettext("%(version)s belongs to the recipe %(recipe)s: only suggesting is measured.")
+        raise InvalidError(told % {"version": version, "recipe": version.recipe})
     return RunOrder(
         recipe="evaluate",
         prompt_version_id=version.id,

@@ -1,7 +1,8 @@
-"""The rounds over whole organizations: those that are due to go, and old files of exports."""
+"""The rounds over whole organizations: those that are due to go, and files that nobody needs."""
 
 from celery import shared_task
 
+from apps.exchange.creation import uploads
 from apps.exchange.organization import deletion, job
 
 
@@ -15,3 +16,9 @@ def delete_organizations() -> int:
 def forget_exports() -> int:
     """Delete the files of exports that are a week old; returns how many."""
     return job.forget_exports()
+
+
+@shared_task(name="exchange.sweep_uploads", ignore_result=True)
+def sweep_uploads() -> int:
+    """Delete uploads that nobody has read for two weeks; returns how many."""
+    return uploads.sweep()

@@ -1,6 +1,7 @@
 """Starting and steering jobs. Who may do so is for the callers to check."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -116,6 +117,11 @@ def hasten(*, job_id: UUID) -> int:
         job_id=job_id, state=ItemState.PENDING, available_at__isnull=False
     )
     return waiting.update(available_at=None)
+
+
+def add_cost(*, job_id: UUID, usd: Decimal) -> None:
+    """Add what was paid for the job beside its items; one that was deleted has no cost."""
+    Job.objects.filter(id=job_id).update(cost=F("cost") + usd)
 
 
 @transaction.atomic

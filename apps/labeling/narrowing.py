@@ -14,8 +14,8 @@ from uuid import UUID
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from apps.annotation.distribution import Part
 from apps.annotation.models import ResponseStatus
+from apps.annotation.queues import Part
 from apps.core.ids import read_id
 from apps.datasets.models import PropertyType, QueueOrder
 from apps.datasets.schema import DatasetSchema

@@ -9,8 +9,8 @@ from uuid import UUID
 from django.utils import timezone
 
 from apps.annotation import distribution
-from apps.annotation.distribution import Part
 from apps.annotation.models import Lease, Response, ResponseQuerySet, ResponseStatus
+from apps.annotation.queues import Part
 from apps.core.errors import NotFoundError
 from apps.datasets.models import Dataset
 from apps.labeling.narrowing import ALL as ALL

@@ -34,8 +34,10 @@ __all__ = [
     "close",
     "prepare",
     "release",
+    "reserve",
     "send",
     "settle",
+    "settle_budgets",
 ]
 
 USUAL_ANSWER: Final = 4096  # tokens reserved for an answer without a limit of its own
@@ -97,6 +99,16 @@ class Outcome:
     def is_hit(self) -> bool:
         return self.prepared.kept is not None
 
+    @property
+    def usd(self) -> Decimal:
+        """What the answer costs, or cost when it was paid; 0 without one."""
+        if self.prepared.kept is not None:
+            return self.prepared.kept.usd
+        if self.reply is None:
+            return Decimal(0)
+        price, reply = self.prepared.ask.connection.price, self.reply
+        return price.usd(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
+
 
 def prepare(asks: Sequence[Ask]) -> list[Prepared]:
     """Look the calls up, note those that must be made, and reserve the most they may cost.
@@ -112,7 +124,7 @@ def prepare(asks: Sequence[Ask]) -> list[Prepared]:
     found = ledger.find_responses([attempt.key for attempt in attempts])
     missing = [attempt for attempt in attempts if attempt.key not in found]
     opened = ledger.open_attempts(missing) if missing else set()
-    metered = _reserve([attempt for attempt in missing if attempt.id in opened])
+    metered = reserve([attempt for attempt in missing if attempt.id in opened])
     return [
         Prepared(
             ask,
@@ -162,7 +174,7 @@ def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:
     """
     sent = [one for one in outcomes if not (one.is_hit or one.prepared.is_busy)]
     still = ledger.close_attempts([one.prepared.attempt.id for one in sent]) if sent else set()
-    answered = [(one.prepared, _kept(one.prepared, one.reply)) for one in sent if one.reply]
+    answered = [(one.prepared, Kept(one.reply, one.usd)) for one in sent if one.reply]
     if answered:
         ledger.keep_responses([(one.key, one.attempt.model, kept) for one, kept in answered])
     entries = {
@@ -172,7 +184,7 @@ def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:
     }
     if entries:
         ledger.enter_ledger(list(entries.values()))
-    _settle_budgets(entries.values())
+    settle_budgets(entries.values())
     remember(one.prepared.ask.connection for one in sent)
     booked = (entries.get(one.prepared.attempt.id) for one in outcomes)
     return [entry.usd if entry else Decimal(0) for entry in booked]
@@ -184,7 +196,19 @@ def release(prepared: Sequence[Prepared]) -> None:
     if not waiting:
         return
     closed = ledger.close_attempts([attempt.id for attempt in waiting])
-    _settle_budgets(Entry(EntryKind.FAILED, attempt) for attempt in waiting if attempt.id in closed)
+    settle_budgets(Entry(EntryKind.FAILED, attempt) for attempt in waiting if attempt.id in closed)
+
+
+def give_up(prepared: Sequence[Prepared]) -> Decimal:
+    """Book calls that were made and whose answers nobody will see, at the most they may have cost.
+
+    Returns how much that is.
+    """
+    attempts = [one.attempt for one in prepared]
+    closed = ledger.close_attempts([attempt.id for attempt in attempts])
+    lost = [attempt for attempt in attempts if attempt.id in closed]
+    _book_unknown(lost)
+    return _total(attempt.worst for attempt in lost).usd
 
 
 def book_old(*, age: timedelta = ABANDONED_AFTER) -> int:
@@ -221,7 +245,7 @@ def _attempt(id: UUID, ask: Ask) -> Attempt:
     )
 
 
-def _reserve(attempts: Sequence[Attempt]) -> set[UUID]:
+def reserve(attempts: Sequence[Attempt]) -> set[UUID]:
     """Reserve the most the attempts may cost; returns which are in some budget."""
     metered: set[UUID] = set()
     for payer, mine in _by_payer(attempts).items():
@@ -232,7 +256,8 @@ def _reserve(attempts: Sequence[Attempt]) -> set[UUID]:
     return metered
 
 
-def _settle_budgets(entries: Iterable[Entry]) -> None:
+def settle_budgets(entries: Iterable[Entry]) -> None:
+    """Give back what the entries' attempts had reserved, and add what they cost."""
     metered = {entry.attempt.id: entry for entry in entries if entry.attempt.is_metered}
     for payer, mine in _by_payer([entry.attempt for entry in metered.values()]).items():
         spent = _total(
@@ -271,14 +296,8 @@ def _book_unknown(abandoned: Sequence[Attempt]) -> int:
     ]
     if entries:
         ledger.enter_ledger(entries)
-        _settle_budgets(entries)
+        settle_budgets(entries)
     return len(entries)
-
-
-def _kept(prepared: Prepared, reply: Reply) -> Kept:
-    price = prepared.ask.connection.price
-    usd = price.usd(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
-    return Kept(reply, usd)
 
 
 def _entry(outcome: Outcome) -> Entry:
@@ -294,5 +313,5 @@ def _entry(outcome: Outcome) -> Entry:
         reply.prompt_tokens,
         reply.completion_tokens,
         reply.cached_tokens,
-        usd=_kept(outcome.prepared, reply).usd,
+        usd=outcome.usd,
     )

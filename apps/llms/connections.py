@@ -1,6 +1,6 @@
 """What a call needs to know of its provider, read once and then free of the database."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 from uuid import UUID
@@ -24,11 +24,12 @@ _MILLION: Final = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """USD a million tokens."""
+    """USD a million tokens; ``batch_discount`` is the percentage off for calls in a batch."""
 
     input: Decimal = Decimal(0)
     output: Decimal = Decimal(0)
     cached_input: Decimal = Decimal(0)
+    batch_discount: int = 0
 
     def usd(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> Decimal:
         """What so many tokens cost; ``cached_tokens`` are a part of ``prompt_tokens``."""
@@ -39,6 +40,12 @@ class Price:
             + self.output * completion_tokens
         )
         return (spent / _MILLION).quantize(Decimal("1e-8"))
+
+    @property
+    def in_batches(self) -> "Price":
+        """The price of calls that are handed in as a batch."""
+        share = Decimal(100 - self.batch_discount) / 100
+        return Price(self.input * share, self.output * share, self.cached_input * share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,11 @@ class ProviderConnection:
     def agent(self) -> str:
         """``provider/model``."""
         return f"{self.provider}/{self.model}"
+
+    @property
+    def in_batches(self) -> "ProviderConnection":
+        """The same at the price of batches."""
+        return replace(self, price=self.price.in_batches)
 
 
 def connect(*, provider: Provider, model: str | None = None) -> ProviderConnection:
@@ -118,4 +130,4 @@ def _price(model: ProviderModel) -> Price:
     if row is None:
         return Price()
     cached = row.input if row.cached_input is None else row.cached_input
-    return Price(input=row.input, output=row.output, cached_input=cached)
+    return Price(row.input, row.output, cached, row.batch_discount)

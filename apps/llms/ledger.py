@@ -194,7 +194,7 @@ _TAKE_STALE = """
 DELETE FROM llm_attempt a USING unnest(%(jobs)s::uuid[], %(seqs)s::int[], %(attempts)s::int[])
     AS taken (job_id, seq, attempt)
 WHERE a.organization_id = %(o)s AND a.job_id = taken.job_id AND a.seq = taken.seq
-  AND a.attempt < taken.attempt
+  AND a.attempt < taken.attempt AND a.inserted_at <= statement_timestamp()
 RETURNING a.id, a.key, a.job_id, a.workspace_id, a.seq, a.attempt, a.provider_id, a.model,
     a.usd, a.tokens, a.is_metered
 """
@@ -207,7 +207,10 @@ RETURNING id, key, job_id, workspace_id, seq, attempt, provider_id, model, usd, 
 
 
 def take_stale(items: Sequence[tuple[UUID, int, int]]) -> list[Attempt]:
-    """Close the open attempts of earlier holders of items: ``(job, seq, attempt)``."""
+    """Close the open attempts of earlier holders of items: ``(job, seq, attempt)``.
+
+    Not those of batches, which are dated ahead: nobody holds them but their batch.
+    """
     jobs, seqs, attempts = (list(column) for column in zip(*items, strict=True))
     values = {"o": current(), "jobs": jobs, "seqs": seqs, "attempts": attempts}
     return [_attempt(row) for row in raw_cursor().execute(_TAKE_STALE, values)]

@@ -44,6 +44,9 @@ __all__ = [
 ]
 
 
+USUAL_BATCH_DISCOUNT = 50  # percent that nearly all providers take off for batches
+
+
 class ModelKind(models.TextChoices):
     CHAT = "chat", _("Chat")
     EMBEDDING = "embedding", _("Embedding")
@@ -220,7 +223,7 @@ class ModelPrice(TenantModel):
     """What a model costs from ``valid_from`` on, in USD a million tokens.
 
     ``cached_input`` is for the part of a prompt that the provider says it had cached; None: as
-    ``input``.
+    ``input``. ``batch_discount`` is in percent, off all of them for calls handed in as a batch.
     """
 
     model = TenantLink(ProviderModel, related_name="prices")
@@ -228,6 +231,7 @@ class ModelPrice(TenantModel):
     input = models.DecimalField(max_digits=14, decimal_places=6, default=Decimal(0))
     output = models.DecimalField(max_digits=14, decimal_places=6, default=Decimal(0))
     cached_input = models.DecimalField(max_digits=14, decimal_places=6, null=True)
+    batch_discount = models.PositiveSmallIntegerField(default=USUAL_BATCH_DISCOUNT)
 
     objects = TenantManager.from_queryset(ModelPriceQuerySet)()
 
@@ -246,5 +250,8 @@ class ModelPrice(TenantModel):
                     | Q(cached_input__gte=0, cached_input__lte=F("input"))
                 ),
                 name="llm_model_price_not_negative",
+            ),
+            models.CheckConstraint(
+                condition=Q(batch_discount__lte=100), name="llm_model_price_discount_percent"
             ),
         ]

@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from django.utils.translation import gettext
 
 from apps.llms import calls, client, embeddings
+from apps.llms.budgets import Payer
 from apps.llms.connections import ProviderConnection, connect
 from apps.llms.dialects import memory_of
 from apps.llms.errors import ProviderError, RateLimitedError, TransientError
@@ -63,10 +64,7 @@ def probe(*, provider: Provider, model: str | None = None) -> Probe:
     except ProviderError as error:
         return Probe(model or provider.default_model, error.message)
     kind = ProviderModel.objects.values_list("kind", flat=True).get(id=connection.model_id)
-    if kind == ModelKind.EMBEDDING:
-        found = asyncio.run(_within(_embed(connection)))
-        return found or Probe(connection.model, _too_late())
-    return _chat(connection)
+    return _embed(connection) if kind == ModelKind.EMBEDDING else _chat(connection)
 
 
 def _chat(connection: ProviderConnection) -> Probe:
@@ -111,13 +109,32 @@ def _told(
     )
 
 
-async def _embed(connection: ProviderConnection) -> Probe:
+def _embed(connection: ProviderConnection) -> Probe:
+    """A text's vector, booked like any call."""
     try:
-        (vector,) = await embeddings.embed(connection, connection.model, [_QUESTION])
+        portions = embeddings.prepare(connection, [_QUESTION], Payer(None, None))
+    except calls.BudgetReachedError as error:
+        return Probe(connection.model, error.message)
+
+    async def send() -> tuple[list[embeddings.Embedded], list[str] | None]:
+        sent = await embeddings.send(portions)
+        return sent, await _offered(connection) if sent[0].error is None else None
+
+    late = embeddings.Embedded(portions[0], error=TransientError(_too_late()))
+    sent, offered = asyncio.run(_within(send())) or ([late], None)
+    usd = embeddings.settle(sent)
+    try:
+        (vector,) = embeddings.vectors_of(sent)
     except ProviderError as error:
-        return Probe(connection.model, _in_words(error))
-    offered = await _offered(connection)
-    return Probe(connection.model, dimensions=len(vector), offered=offered)
+        return Probe(connection.model, _in_words(error), usd=usd)
+    tokens = sent[0].tokens or 0
+    return Probe(
+        connection.model,
+        dimensions=len(vector),
+        offered=offered,
+        prompt_tokens=tokens,
+        usd=usd,
+    )
 
 
 async def _within(work: Coroutine[Any, Any, _T]) -> _T | None:

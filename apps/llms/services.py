@@ -17,7 +17,14 @@ from apps.core.sealing import seal
 from apps.core.tenancy import current
 from apps.events.log import changes as difference
 from apps.events.log import emit, host_of
-from apps.llms.models import ModelKind, ModelPrice, Provider, ProviderModel
+from apps.llms import withdrawal
+from apps.llms.models import (
+    USUAL_BATCH_DISCOUNT,
+    ModelKind,
+    ModelPrice,
+    Provider,
+    ProviderModel,
+)
 
 MAX_PROVIDERS: Final = 50
 MAX_MODELS: Final = 200
@@ -25,12 +32,16 @@ MAX_MODELS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class PriceInput:
-    """USD a million tokens, from ``valid_from`` on (None: from now on)."""
+    """USD a million tokens, from ``valid_from`` on (None: from now on).
+
+    ``batch_discount`` is the percentage off in batches; None: as it was, else the usual one.
+    """
 
     input: Decimal
     output: Decimal
     cached_input: Decimal | None = None
     valid_from: datetime | None = None
+    batch_discount: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +90,14 @@ def update_provider(*, provider: Provider, changes: Mapping[str, Any]) -> Provid
     """Change what is named; ``models`` are all there are to be.
 
     A base URL of another scheme, host or port wipes the key, unless the change brings one: a key
-    must never reach a server it was not entered for. Raises as ``create_provider``.
+    must never reach a server it was not entered for. Open batches are cancelled where they were
+    handed in. Raises as ``create_provider``.
     """
     row = Provider.objects.select_for_update(of=("self",), no_key=True).get(id=provider.id)
     before = _described(row)
     moved = _move(row, changes.get("base_url", row.base_url))
+    if moved:
+        withdrawal.leave(provider=row)
     if "api_key" in changes:
         _seal(row, changes["api_key"])
     elif moved:
@@ -104,7 +118,11 @@ def update_provider(*, provider: Provider, changes: Mapping[str, Any]) -> Provid
 
 @transaction.atomic
 def delete_provider(*, provider: Provider) -> None:
-    """Delete it with its models and prices; what was spent stays in the ledger."""
+    """Delete it with its models and prices; what was spent stays in the ledger.
+
+    Its open batches are cancelled there afterwards.
+    """
+    withdrawal.leave(provider=provider)
     Provider.objects.filter(id=provider.id).delete()
     emit("provider.deleted", object_id=provider.id, payload=_described(provider))
 
@@ -174,12 +192,17 @@ def _set_prices(model: ProviderModel, prices: Sequence[PriceInput]) -> None:
     """Add the prices; one for a moment that has one replaces it."""
     now = timezone.now()
     newest = ModelPrice.objects.filter(model=model).at(now).first()
+    before = newest.batch_discount if newest else USUAL_BATCH_DISCOUNT
     for price in prices:
+        discount = before if price.batch_discount is None else price.batch_discount
         values = {
             "input": price.input,
             "output": price.output,
             "cached_input": price.cached_input,
+            "batch_discount": discount,
         }
+        if not 0 <= discount <= 100:
+            raise InvalidError(gettext("A discount is between 0 and 100 percent."))
         if price.cached_input is not None and price.cached_input > price.input:
             raise InvalidError(gettext("A cached token can't cost more than one that is not."))
         is_old = newest and all(getattr(newest, key) == value for key, value in values.items())

@@ -140,13 +140,14 @@ def _prepare_in_batches(asked: Sequence[tuple[Work, Request]]) -> list[Prepared]
 
     What is on its way is not looked for again before its batches are done: ``wake_batches``.
     """
-    first = [pair for pair in asked if pair[0].attempt == 1]
-    later = [pair for pair in asked if pair[0].attempt > 1]
-    handed, sent = iter(_prepare(first, batching.order)), iter(_prepare(later))
-    return [
-        replace(one, busy_seconds=BATCH_SECONDS) if one.is_busy else one
-        for one in (next(handed if work.attempt == 1 else sent) for work, _ in asked)
-    ]
+    again = [work.attempt > 1 for work, _ in asked]
+    is_direct = any(again) and batching.left_unanswered(asked[0][0].job.id)
+    goes = [is_direct and one for one in again]
+    sent = iter(_prepare([pair for pair, direct in zip(asked, goes, strict=True) if direct]))
+    first = [pair for pair, direct in zip(asked, goes, strict=True) if not direct]
+    handed = iter(_prepare(first, batching.order))
+    prepared = [next(sent if direct else handed) for direct in goes]
+    return [replace(one, busy_seconds=BATCH_SECONDS) if one.is_busy else one for one in prepared]
 
 
 def _prepare(
@@ -189,16 +190,11 @@ def _settle(outcomes: Sequence[Sequence[Outcome]]) -> list[Decimal]:
 
 
 def usage_of(outcomes: Sequence[Outcome]) -> Usage:
-    """Tokens and price of all calls that were answered, whether paid for now or earlier."""
-    answered = [(outcome.reply, outcome.prepared.ask.connection.price) for outcome in outcomes]
-    replies = [(reply, price) for reply, price in answered if reply is not None]
-    prices = (
-        price.usd(reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens)
-        for reply, price in replies
-    )
+    """Tokens and cost of all calls that were answered, whether paid for now or earlier."""
+    replies = [outcome.reply for outcome in outcomes if outcome.reply is not None]
     return Usage(
-        prompt_tokens=sum(reply.prompt_tokens for reply, _ in replies),
-        completion_tokens=sum(reply.completion_tokens for reply, _ in replies),
-        usd=sum(prices, Decimal(0)),
+        prompt_tokens=sum(reply.prompt_tokens for reply in replies),
+        completion_tokens=sum(reply.completion_tokens for reply in replies),
+        usd=sum((outcome.usd for outcome in outcomes), Decimal(0)),
         from_cache=bool(outcomes) and all(outcome.is_hit for outcome in outcomes),
     )

@@ -103,7 +103,7 @@ def estimate_order(*, dataset: Dataset, order: RunOrder, member: Membership | No
     """What the run would take; nothing is saved, and nothing is asked of a model."""
     terms = _terms(dataset, order)
     context = _context(dataset, _spec(dataset, order, terms, member), member)
-    return estimate_run(terms.recipe, context, terms.connection, items=order.dry_run)
+    return _estimate(order, terms, context)
 
 
 @transaction.atomic
@@ -124,7 +124,7 @@ def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | Non
         terms = _with_version(dataset, terms, created_by)
     spec = _spec(dataset, order, terms, created_by)
     context = _context(dataset, spec, created_by)
-    estimate = estimate_run(terms.recipe, context, terms.connection, items=order.dry_run)
+    estimate = _estimate(order, terms, context)
     if terms.version is not None and order.dry_run is None:
         mark_used(terms.version.id)
     job = enqueue(
@@ -143,6 +143,13 @@ def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | Non
             tokens=order.budget.max_tokens,
         )
     return job
+
+
+def _estimate(order: RunOrder, terms: _Terms, context: Context) -> Estimate:
+    connection = terms.connection
+    if connection is not None and order.in_batches and order.dry_run is None:
+        connection = connection.in_batches
+    return estimate_run(terms.recipe, context, connection, items=order.dry_run)
 
 
 def _kept(spec: RunSpec, estimate: Estimate) -> dict[str, Any]:

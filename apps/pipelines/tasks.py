@@ -1,13 +1,16 @@
-"""Runs whose calls were handed in as batches go on when these are answered."""
+"""Runs whose calls were handed in as batches: on they go, what they cost, what nobody wants."""
 
 from typing import Final
+from uuid import UUID
 
 from celery import shared_task
 from django.db import connections
 
 from apps.core.tenancy import enter
 from apps.jobs.doorbell import ring
-from apps.jobs.services import hasten
+from apps.jobs.services import add_cost, hasten
+from apps.llms.batching import claim_cost
+from apps.llms.withdrawal import withdraw
 
 _ANSWERED: Final = """
 SELECT job.organization_id, job.id FROM job
@@ -23,14 +26,51 @@ WHERE job.state = 'running' AND job.params @> '{"in_batches": true}'
 LIMIT 100
 """
 
+# A job that was deleted, with its dataset or its workspace, has ended, too.
+_UNWANTED: Final = """
+SELECT DISTINCT batch.organization_id, batch.job_id FROM llm_batch batch
+WHERE batch.next_look_at IS NOT NULL AND batch.withdrawn_at IS NULL AND batch.job_id IS NOT NULL
+  AND NOT EXISTS (
+    SELECT FROM job
+    WHERE job.organization_id = batch.organization_id AND job.id = batch.job_id
+      AND job.state IN ('queued', 'running', 'paused'))
+LIMIT 100
+"""
+
+_UNCLAIMED: Final = """
+SELECT DISTINCT organization_id, job_id FROM llm_batch
+WHERE unclaimed_usd > 0 AND job_id IS NOT NULL LIMIT 100
+"""
+
 
 @shared_task(name="pipelines.wake_batches")
 def wake_batches() -> None:
     """Let the runs of all organizations go on whose batches are done."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(_ANSWERED)
-        answered = cursor.fetchall()
-    for organization_id, job_id in answered:
+    for organization_id, job_id in _found(_ANSWERED):
         with enter(organization_id):
             hasten(job_id=job_id)
         ring(organization_id=organization_id, job_id=job_id)
+
+
+@shared_task(name="pipelines.withdraw_batches")
+def withdraw_batches() -> None:
+    """Have the batches cancelled whose runs were cancelled, failed or deleted."""
+    for organization_id, job_id in _found(_UNWANTED):
+        with enter(organization_id):
+            withdraw(job_id=job_id)
+
+
+@shared_task(name="pipelines.charge_batches")
+def charge_batches() -> None:
+    """Add what batches cost to the cost of their runs, which may have ended by now."""
+    for organization_id, job_id in _found(_UNCLAIMED):
+        with enter(organization_id):
+            add_cost(job_id=job_id, usd=claim_cost(job_id=job_id))
+
+
+def _found(statement: str) -> list[tuple[UUID, UUID]]:
+    """Jobs with their organizations; as the operator."""
+    with connections["operator"].cursor() as cursor:
+        cursor.execute(statement)
+        found: list[tuple[UUID, UUID]] = cursor.fetchall()
+    return found

@@ -1,8 +1,8 @@
 """The review queue: what waits, who holds it, and how it is kept current.
 
-A sweep notices datasets with new answers and starts ``refresh_review``, which goes through a
-dataset page by page and then question by question. How soon it may start again grows with the
-number of answers, so that the work is a bounded share of a worker.
+A sweep notices datasets with new answers and starts ``refresh_review``, which goes through what is
+completed or flagged, page by page, and then question by question. How soon it may start again grows
+with the number of answers, so that the work is a bounded share of a worker.
 """
 
 import logging
@@ -38,8 +38,8 @@ from apps.quality.causes import (
     replace_causes,
     reviewable,
 )
-from apps.quality.models import DatasetReview, ReviewCause, ReviewItem, ReviewReason
-from apps.records.models import Record
+from apps.quality.models import DatasetReview, Flag, ReviewCause, ReviewItem, ReviewReason
+from apps.records.models import Record, RecordStatus
 
 KIND: Final = "refresh_review"
 PAGE: Final = 2_000  # records an item
@@ -153,11 +153,10 @@ class RefreshReview(Kind[Any, Found]):
         after = _START
         while True:
             with enter(organization_id):
-                records = Record.objects.filter(dataset=job.dataset_id, id__gt=after)
-                ids = list(records.in_order().values_list("id", flat=True)[:PAGE])
+                ids = _worth_a_look(job.dataset_id or _START, after)[:PAGE]
             if not ids:
                 break
-            yield Planned({"after": str(after)}, size=len(ids))
+            yield Planned({"after": str(after), "until": str(ids[-1])}, size=len(ids))
             after = ids[-1]
         with enter(organization_id):
             questions = [str(rule.id) for rule in _schema(job).questions.values()]
@@ -168,16 +167,13 @@ class RefreshReview(Kind[Any, Found]):
         schema = _schema(work.job)
         settings = review_settings(schema.dataset.id)
         if "after" in work.payload:
-            return self._page(schema, settings, UUID(work.payload["after"]))
+            after, until = UUID(work.payload["after"]), UUID(work.payload["until"])
+            ids = _worth_a_look(schema.dataset.id, after, until)
+            return Found(find_causes(schema, ids, settings), scope=ids)
         rule = schema.questions_by_id.get(UUID(work.payload["question"]))
         if rule is None or not is_classed(rule):
             return Found([], question_id=UUID(work.payload["question"]))
         return load_crowd(schema, rule), rule, settings.least_certain
-
-    def _page(self, schema: DatasetSchema, settings: DatasetReview, after: UUID) -> Found:
-        records = Record.objects.filter(dataset=schema.dataset, id__gt=after).in_order()
-        ids = list(records.values_list("id", flat=True)[:PAGE])
-        return Found(find_causes(schema, ids, settings), scope=ids)
 
     def compute(self, work: Work, material: Any) -> Found:
         if isinstance(material, Found):
@@ -205,6 +201,22 @@ class RefreshReview(Kind[Any, Found]):
         )
         _note_agreement(dataset_id, result)
         return FREE
+
+
+def _worth_a_look(dataset_id: UUID, after: UUID, until: UUID | None = None) -> list[UUID]:
+    """Records that may have causes, or have had some, in order; without ``until`` the first ones.
+
+    These are completed, flagged, or in the queue: of a large dataset that is only begun, few.
+    """
+    completed = Record.objects.filter(dataset=dataset_id, status=RecordStatus.COMPLETED)
+    flagged = Flag.objects.filter(record__dataset=dataset_id)
+    waiting = ReviewItem.objects.filter(dataset=dataset_id)
+    found: set[UUID] = set()
+    for rows, name in ((completed, "id"), (flagged, "record_id"), (waiting, "record_id")):
+        rows = rows.filter(**{f"{name}__gt": after}).order_by(name)
+        rows = rows.filter(**{f"{name}__lte": until}) if until else rows
+        found.update(rows.values_list(name, flat=True)[: None if until else PAGE])
+    return sorted(found)
 
 
 def _schema(job: Job) -> DatasetSchema:

@@ -183,6 +183,8 @@ CELERY_BEAT_SCHEDULE = {
     "ring-waiting-webhooks": {"task": "webhooks.ring_waiting", "schedule": 5.0},
     "look-after-batches": {"task": "llms.look_after_batches", "schedule": 10.0},
     "wake-runs-in-batches": {"task": "pipelines.wake_batches", "schedule": 30.0},
+    "withdraw-batches": {"task": "pipelines.withdraw_batches", "schedule": 10.0},
+    "charge-batches": {"task": "pipelines.charge_batches", "schedule": 10.0},
     "book-abandoned-calls": {"task": "llms.book_abandoned", "schedule": 600.0},
     "prune-webhook-deliveries": {"task": "webhooks.prune", "schedule": 3600.0},
     "empty-trash": {"task": "records.empty_trash", "schedule": 3600.0},

@@ -200,9 +200,8 @@ function refresh(question) {
   if (question.dataset.type === "text") showChanges(question);
 }
 
-/** Without a connection one does without: the answer is what counts. */
+/** The answer is what counts. */
 const unaided = () => {};
-const images = () => import("./images.js");
 
 /** What the answer changes in the suggestion; the suggestion itself while there is none. */
 function showChanges(question) {
@@ -228,7 +227,7 @@ function agreeOnNothing(question, input) {
     if (other !== input && (nothing || other.value === "[]")) other.checked = false;
 }
 
-/** Listen to a new form; the first question that is wrong or unanswered becomes the current one. */
+/** Listen to a new form; the first question that is wrong, or the first, becomes current. */
 export function start() {
   const form = answerForm();
   const list = questions();
@@ -238,7 +237,6 @@ export function start() {
   list.filter((q) => q.dataset.type === "text").forEach(showChanges);
   form.addEventListener("keydown", labels.onKey);
   guidelines.start(current);
-  if (one("[data-zoom]")) images().catch(unaided); // so that the first look need not wait
   form.addEventListener("focusin", (event) => {
     const question = event.target.closest(".q[data-type]");
     if (question && question !== current()) go(question, { focus: false });
@@ -274,8 +272,7 @@ export function start() {
   go(list.find((q) => q.classList.contains("bad")) ?? list[0], { focus: false });
 }
 
-/** Once for the page: pictures that come later are found by the click, and it waits for their module. */
-document.addEventListener("click", (event) => {
-  const button = event.target.closest?.("[data-zoom]");
-  if (button) images().then(({ open }) => open(button.closest("figure")), unaided);
+document.addEventListener("click", ({ target }) => {
+  const figure = target.closest?.("[data-zoom]")?.closest("figure");
+  if (figure) import("./images.js").then(({ open }) => open(figure), unaided);
 });

@@ -203,7 +203,7 @@ async function ask(form) {
   }
 }
 
-/** On the way out: one more try for what is not sent, without waiting for an answer. */
+/** On the way out: one more try, without waiting for an answer. */
 function leave() {
   for (const entry of outbox.entries)
     post(entry.url, new URLSearchParams(entry.body), { keepalive: true }).catch(() => {});

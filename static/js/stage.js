@@ -31,7 +31,7 @@ export function show(node, said = "") {
   say(`${said} ${heading.textContent}`);
 }
 
-/** A copy as it is filled in, to be shown again later; nothing listens to it yet. */
+/** A copy as it is filled in, for later; nothing listens to it yet. */
 export function copy(node) {
   const twin = node.cloneNode(true);
   const lists = all("select", twin);
@@ -39,7 +39,7 @@ export function copy(node) {
   return twin;
 }
 
-/** After the next frame is on the screen; a tab that is left meanwhile shows no frame any more. */
+/** After the next frame; a tab that is left meanwhile shows none any more. */
 export function afterPaint(run) {
   let isDone = false;
   const once = () => {

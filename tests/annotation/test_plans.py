@@ -13,7 +13,7 @@ import pytest
 from django.db import connection, connections
 from django.utils import timezone
 
-from apps.annotation import distribution, slots, storing, turns
+from apps.annotation import distribution, queues, slots, storing, turns
 from apps.annotation.models import Lease
 from apps.core import prepared
 from apps.core.ids import uuid7
@@ -150,10 +150,11 @@ def claims(scene: Scene, subtests: pytest.Subtests) -> None:
         ("from_start", "record_task_open"),
         ("least_certain", "record_task_uncertain"),
     ):
-        statement = distribution._CLAIMS[name]
+        one = queues.CLAIMS_OF_ONE[name]
         plans = {
-            "for these values": explain(statement, scene.facts()),
-            "kept, for one record": explain_kept(distribution._limited(statement, 1)),
+            "for these values": explain(queues.CLAIMS[name], scene.facts()),
+            "for one record": explain(one, scene.facts()),
+            "kept, for one record": explain_kept(one),
         }
         for kind, plan in plans.items():
             with subtests.test(claim=name, plan=kind):
@@ -165,7 +166,7 @@ def claims(scene: Scene, subtests: pytest.Subtests) -> None:
                 gathered = [n for n in nodes(plan) if "Hash" in n["Node Type"]]
                 assert not [n for n in gathered if n["Plan Rows"] > 100]
     with subtests.test(claim="the cursor is a bound of the index"):
-        plan = explain(distribution._CLAIMS["after_cursor"], scene.facts())
+        plan = explain(queues.CLAIMS["after_cursor"], scene.facts())
         (node,) = [n for n in nodes(plan) if n.get("Index Name") == "record_task_open"]
         assert "record_id >" in node["Index Cond"]
 
@@ -189,7 +190,7 @@ def feeds(scene: Scene, subtests: pytest.Subtests) -> None:
 
 
 def leases(scene: Scene, subtests: pytest.Subtests) -> None:
-    held = distribution._RENEW_HELD
+    held = queues.renewal(None)
     with subtests.test(lease="held by one person"):
         assert "lease_holder" in indexes(explain(held, scene.facts()))
         assert scanned(explain(held, scene.facts())) == set()
@@ -248,6 +249,6 @@ def test_a_plan_without_its_index_is_seen(scene: Scene) -> None:
     with enter(scene.organization_id), connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_indexscan = off")
         cursor.execute("SET LOCAL enable_bitmapscan = off")
-        plan = explain(distribution._CLAIMS["from_start"], scene.facts())
+        plan = explain(queues.CLAIMS["from_start"], scene.facts())
     assert scanned(plan) != set()
     assert any(rows > 1 for rows in sorted_rows(plan))

@@ -6,6 +6,8 @@ import pytest
 
 from apps.datasets.models import Question
 from apps.evaluation.models import GoldSet
+from apps.jobs.models import Job
+from apps.pipelines.models import PromptVersion
 from apps.quality.acceptance import accept_suggestions
 from tests.api.conftest import Api, Cast
 from tests.evaluation.worlds import answered, other, suggest
@@ -165,3 +167,20 @@ def test_duplicates_are_marked_by_a_job(api: Api, world: tuple[Question, list[st
     assert api.post(path, {}).status_code == 409, "one at a time"
     assert api.post(path, {"words": 2}).status_code == 422
     assert api.post(path, {"fields": ["nothing"]}).status_code == 422
+
+
+def test_a_version_of_another_recipe_is_not_measured(
+    api: Api, cast: Cast, world: tuple[Question, list[str]]
+) -> None:
+    question, _ = world
+    gold = freeze(api, question)
+    with cast.inside():
+        version = PromptVersion.objects.create(
+            dataset=question.dataset, question=question, number=1, recipe="preference"
+        )
+    body = {"gold_set_id": gold["id"], "prompt_version_id": str(version.id)}
+    answer = api.post(f"/datasets/{question.dataset_id}/evaluations", body)
+    assert answer.status_code == 422
+    assert "belongs to the recipe preference" in answer.content.decode()
+    with cast.inside():
+        assert not Job.objects.filter(kind="evaluate").exists()

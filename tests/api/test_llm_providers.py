@@ -45,7 +45,7 @@ def test_a_provider_is_made_and_its_key_never_told(owner: Api, cast: Cast) -> No
     assert (made["default_model"], made["tpm"], made["rpm"]) == ("large", 90_000, None)
     by_name = {model["name"]: model for model in made["models"]}
     assert by_name.keys() == {"large", "embedder", "small"}
-    assert by_name["large"]["price"].items() >= price.items()
+    assert by_name["large"]["price"].items() >= {**price, "batch_discount": 50}.items()
     assert (by_name["embedder"]["kind"], by_name["small"]["price"]) == ("embedding", None)
     for answer in (
         response,
@@ -72,6 +72,11 @@ def test_a_provider_is_made_and_its_key_never_told(owner: Api, cast: Cast) -> No
         ({"api_key": "two words"}, ["api_key"], "string_pattern_mismatch"),
         ({"api_key": "x\r\nX-Y: z"}, ["api_key"], "string_pattern_mismatch"),
         ({"api_key": 5}, ["api_key"], "string_type"),
+        (
+            {"models": [{"name": "x", "prices": {"input": 1, "output": 1, "batch_discount": 101}}]},
+            ["models", 0, "prices", 0, "batch_discount"],
+            "less_than_equal",
+        ),
         ({"models": "tiny"}, ["models"], "list_type"),
         ({"models": [{"kind": "chat"}]}, ["models", 0, "name"], "missing"),
         ({"models": [{"name": "a", "kind": "image"}]}, ["models", 0, "kind"], "enum"),

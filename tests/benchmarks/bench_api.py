@@ -42,6 +42,7 @@ def main() -> None:
         world.measure_finish()
         if options.large:
             world.fill("plain", 200_000)
+            instance.settle()
             world.measure_bulk("plain, 200k in the dataset", options.seconds, rich=False, keep=True)
             world.measure_bulk("rich, 200k in the dataset", options.seconds, rich=True, keep=True)
             world.measure_answers("200k records", 0, seconds=options.seconds, keep=True)
@@ -149,9 +150,9 @@ class World:
     def fill(self, name: str, count: int) -> None:
         dataset, question = self.dataset(name)
         client = Client(self.instance.url, self.owner_key)
-        for start in range(0, count, 10_000):
-            for body in self.bodies(question, 20, rich=False, start=10_000_000 + start):
-                client.call("PUT", f"datasets/{dataset}/records/bulk", body)
+        for start in range(0, count, BATCH):
+            (body,) = self.bodies(question, 1, rich=False, start=10_000_000 + start)
+            client.call("PUT", f"datasets/{dataset}/records/bulk", body)
 
     def measure_bulk(self, label: str, seconds: float, *, rich: bool, keep: bool = False) -> None:
         """Records a second of one client, 500 a request."""
@@ -173,13 +174,18 @@ class World:
     def measure_answers(
         self, label: str, count: int, *, seconds: float, keep: bool = False
     ) -> None:
-        """Claim and submit: CPU a pair with one client, answers a second with eight."""
-        name = "plain" if keep else f"answers {label}"
-        if not keep:
+        """Claim and submit: CPU a pair with one client, answers a second with eight.
+
+        Each way has a dataset of its own, but for one that is kept.
+        """
+        names = dict.fromkeys(WAYS, "plain") if keep else {way: f"{way} {label}" for way in WAYS}
+        for name in () if keep else names.values():
             self.fill(name, count)
-        dataset, _ = self.dataset(name)
+        self.fill("warm", 1_000)
         self.instance.settle()
+        self._wake(self.dataset("warm")[0])
         for way, annotator_type in WAYS.items():
+            dataset, _ = self.dataset(names[way])
             annotator = annotator_type(Client(self.instance.url, self.keys[0]), dataset)
             annotator.answer()
             before, begin, done = self.instance.cpu_seconds(), time.perf_counter(), 0
@@ -192,6 +198,13 @@ class World:
                 f"{cpu / done * 1e3:>10.2f} ms CPU each"
             )
             self._race(f"8 clients, {way}, {label}", dataset, annotator_type, limit=seconds / 2)
+
+    def _wake(self, dataset: UUID, *, answers: int = 200) -> None:
+        """Work for a while: machines take memory away from processes that have been idle."""
+        for annotator_type in WAYS.values():
+            annotator = annotator_type(Client(self.instance.url, self.keys[0]), dataset)
+            for _ in range(answers):
+                annotator.answer()
 
     def measure_finish(self) -> None:
         """Eight people finish the last 300 records."""

@@ -62,6 +62,21 @@ def test_gold_is_frozen_once_and_looked_into(
     assert "are gone since" in html(client.get(url("gold_set", dataset, gold.id)))
 
 
+def test_a_version_of_another_recipe_is_refused_in_words(
+    client: Client, measured: Measured, provider: Provider
+) -> None:
+    dataset, gold = measured.dataset, measured.gold
+    version = save_version(measured.question, provider)
+    type(version).objects.filter(id=version.id).update(recipe="preference")
+    query = {"question": "sentiment", "gold": str(gold.id), "version": str(version.id)}
+    page = client.get(url("evaluations", dataset), query)
+    assert page.context["page"].versions == []
+    for answer in (page, client.post(url("start_evaluation", dataset), query)):
+        assert "belongs to the recipe preference: only suggesting is measured" in html(answer)
+    assert answer.status_code == 422
+    assert Job.objects.count() == 0
+
+
 def test_a_version_is_priced_then_measured(
     client: Client, measured: Measured, provider: Provider, llm_server: LlmServer
 ) -> None:

@@ -48,16 +48,24 @@ def test_a_provider_is_added(client: Client, llm_server: LlmServer) -> None:
         "m0-kind": "chat",
         "m0-input": "0.15",
         "m0-output": "0.6",
+        "m0-batch_discount": "40",
         "m1-name": "",
+        "m1-batch_discount": "50",
     }
     made = client.post(reverse("console:provider_new"), sent)
     provider = Provider.objects.get()
     assert made["Location"] == url(provider)
     assert (provider.api_key, provider.default_model) == (KEY, "tiny")
-    assert ModelPrice.objects.get().input == Decimal("0.15")
+    price = ModelPrice.objects.get()
+    assert (price.input, price.batch_discount) == (Decimal("0.15"), 40)
     page = client.get(url(provider)).content.decode()
     assert KEY not in page
     assert provider.key_hint in page
+    shown = 'name="m{}-batch_discount" type="text" autocomplete="off" value="{}"'
+    assert shown.format(0, 40) in page
+    assert shown.format(1, 50) in page, "the usual one"
+    odd = client.post(url(provider), typed(provider, **{"m0-batch_discount": "101"}))
+    assert odd.status_code == 422
     taken = client.post(reverse("console:provider_new"), sent)
     assert taken.status_code == 422
     assert "already" in taken.content.decode()

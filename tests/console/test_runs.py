@@ -68,6 +68,22 @@ def test_from_a_try_to_the_run(client: Client, dataset: Dataset, provider: Provi
     assert Suggestion.objects.count() == 6
 
 
+def test_a_try_does_not_forget_that_there_is_no_hurry(
+    client: Client, dataset: Dataset, provider: Provider
+) -> None:
+    page = client.get(url(dataset, "suggest"))
+    assert not page.context["form"].in_batches.is_checked
+    tried = client.post(url(dataset, "suggest"), {**typed(page), "do": "try", "in_batches": "on"})[
+        "Location"
+    ]
+    job = run(Job.objects.get())
+    assert job.params["in_batches"] is False, "a try is asked at once"
+    again = typed(client.get(tried.partition("#")[0]))
+    assert again["in_batches"] == ["on"]
+    client.post(url(dataset, "suggest"), {**again, "do": "run", "expected": "6"})
+    assert Job.objects.exclude(id=job.id).get().params["in_batches"] is True
+
+
 def test_a_form_and_its_try_ask_little(
     client: Client, dataset: Dataset, provider: Provider, django_assert_max_num_queries: Any
 ) -> None:
@@ -91,6 +107,12 @@ def test_an_estimate_stands_beside_the_button(
     assert page.status_code == 200
     assert page.context["estimate"].items_in_all == 4
     assert "Run on 4" in page.content.decode()
+    slow = client.post(
+        url(dataset, "suggest"), {**sent, "do": "estimate", "sample": "4", "in_batches": "on"}
+    )
+    assert 0 < slow.context["estimate"].usd == page.context["estimate"].usd / 2
+    assert "at the price for batches" in slow.content.decode()
+    assert "at the price for batches" not in page.content.decode()
     assert Job.objects.count() == 0
     assert llm_server.ledger()["calls"] == 0
 

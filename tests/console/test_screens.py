@@ -164,6 +164,7 @@ def _leave_out(page: Any) -> None:
 
 
 def _estimate(page: Any) -> None:
+    page.check("#f-in_batches")
     page.click("button[value=estimate]")
     page.wait_for_selector("#estimate")
 

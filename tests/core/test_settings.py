@@ -95,6 +95,21 @@ def test_production_is_strict_about_cookies_and_transport() -> None:
     assert json.loads(done.stdout) == expected
 
 
+def test_the_clock_rings_only_for_what_workers_know() -> None:
+    """In an interpreter of its own: another test may have imported a task that no worker has."""
+    done = boot(
+        """
+        from config.celery import app
+        app.loader.import_default_modules()
+        wanted = {entry["task"] for entry in app.conf.beat_schedule.values()}
+        print(len(wanted), sorted(wanted - set(app.tasks)))
+        """,
+        DJANGO_SETTINGS_MODULE="config.settings.test",
+    )
+    count, _, unknown = done.stdout.strip().partition(" ")
+    assert (int(count) > 20, unknown) == (True, "[]"), done.stderr
+
+
 def test_messages_to_workers_are_json_and_nothing_else() -> None:
     assert settings.CELERY_ACCEPT_CONTENT == ["json"]
     assert settings.CELERY_TASK_SERIALIZER == "json"

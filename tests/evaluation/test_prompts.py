@@ -12,6 +12,7 @@ from apps.evaluation.models import EvaluationAnswer, GoldAnswer, Split
 from apps.evaluation.reading import compare
 from apps.evaluation.recipe import without_test
 from apps.evaluation.services import delete_evaluation, evaluate, finish, promote
+from apps.jobs.models import Job
 from apps.llms.models import Provider
 from apps.pipelines.models import PromptVersion
 from apps.pipelines.shots import load_pool
@@ -147,6 +148,18 @@ def test_a_version_of_another_question_is_refused(organization: Any, provider: P
     gold = freeze_gold(question=elsewhere)
     with pytest.raises(InvalidError, match="different questions"):
         evaluate(version=version_of(question, provider), gold=gold)
+
+
+def test_a_version_of_another_recipe_is_refused(organization: Any, provider: Provider) -> None:
+    question, _ = answered(4)
+    gold = freeze_gold(question=question)
+    PromptVersion.objects.filter(id=version_of(question, provider).id).update(recipe="preference")
+    version = PromptVersion.objects.get()
+    with pytest.raises(InvalidError, match="v1 belongs to the recipe preference"):
+        evaluate(version=version, gold=gold, with_test=True)
+    gold.refresh_from_db()
+    assert gold.test_looks == 0
+    assert not Job.objects.exists()
 
 
 def test_a_deleted_evaluation_stops_its_job(

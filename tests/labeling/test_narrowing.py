@@ -231,11 +231,11 @@ def test_the_filters_say_what_they_would_leave(client: Client, dataset: Dataset)
 
 
 def test_the_page_without_a_filter_costs_what_it_did(client: Client, dataset: Dataset) -> None:
-    """A part takes its count, and where it is sought; nothing of that is asked without one."""
+    """A part takes its count, and a look at what is held; nothing of that is asked without one."""
     client.get(page(dataset))
     counts = []
     for url in (page(dataset), f"{page(dataset)}?q=card&meta.language=English&sort=certainty"):
         with CaptureQueriesContext(connection) as asked:
             assert shown(client.get(url)) == "r0"
         counts.append(len(asked))
-    assert counts == [18, 19]
+    assert counts == [17, 19]

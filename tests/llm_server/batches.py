@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -29,6 +30,8 @@ class Batches:
     def handle(self, call: Call) -> Answer:
         if not self.settings.offers_batches:
             return error(404, "Not found.")
+        if self.settings.batches_are_down:
+            return error(503, "Overloaded.")
         match call.method, call.path.partition("?")[0].split("/")[2:]:
             case "POST", ["files"]:
                 return self.take_file(call)
@@ -39,13 +42,11 @@ class Batches:
             case "POST", ["batches"]:
                 return self.start(orjson.loads(call.body))
             case "GET", ["batches"]:
-                rows = list(self.batches.values())
-                return Answer(200, {"object": "list", "data": rows, "has_more": False})
+                return Answer(200, self.listed(call.path.partition("?")[2]))
             case "GET", ["batches", name] if name in self.batches:
                 return Answer(200, self.poll(self.batches[name]))
             case "POST", ["batches", name, "cancel"] if name in self.batches:
-                self.batches[name]["status"] = "cancelled"
-                return Answer(200, self.batches[name])
+                return self.cancel(self.batches[name])
         return error(404, "Not found.")
 
     def file(self, name: str) -> dict[str, Any]:
@@ -94,16 +95,37 @@ class Batches:
         }
         return Answer(200, self.batches[name])
 
+    def listed(self, query: str) -> dict[str, Any]:
+        """A page of the batches, the newest first, or those ``after`` one."""
+        asked = dict(parse_qsl(query))
+        names = list(reversed(self.batches))
+        begin = names.index(asked["after"]) + 1 if "after" in asked else 0
+        end = begin + min(int(asked.get("limit", 20)), self.settings.batches_a_page)
+        rows = [self.batches[name] for name in names[begin:end]]
+        return {"object": "list", "data": rows, "has_more": end < len(names)}
+
     def poll(self, batch: dict[str, Any]) -> dict[str, Any]:
         batch["polls"] += 1
         if batch["status"] == "in_progress" and batch["polls"] > self.settings.batch_polls:
             self.finish(batch)
+        if batch["status"] == "cancelling":
+            self.finish(batch, self.settings.answered_before_cancel)
+            batch["status"] = "cancelled"
         return batch
 
-    def finish(self, batch: dict[str, Any]) -> None:
+    def cancel(self, batch: dict[str, Any]) -> Answer:
+        if batch["status"] != "in_progress" or not self.settings.stops_batches:
+            return error(409, f"A batch that is {batch['status']} cannot be cancelled.")
+        batch["status"] = "cancelling"
+        return Answer(200, batch)
+
+    def finish(self, batch: dict[str, Any], most: int | None = None) -> None:
         done, failed = [], []
-        for line in self.files[batch["input_file_id"]].splitlines():
+        for number, line in enumerate(self.files[batch["input_file_id"]].splitlines()):
             asked = orjson.loads(line)
+            if most is not None and number >= most:
+                failed.append(orjson.dumps(self.unasked(asked["custom_id"])))
+                continue
             status, body = self.bill(asked["url"], asked["body"])
             row = {
                 "id": f"line-{next(self.numbers)}",
@@ -116,3 +138,8 @@ class Batches:
         batch["output_file_id"] = self.keep(b"\n".join(done)) if done else None
         batch["error_file_id"] = self.keep(b"\n".join(failed)) if failed else None
         batch["request_counts"] |= {"completed": len(done), "failed": len(failed)}
+
+    def unasked(self, custom_id: str) -> dict[str, Any]:
+        told = {"code": "batch_cancelled", "message": "The batch was cancelled before this line."}
+        name = f"line-{next(self.numbers)}"
+        return {"id": name, "custom_id": custom_id, "response": None, "error": told}

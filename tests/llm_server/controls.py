@@ -68,6 +68,10 @@ class LlmServer:
         """The last 5,000 calls: path, key, at, body."""
         return self._send("GET", "/ledger/calls")
 
+    def batches(self) -> Any:
+        """All batches, as they are now: asking does not further them."""
+        return self._send("GET", "/control/batches")
+
     def _send(self, method: str, path: str, body: Any = None) -> Any:
         raw = None if body is None else json.dumps(body).encode()
         url = f"http://{self.host}:{self.port}{path}"

@@ -61,6 +61,8 @@ class Server:
             case "DELETE", "/control/scripts":
                 self.scripts.clear()
                 return Answer(200, {})
+            case "GET", "/control/batches":
+                return Answer(200, list(self.batches.batches.values()))
             case "POST", "/control/reset":
                 self.start()
                 return Answer(200, {})

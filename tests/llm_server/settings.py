@@ -31,6 +31,10 @@ class Settings:
     max_batch_inputs: int = 2048  # texts in one call for embeddings
     batch_polls: int = 1  # how often a batch is asked for before it is done
     offers_batches: bool = True
+    batches_are_down: bool = False  # files and batches answer 503
+    batches_a_page: int = 100  # of the list of batches, the newest first
+    stops_batches: bool = True  # else a batch cannot be cancelled (409)
+    answered_before_cancel: int = 0  # lines of a cancelled batch that have answers
 
     def change(self, values: dict[str, object]) -> None:
         """Take the values over. Raises ``ValueError`` for names and choices it does not know."""

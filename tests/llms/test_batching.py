@@ -6,14 +6,11 @@ from uuid import UUID
 
 import pytest
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from apps.core.tenancy import enter
-from apps.llms import batching, calls, client
+from apps.llms import batch_wire, batching, calls, client
 from apps.llms.batching import look_after, open_batches, order
 from apps.llms.budgets import BudgetReachedError, set_budget
-from apps.llms.calls import Ask
-from apps.llms.connections import ProviderConnection, connect
 from apps.llms.errors import TransientError
 from apps.llms.models import (
     Batch,
@@ -25,71 +22,16 @@ from apps.llms.models import (
     LLMResponse,
     Provider,
 )
-from apps.llms.services import ModelInput, PriceInput, create_provider
 from apps.llms.tasks import look_after_batches
-from apps.llms.wire import Request
-from tests.factories import make_organization
 from tests.llm_server.controls import LlmServer
-
-JOB = UUID(int=7)
-SCHEMA = {"type": "object", "properties": {"label": {"enum": ["a", "b"]}}, "required": ["label"]}
+from tests.llms.handed_in import JOB, asks, connected, due, finish, make_acme, ordered, step
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"])
 
 
 @pytest.fixture
 def acme(llm_server: LlmServer) -> UUID:
-    """An organization with a provider; not entered, as in a worker."""
-    organization = make_organization()
-    with enter(organization.id):
-        price = PriceInput(Decimal(1_000_000), Decimal(1_000_000))
-        models = [ModelInput("tiny", prices=[price])]
-        create_provider(name="Local", base_url=llm_server.url, api_key="sk-x", models=models)
-    return organization.id
-
-
-def connected() -> ProviderConnection:
-    return connect(provider=Provider.objects.get())
-
-
-def asks(count: int, connection: ProviderConnection) -> list[Ask]:
-    return [
-        Ask(
-            connection,
-            Request("tiny", ({"role": "user", "content": f"text {n}"},), SCHEMA, max_tokens=20),
-            job_id=JOB,
-            seq=n,
-        )
-        for n in range(count)
-    ]
-
-
-def ordered(acme: UUID, count: int = 3) -> UUID:
-    """The id of a batch that waits."""
-    with enter(acme):
-        order(asks(count, connected()))
-        return Batch.objects.get().id
-
-
-def due(acme: UUID) -> None:
-    with enter(acme):
-        open_ones = Batch.objects.filter(next_look_at__isnull=False)
-        open_ones.update(next_look_at=timezone.now())
-
-
-def step(acme: UUID, batch_id: UUID) -> Batch:
-    due(acme)
-    look_after(acme, batch_id)
-    with enter(acme):
-        return Batch.objects.get(id=batch_id)
-
-
-def finish(acme: UUID, batch_id: UUID) -> Batch:
-    for _ in range(8):
-        batch = step(acme, batch_id)
-        if batch.next_look_at is None:
-            return batch
-    raise AssertionError(batch.state)
+    return make_acme(llm_server)
 
 
 def test_a_batch_ends_in_the_cache_and_in_the_books(acme: UUID, llm_server: LlmServer) -> None:
@@ -107,8 +49,9 @@ def test_a_batch_ends_in_the_cache_and_in_the_books(acme: UUID, llm_server: LlmS
         entries = list(LedgerEntry.objects.all())
         assert {entry.kind for entry in entries} == {"call"}
         assert {entry.job_id for entry in entries} == {JOB}
-        spent = sum(entry.usd for entry in entries)
-        assert spent == sum(entry.prompt_tokens + entry.completion_tokens for entry in entries)
+        tokens = sum(entry.prompt_tokens + entry.completion_tokens for entry in entries)
+        assert sum(entry.usd for entry in entries) == Decimal(tokens) / 2, "half of the list price"
+        assert sum(LLMResponse.objects.values_list("usd", flat=True)) == Decimal(tokens) / 2
         assert not LLMAttempt.objects.exists()
         assert not BatchCall.objects.exists()
     ledger = llm_server.ledger()
@@ -130,12 +73,7 @@ def test_many_calls_are_several_batches(acme: UUID, monkeypatch: pytest.MonkeyPa
         assert sorted(batch.calls.count() for batch in Batch.objects.all()) == [2, 4, 4]
 
 
-def test_a_worker_that_dies_after_handing_it_in_pays_once(
-    acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The name was not written down: the provider is asked for our batch."""
-    batch_id = ordered(acme)
-
+def die_once_handed_in(acme: UUID, batch_id: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
     class DiedError(BaseException):
         """The process ends here."""
 
@@ -147,9 +85,32 @@ def test_a_worker_that_dies_after_handing_it_in_pays_once(
         patch.setattr(batching, "_note_sent", die)
         with pytest.raises(DiedError):
             look_after(acme, batch_id)
+
+
+def test_a_worker_that_dies_after_handing_it_in_pays_once(
+    acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name was not written down: the provider is asked for our batch."""
+    batch_id = ordered(acme)
+    die_once_handed_in(acme, batch_id, monkeypatch)
     assert finish(acme, batch_id).state == "done"
     ledger = llm_server.ledger()
     assert (ledger["answered"], ledger["double_paid"]) == (3, 0)
+
+
+def test_it_is_found_among_many(
+    acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "MOST_CALLS", 1)
+    llm_server.configure(batches_a_page=2)
+    with enter(acme):
+        order(asks(5, connected()))
+        ids = list(Batch.objects.order_by("id").values_list("id", flat=True))
+    die_once_handed_in(acme, ids[0], monkeypatch)
+    for id in reversed(ids):
+        finish(acme, id)
+    assert len(llm_server.batches()) == 5
+    assert llm_server.ledger()["double_paid"] == 0
 
 
 def test_a_worker_that_dies_while_settling_books_once(
@@ -220,14 +181,14 @@ def test_lines_that_fail_are_booked_as_failed(acme: UUID, llm_server: LlmServer)
 def test_a_line_that_is_missing_is_booked_as_failed(
     acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = batching._download
+    real = batch_wire._download
 
     async def without_one(*values: Any) -> Any:
         found = await real(*values)
         found.popitem()
         return found
 
-    monkeypatch.setattr(batching, "_download", without_one)
+    monkeypatch.setattr(batch_wire, "_download", without_one)
     assert finish(acme, ordered(acme)).state == "done"
     with enter(acme):
         assert LedgerEntry.objects.filter(kind="failed", error__contains="without").count() == 1
@@ -277,6 +238,11 @@ def test_a_key_that_was_taken_away_ends_the_batch(acme: UUID, settings: Any) -> 
         ({"state": "sent"}, "llm_batch_sent_has_name"),
         ({"next_look_at": None}, "llm_batch_open_is_looked_after"),
         ({"state": "done"}, "llm_batch_open_is_looked_after"),
+        (
+            {"state": "done", "next_look_at": None, "sealed_key": b"x"},
+            "llm_batch_closed_has_no_key",
+        ),
+        ({"unclaimed_usd": -1}, "llm_batch_not_negative"),
     ],
 )
 def test_the_database_refuses(acme: UUID, changes: dict[str, Any], constraint: str) -> None:
@@ -303,5 +269,5 @@ def test_a_provider_that_forgets_names_is_refused(
 def test_an_unreadable_answer_is_a_failure() -> None:
     ask: Any = None
     for row in ({}, {"response": None}, {"response": {"body": "x"}}):
-        reply, error = batching._read(ask, row)
+        reply, error = batch_wire.read(ask, row)
         assert (reply, type(error)) == (None, TransientError)

@@ -138,13 +138,13 @@ def test_prices_have_a_history(make_provider: Make) -> None:
 
     old = PriceInput(Decimal("2"), Decimal("8"), Decimal("0.5"), valid_from=NEW_YEAR)
     provider = make_provider(models=told(old))
-    assert connect(provider=provider).price == Price(Decimal(2), Decimal(8), Decimal("0.5"))
+    assert connect(provider=provider).price == Price(Decimal(2), Decimal(8), Decimal("0.5"), 50)
     dearer = PriceInput(Decimal("3"), Decimal("9"))
     for _ in range(2):  # the same price again is no new one
         update_provider(provider=provider, changes={"models": told(dearer)})
     assert ModelPrice.objects.count() == 2
     price = connect(provider=provider).price
-    assert price == Price(Decimal(3), Decimal(9), Decimal(3))
+    assert price == Price(Decimal(3), Decimal(9), Decimal(3), 50)
     assert price.usd(1_000_000, 500_000, 250_000) == Decimal("7.5")
     later = PriceInput(Decimal("1"), Decimal("1"), valid_from=timezone.now() + timedelta(days=1))
     update_provider(provider=provider, changes={"models": told(later)})
@@ -152,6 +152,24 @@ def test_prices_have_a_history(make_provider: Make) -> None:
     wrong = PriceInput(Decimal(1), Decimal(1), Decimal(2))
     with pytest.raises(InvalidError, match="cached"):
         update_provider(provider=provider, changes={"models": told(wrong)})
+
+
+def test_a_batch_costs_less(make_provider: Make) -> None:
+    def told(discount: int | None) -> list[ModelInput]:
+        price = PriceInput(Decimal(3), Decimal(8), Decimal(1), batch_discount=discount)
+        return [ModelInput("tiny", prices=[price])]
+
+    provider = make_provider(models=told(None))
+    usual = connect(provider=provider).in_batches
+    assert usual.price == Price(Decimal("1.5"), Decimal(4), Decimal("0.5"))
+    assert usual.in_batches.price == usual.price, "nothing is taken off twice"
+    for discount, output in ((25, 6), (None, 6), (0, 8), (None, 8), (100, 0)):
+        update_provider(provider=provider, changes={"models": told(discount)})
+        assert connect(provider=provider).in_batches.price.output == output
+    assert ModelPrice.objects.count() == 4, "what is not named stays"
+    for discount in (-1, 101):
+        with pytest.raises(InvalidError, match="between 0 and 100"):
+            update_provider(provider=provider, changes={"models": told(discount)})
 
 
 def test_a_connection_knows_limits_and_form(make_provider: Make) -> None:
@@ -204,6 +222,7 @@ def test_the_log_knows_what_happened_but_no_key(make_provider: Make) -> None:
         (ProviderModel, {"rpm": 0}, "llm_model_limits_positive"),
         (ModelPrice, {"output": -1}, "llm_model_price_not_negative"),
         (ModelPrice, {"cached_input": 3}, "llm_model_price_not_negative"),
+        (ModelPrice, {"batch_discount": 101}, "llm_model_price_discount_percent"),
         (
             ModelPrice,
             {"valid_from": NEW_YEAR},

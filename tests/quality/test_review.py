@@ -95,6 +95,45 @@ def test_who_disagrees_waits_once_the_record_is_completed(dataset: Dataset, peop
     assert not ReviewItem.objects.exists()
 
 
+def test_a_refresh_passes_over_what_cannot_wait(
+    dataset: Dataset, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody answered most of a large dataset; pages hold the rest, however they fall."""
+    monkeypatch.setattr(review, "PAGE", 2)
+    records = make_records(dataset, 30)
+    for record in records[::5]:
+        say(record, people, "mixed", "positive")
+    flagged = records[11]
+    for person in people:  # several flags on one record, before others of a page
+        talk.flag_record(record=flagged, member=person, note="")
+    before = records[5]
+    DatasetReview.objects.filter(dataset=dataset).update(random_percent=0)
+    assert refresh(dataset).total == 7
+    assert set(waiting(dataset)) == {flagged.id, *(record.id for record in records[::5])}
+    delete_response(response=Response.objects.get(record=before, user=people[0]))
+    ReviewItem.objects.get(record=before)  # it is no longer complete, and in the queue
+    assert refresh(dataset).total == 7
+    assert before.id not in waiting(dataset)
+    assert refresh(dataset).total == 6
+
+
+def test_what_is_completed_after_the_planning_is_looked_at(
+    dataset: Dataset, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review, "PAGE", 2)
+    records = make_records(dataset, 6)
+    for record in (records[0], records[3], records[4], records[5]):
+        say(record, people, "mixed", "positive")
+    job = review.start_refresh(dataset=dataset)
+    assert job is not None
+    run_slice(organization_id=current(), job_id=job.id, seconds=0)
+    assert job.items.count() == 5  # two pages, and three questions
+    for record in records[1:3]:
+        say(record, people, "mixed", "positive")
+    run_slice(organization_id=current(), job_id=job.id)
+    assert set(waiting(dataset)) == {record.id for record in records}
+
+
 def test_what_differs_from_the_model_waits(dataset: Dataset, people: People) -> None:
     records = make_records(dataset, 2)
     question = Question.objects.get(dataset=dataset, name="sentiment")

@@ -120,6 +120,7 @@ class LlmPrice(TypedDict):
     input: float
     output: float
     cached_input: float | None
+    batch_discount: int
     valid_from: Timestamp
 
 

@@ -71,15 +71,20 @@ ApiKey: TypeAlias = Annotated[str, StringConstraints(max_length=1000, pattern=r"
 Usd: TypeAlias = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=14, decimal_places=6)]
 AMinute: TypeAlias = Annotated[int, Field(ge=1, le=2_000_000_000)]
 AtOnce: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
+Percent: TypeAlias = Annotated[int, Field(ge=0, le=100)]
 Seconds: TypeAlias = Annotated[int, Field(ge=1, le=600)]
 
 
 class PriceBody(Schema):
-    """USD a million tokens from ``valid_from`` on, else from now on."""
+    """USD a million tokens from ``valid_from`` on, else from now on.
+
+    ``batch_discount`` is the percentage off in batches; without one it stays, at first at 50.
+    """
 
     input: Usd
     output: Usd
     cached_input: Usd | None = None
+    batch_discount: Percent | None = None
     valid_from: Annotated[datetime, AfterValidator(_aware)] | None = None
 
 
@@ -140,6 +145,7 @@ def price_document(price: ModelPrice) -> dict[str, Any]:
         "input": float(price.input),
         "output": float(price.output),
         "cached_input": None if price.cached_input is None else float(price.cached_input),
+        "batch_discount": price.batch_discount,
         "valid_from": price.valid_from,
     }
 

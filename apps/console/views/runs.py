@@ -107,7 +107,8 @@ def _do(request: LabelingRequest, form: RunForm) -> HttpResponse:
             order = form.order(dry_run=FEW)
             job = start_run(dataset=form.dataset, order=order, created_by=request.member)
             address = reverse("console:run", args=[form.dataset.id, form.recipe.name])
-            return redirect(f"{address}?from={job.id}#trial")
+            slow = "&in_batches=on" if form.in_batches.is_checked else ""
+            return redirect(f"{address}?from={job.id}{slow}#trial")
         order = form.order()
         estimate = estimate_order(dataset=form.dataset, order=order, member=request.member)
         if do != "run":

@@ -89,6 +89,7 @@ class Migration(migrations.Migration):
                 ('input', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=14)),
                 ('output', models.DecimalField(decimal_places=6, default=Decimal('0'), max_digits=14)),
                 ('cached_input', models.DecimalField(decimal_places=6, max_digits=14, null=True)),
+                ('batch_discount', models.PositiveSmallIntegerField(default=50)),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
                 ('model', apps.core.fields.TenantLink(related_name='prices', to='llms.providermodel')),
             ],
@@ -144,6 +145,10 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='modelprice',
             constraint=models.CheckConstraint(condition=models.Q(('input__gte', 0), ('output__gte', 0), models.Q(('cached_input__isnull', True), models.Q(('cached_input__gte', 0), ('cached_input__lte', models.F('input'))), _connector='OR')), name='llm_model_price_not_negative'),
+        ),
+        migrations.AddConstraint(
+            model_name='modelprice',
+            constraint=models.CheckConstraint(condition=models.Q(('batch_discount__lte', 100)), name='llm_model_price_discount_percent'),
         ),
         migrations.CreateModel(
             name='LLMResponse',
@@ -251,14 +256,22 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField(auto_now=True)),
                 ('model', models.CharField(max_length=200)),
                 ('job_id', models.UUIDField(null=True)),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('sent', 'Sent'), ('done', 'Done'), ('failed', 'Failed')], default='waiting', max_length=10)),
+                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('sent', 'Sent'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='waiting', max_length=10)),
                 ('remote_id', models.CharField(max_length=200, null=True)),
                 ('tries', models.PositiveSmallIntegerField(default=0)),
                 ('failures', models.PositiveSmallIntegerField(default=0)),
                 ('next_look_at', models.DateTimeField(null=True)),
                 ('error', models.CharField(max_length=600, null=True)),
+                ('withdrawn_at', models.DateTimeField(null=True)),
+                ('base_url', models.CharField(max_length=2000, null=True)),
+                ('sealed_key', models.BinaryField(null=True)),
+                ('input', models.DecimalField(decimal_places=8, default=Decimal('0'), max_digits=16)),
+                ('output', models.DecimalField(decimal_places=8, default=Decimal('0'), max_digits=16)),
+                ('cached_input', models.DecimalField(decimal_places=8, default=Decimal('0'), max_digits=16)),
+                ('unanswered', models.PositiveIntegerField(default=0)),
+                ('unclaimed_usd', models.DecimalField(decimal_places=8, default=Decimal('0'), max_digits=14)),
                 ('organization', apps.core.fields.TenantLink(default=apps.core.tenancy.current, related_name='+', to='organizations.organization')),
-                ('provider', apps.core.fields.TenantLink(related_name='batches', to='llms.provider')),
+                ('provider', apps.core.fields.TenantLink(database_delete='SET NULL', null=True, related_name='batches', to='llms.provider')),
             ],
             options={
                 'db_table': 'llm_batch',
@@ -288,11 +301,15 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='batch',
+            index=models.Index(condition=models.Q(('unclaimed_usd__gt', 0)), fields=['organization', 'job_id'], name='llm_batch_unclaimed'),
+        ),
+        migrations.AddIndex(
+            model_name='batch',
             index=models.Index(fields=['organization', 'job_id'], name='llm_batch_job'),
         ),
         migrations.AddConstraint(
             model_name='batch',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['waiting', 'sent', 'done', 'failed'])), name='llm_batch_state_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['waiting', 'sent', 'done', 'failed', 'cancelled'])), name='llm_batch_state_known'),
         ),
         migrations.AddConstraint(
             model_name='batch',
@@ -300,12 +317,20 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='batch',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('next_look_at__isnull', True), ('state__in', ['waiting', 'sent']), _negated=True), models.Q(('next_look_at__isnull', False), ('state__in', ['done', 'failed']), _negated=True)), name='llm_batch_open_is_looked_after'),
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('next_look_at__isnull', True), ('state__in', ('waiting', 'sent')), _negated=True), models.Q(('next_look_at__isnull', False), ('state__in', ('done', 'failed', 'cancelled')), _negated=True)), name='llm_batch_open_is_looked_after'),
+        ),
+        migrations.AddConstraint(
+            model_name='batch',
+            constraint=models.CheckConstraint(condition=models.Q(('sealed_key__isnull', True), ('next_look_at__isnull', False), _connector='OR'), name='llm_batch_closed_has_no_key'),
+        ),
+        migrations.AddConstraint(
+            model_name='batch',
+            constraint=models.CheckConstraint(condition=models.Q(('cached_input__gte', 0), ('input__gte', 0), ('output__gte', 0), ('unclaimed_usd__gte', 0)), name='llm_batch_not_negative'),
         ),
         Isolate("Provider", top=True),
         Isolate("ProviderModel"),
         Isolate("ModelPrice"),
-        Isolate("Batch"),
+        Isolate("Batch", top=True),
         Isolate("BatchCall"),
         Isolate("LLMResponse", top=True),
         Isolate("LLMAttempt", top=True),
