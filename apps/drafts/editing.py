@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
-from apps.core.errors import ConflictError, InvalidError
+from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.datasets import content
 from apps.datasets.schema import DatasetSchema, load_schema
 from apps.datasets.services import refuse_archived
@@ -54,10 +54,13 @@ def edit_draft(
     Marks of likeness follow the new text; verdicts of filters on the old one go with it. A draft
     that says again what the model wrote counts as unchanged, its verdicts included. ``version`` is
     that of the draft which was looked at. Raises ``RefusedEditError`` for what the dataset would
-    not take; ``ConflictError`` for a draft that is decided, or has another version by now.
+    not take; ``ConflictError`` for a draft that is decided, or has another version by now;
+    ``NotFoundError`` for one that is gone.
     """
     rows = Draft.objects.select_for_update(of=("self",)).select_related("dataset")
-    row = rows.get(id=draft.id)
+    row = rows.filter(id=draft.id).first()
+    if row is None:
+        raise NotFoundError(f"Draft with id `{draft.id}` not found")
     refuse_archived(row.dataset)
     if row.state != DraftState.WAITING:
         raise ConflictError(gettext("Somebody has decided on this draft meanwhile."))

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from apps.annotation.ingest import log_records
-from apps.core.errors import ArchivedError, ConflictError, InvalidError
+from apps.core.errors import ArchivedError, ConflictError, InvalidError, NotFoundError
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset, Field, MetadataProperty, Question
 from apps.drafts.comparing import compare_drafts
@@ -232,6 +232,13 @@ def test_what_is_decided_stays_as_it_is(dataset: Dataset, admin: Membership) -> 
     accept(draft, admin)
     with pytest.raises(ConflictError, match="decided"), transaction.atomic():
         edit(draft, admin, fields={"text": NEW})
+
+
+def test_what_is_gone_meanwhile_is_not_found(dataset: Dataset, admin: Membership) -> None:
+    (draft,) = write(dataset)
+    Draft.objects.filter(id=draft.id).delete()
+    with pytest.raises(NotFoundError):
+        edit_draft(draft=draft, edit=Edit(fields={"text": NEW}), member=admin)
 
 
 def test_an_archived_dataset_stays_as_it_is(dataset: Dataset, admin: Membership) -> None:
