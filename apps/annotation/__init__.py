@@ -1,7 +1,7 @@
 """Answers, and who gets which record next.
 
 - ``distribution.py`` hands out slots by lease: never more people at once than answers are still
-  needed, never the same person twice.
+  needed, never the same person twice. ``queues.py`` has its statements.
 - ``services.py`` takes answers; a record completes exactly once, however many submit at a time.
   ``storing.py`` is the statement that does it, ``slots.py`` the locks and counts around it.
 - ``turns.py``: what one person does in a dataset happens one after the other.
