@@ -54,6 +54,11 @@ class Mouse:
 class Keyboard(Mouse):
     """Somebody who goes from one thing to the next, and never sees a pointer."""
 
+    def __init__(self, page: Any) -> None:
+        super().__init__(page)
+        # The browser is to hand over choosers from the start: being asked right before, it may not.
+        page.on("filechooser", lambda _: None)
+
     def reach(self, selector: str) -> None:
         wanted = self.page.locator(selector).first
         wanted.wait_for(state="attached")
