@@ -36,8 +36,11 @@ def measure_page(world: World, records: int) -> None:
     from apps.core.tenancy import enter
     from apps.organizations.services import create_member
     from apps.workspaces.services import add_workspace_member
+    from config.collector import spare_what_is_there
 
     world.fill("pages", records)
+    world.instance.settle()
+    spare_what_is_there()  # as the web process does
     dataset, _ = world.dataset("pages")
     with enter(world.organization.id):
         member = create_member(username="page", password="correct horse battery")
