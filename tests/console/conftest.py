@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -18,7 +19,7 @@ from apps.organizations.models import Membership
 from apps.records.inputs import RecordInput
 from apps.workspaces.models import Workspace
 from tests import factories
-from tests.labeling.conftest import BACKEND, sign_in, site, visit
+from tests.labeling.conftest import BACKEND, Site, sign_in, site, visit
 from tests.llm_server.controls import LlmServer
 
 __all__ = ["BACKEND", "sign_in", "site", "visit"]
@@ -36,6 +37,18 @@ TEXTS = (
 @pytest.fixture
 def olga(workspace: Workspace) -> Membership:
     return factories.make_member(role="owner", username="olga", workspace=workspace)
+
+
+@pytest.fixture
+def owner(site: Site) -> Membership:
+    """Olga, of the site that a browser visits."""
+    with site.inside():
+        return factories.make_member(
+            role="owner",
+            first_name="Olga",
+            email=f"olga-{uuid4().hex[:8]}@example.com",
+            workspace=Workspace.objects.get(id=site.dataset.workspace_id),
+        )
 
 
 @pytest.fixture

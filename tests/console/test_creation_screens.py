@@ -6,7 +6,6 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -18,8 +17,6 @@ from apps.jobs.models import Job
 from apps.organizations.models import Membership
 from apps.records.models import Record
 from apps.users.models import User
-from apps.workspaces.models import Workspace
-from tests import factories
 from tests.console.conftest import BACKEND
 from tests.console.test_screens import look
 from tests.labeling.conftest import Site, eventually
@@ -45,17 +42,6 @@ BAD = "61,only two cells\n=62,x,other,many,[]\n"
 @pytest.fixture(autouse=True)
 def own_directory(tmp_path: Path, settings: Any) -> None:
     settings.DATA_DIR = tmp_path
-
-
-@pytest.fixture
-def owner(site: Site) -> Membership:
-    with site.inside():
-        return factories.make_member(
-            role="owner",
-            first_name="Olga",
-            email=f"olga-{uuid4().hex[:8]}@example.com",
-            workspace=Workspace.objects.get(id=site.dataset.workspace_id),
-        )
 
 
 def opened(site: Site, visit: Visit, member: Membership, **options: Any) -> Any:

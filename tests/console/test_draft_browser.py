@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -23,16 +22,6 @@ from tests.labeling.test_accessibility import NARROW, WIDE
 pytestmark = pytest.mark.browser
 PHONE = {"width": 390, "height": 844}
 Visit = Callable[..., Any]
-
-
-@pytest.fixture
-def owner(site: Site) -> Membership:
-    with site.inside():
-        workspace = Workspace.objects.get(id=site.dataset.workspace_id)
-        email = f"olga-{uuid4().hex[:8]}@example.com"
-        return factories.make_member(
-            role="owner", first_name="Olga", email=email, workspace=workspace
-        )
 
 
 @pytest.fixture

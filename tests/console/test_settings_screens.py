@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from django.test import Client
@@ -48,16 +47,6 @@ EDIT = {
     "label": "mixed",
     "to": {"value": "both", "text": "Both at once"},
 }
-
-
-@pytest.fixture
-def owner(site: Site) -> Membership:
-    with site.inside():
-        workspace = Workspace.objects.get(id=site.dataset.workspace_id)
-        email = f"olga-{uuid4().hex[:8]}@example.com"
-        return factories.make_member(
-            role="owner", first_name="Olga", email=email, workspace=workspace
-        )
 
 
 @pytest.fixture
