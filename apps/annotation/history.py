@@ -18,7 +18,7 @@ from apps.annotation import slots
 from apps.annotation.distribution import lease_time
 from apps.annotation.models import ResponseVersion
 from apps.annotation.services import recount
-from apps.core.prepared import raw_cursor
+from apps.core.prepared import execute, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.datasets.services import hold_schema
@@ -279,7 +279,7 @@ def last_undone(*, dataset: Dataset, annotator: Membership) -> Act | None:
 
 def _act(statement: str, dataset: Dataset, annotator: Membership) -> Act | None:
     facts = {"o": current(), "d": dataset.id, "u": annotator.id, "since": _since(dataset)}
-    row = raw_cursor().execute(statement, facts).fetchone()
+    row = execute(statement, facts).fetchone()
     return Act(*row) if row else None
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from apps.annotation import slots
 from apps.annotation.models import Annotator, Response
-from apps.core.prepared import raw_cursor
+from apps.core.prepared import execute
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.events.log import changes, emit
@@ -102,7 +102,7 @@ def median_seconds(*, dataset: Dataset, annotator: Membership) -> int | None:
     """
     facts = {"o": current(), "d": dataset.id, "u": annotator.id}
     limits = {"recent": RECENT, "longest": LONGEST_GAP}
-    median, count = raw_cursor().execute(_GAPS, {**facts, **limits}).fetchone() or (None, 0)
+    median, count = execute(_GAPS, {**facts, **limits}).fetchone() or (None, 0)
     return round(float(median)) if median is not None and count >= FEWEST else None
 
 

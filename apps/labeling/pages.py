@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from django.urls import reverse
 
 from apps.annotation import distribution, history, progress
+from apps.core.prepared import fetch
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
 from apps.labeling import queue
@@ -54,7 +55,7 @@ class AnnotatePage:
     def questions(self) -> list[QuestionCard]:
         if self.turn is None:
             return []
-        rows = Suggestion.objects.filter(record=self.turn.record)
+        rows = fetch(Suggestion, "record_id = %(record)s", record=self.turn.record.id)
         suggestions = {row.question_id: row for row in rows}
         values = self.values
         if values is None:

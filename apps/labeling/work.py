@@ -123,7 +123,7 @@ class DatasetRow:
 
 
 def find_rows(member: Membership, search: str = "") -> list[DatasetRow]:
-    """One query for the datasets, three for the progress of all of them."""
+    """One query for the datasets, one for the progress of all of them."""
     visible = Dataset.objects.visible_to(member).select_related("workspace")
     found = list(visible.filter(name__icontains=search).order_by("-last_activity_at", "id"))
     overviews = progress.overview(datasets=found, annotator=member) if found else {}
@@ -158,7 +158,7 @@ class NextStep:
 
 
 def find_next_step(dataset: Dataset, member: Membership) -> NextStep:
-    """What else there is to do for the member. Five queries."""
+    """What else there is to do for the member. Three queries."""
     others = (row for row in find_queues(member) if row.dataset.id != dataset.id)
     waiting = 0
     if permissions.may(member, Action.REVIEW, dataset.workspace_id):

@@ -85,7 +85,7 @@ def test_the_list_costs_the_same_however_long_it_is(
     for _ in range(2):
         factories.make_dataset(workspace)
     client.get("/")
-    pages = {"/": 14, "/datasets/": 11}
+    pages = {"/": 12, "/datasets/": 9}
     for path, queries in pages.items():
         with django_assert_num_queries(queries):
             client.get(path)
@@ -104,13 +104,13 @@ def test_a_managers_home_costs_the_same_in_many_workspaces(
     for _ in range(2):
         factories.make_records(factories.make_dataset(workspace), 2)
     client.get("/")
-    with django_assert_num_queries(18):
+    with django_assert_num_queries(16):
         client.get("/")
     for number in range(4):
         other = factories.make_workspace(f"more-{number}")
         WorkspaceMembership.objects.create(workspace=other, membership=admin)
         factories.make_records(factories.make_dataset(other), 2)
-    with django_assert_num_queries(18):
+    with django_assert_num_queries(16):
         client.get("/")
 
 

@@ -238,4 +238,4 @@ def test_the_page_without_a_filter_costs_what_it_did(client: Client, dataset: Da
         with CaptureQueriesContext(connection) as asked:
             assert shown(client.get(url)) == "r0"
         counts.append(len(asked))
-    assert counts == [17, 19]
+    assert counts == [15, 17]

@@ -1,12 +1,14 @@
 """What templates need beyond Django: icons, markdown, initials."""
 
 import json
+from collections.abc import Hashable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 from django import template
+from django.conf import settings
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
@@ -21,10 +23,13 @@ from apps.labeling.markup import render_markdown
 
 register = template.Library()
 
+OwnKeys = tuple[tuple[str, str], ...]  # command and keys of each shortcut a person has changed
+
 _ICON = '<svg class="{}" aria-hidden="true"><use href="{}#{}"/></svg>'
 
 
 @register.simple_tag
+@lru_cache(maxsize=512)
 def icon(name: str, classes: str = "i") -> SafeString:
     """An icon of the sprite, e.g. ``{% icon "check" %}``."""
     return format_html(_ICON, classes, static("img/icons.svg"), f"i-{name}")
@@ -84,19 +89,33 @@ def as_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
+@register.simple_tag
+def fixed(template: str, **facts: Hashable) -> SafeString:
+    """A template that says the same to all who read a language, but for ``facts``: rendered once.
+
+    ``{% fixed "labeling/_failures.html" dataset_id=dataset.id %}``
+    """
+    render = _fixed.__wrapped__ if settings.DEBUG else _fixed  # who edits it wants to see it
+    return render(template, tuple(facts.items()), get_language())
+
+
+@lru_cache(maxsize=1024)
+def _fixed(
+    template: str, facts: tuple[tuple[str, Hashable], ...], language: str | None
+) -> SafeString:
+    return render_to_string(template, dict(facts))
+
+
 @register.simple_tag(takes_context=True)
 def keyboard(context: dict[str, Any], page: str) -> SafeString:
     """The table of keys for ``keys.js`` and the cheatsheet of a page."""
     user = context["request"].user
-    own = tuple(sorted(user.shortcuts.items()))
-    return _keyboard(page, own, user.single_keys, get_language())
+    return _keyboard(page, _own_keys(user), user.single_keys, get_language())
 
 
 @lru_cache(maxsize=256)
-def _keyboard(
-    page: str, own: tuple[tuple[str, str], ...], single: str, language: str | None
-) -> SafeString:
-    """Almost half of a page's time, and the same for most people of a language."""
+def _keyboard(page: str, own: OwnKeys, single: str, language: str | None) -> SafeString:
+    """Rendered once for all who have the same keys and language: it is long."""
     table, sheet = shortcuts.table(page, dict(own), single), shortcuts.sheet(page, dict(own))
     return render_to_string("labeling/_keys.html", {"table": table, "sheet": sheet})
 
@@ -105,12 +124,21 @@ def _keyboard(
 def key(context: dict[str, Any], command: str) -> SafeString:
     """The first key of a command as caps, e.g. ``{% key "answer.discard" %}``; nothing without."""
     user = context["request"].user
-    keys = shortcuts.keys_of(shortcuts.by_command()[command], user.shortcuts)
-    if not keys or (user.single_keys == "off" and keystrokes.is_single(keys[0])):
+    return _key(command, _own_keys(user), user.single_keys, get_language())
+
+
+@lru_cache(maxsize=4096)
+def _key(command: str, own: OwnKeys, single: str, language: str | None) -> SafeString:
+    keys = shortcuts.keys_of(shortcuts.by_command()[command], dict(own))
+    if not keys or (single == "off" and keystrokes.is_single(keys[0])):
         return SafeString("")
     control = SafeString(" data-control" if keys[0].startswith("Control+") else "")
     caps = ((control, cap) for cap in keystrokes.caps(keys[0]))
     return format_html_join(" ", '<kbd aria-hidden="true"{}>{}</kbd>', caps)
+
+
+def _own_keys(user: Any) -> OwnKeys:
+    return tuple(sorted(user.shortcuts.items()))
 
 
 @register.simple_tag(takes_context=True)
