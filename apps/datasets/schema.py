@@ -31,6 +31,11 @@ class QuestionRule:
         self.field: str | None = question.settings.get("field")
         self.overlapping: bool = bool(question.settings.get("allow_overlapping"))
 
+    @property
+    def values(self) -> list[Any]:
+        """The options in the order in which they are shown."""
+        return [option["value"] for option in self.question.options]
+
 
 class DatasetParts:
     """Fields, questions, metadata properties and vector settings of a dataset, by name.

@@ -4,6 +4,7 @@ Every function raises ``InvalidError`` with the reason in words, or returns the 
 in which it is stored.
 """
 
+import json
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -165,6 +166,16 @@ def value_key(rule: QuestionRule, value: Any) -> str | None:
     if rule.type in {QuestionType.LABEL, QuestionType.RATING}:
         return str(value)
     return None
+
+
+def canonical(value: Any) -> str:
+    """A text that is equal for answers that say the same.
+
+    Labels, ranks and spans say the same in whatever order they were given.
+    """
+    if isinstance(value, list):
+        return json.dumps(sorted(canonical(item) for item in value))
+    return json.dumps(value, sort_keys=True)
 
 
 def check_score(value: Any, score: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from apps.annotation.models import Response, ResponseStatus
 from apps.datasets.models import Question, QuestionType
 from apps.datasets.schema import QuestionRule
+from apps.datasets.values import canonical
 from apps.labeling.review_values import Shown, show_value, word_diff
 from apps.organizations.models import Membership
 from apps.quality.models import Feedback, FeedbackKind, Mention
@@ -91,5 +92,5 @@ def _change(row: Feedback, rule: QuestionRule) -> Change:
         before=show_value(rule, before, fields),
         after=shown,
         is_ambiguous=rule.name in row.ambiguous,
-        is_same=before == after,
+        is_same=canonical(before) == canonical(after),
     )

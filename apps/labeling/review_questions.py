@@ -8,12 +8,12 @@ from uuid import UUID
 from apps.annotation.models import Response
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import QuestionRule
+from apps.datasets.values import canonical
 from apps.labeling.questions import QuestionCard, show_questions, show_score
 from apps.labeling.review_values import (
     Person,
     Shown,
     show_value,
-    standard,
     summarize,
     with_diff,
 )
@@ -136,17 +136,17 @@ def _choices(
     """Equal answers are one choice, the most frequent first; the agreed value leads."""
     groups: dict[str, list[tuple[Response, Any]]] = {}
     for response, value in given:
-        groups.setdefault(standard(value), []).append((response, value))
+        groups.setdefault(canonical(value), []).append((response, value))
     ordered = sorted(groups.values(), key=lambda group: -len(group))
     fields = page.record.fields if page.record else {}
     found: list[tuple[str, Any, list[Person]]] = [
         (f"r:{group[0][0].id}", group[0][1], [page.person(one.user) for one, _ in group])
         for group in ordered
     ]
-    if agreed is not None and standard(agreed) not in groups:
+    shared = None if agreed is None else canonical(agreed)
+    if shared is not None and shared not in groups:
         found.insert(0, (AGREED, agreed, []))
-    elif agreed is not None:
-        found.sort(key=lambda row: row[1] != agreed)
+    found.sort(key=lambda row: canonical(row[1]) != shared)
     first = found[0][1] if found else None
     return [
         Choice(
@@ -155,7 +155,7 @@ def _choices(
             shown=with_diff(show_value(rule, value, fields), rule, first, value),
             people=people,
             share=round(100 * len(people) / max(len(given), 1)),
-            is_agreed=agreed is not None and value == agreed,
+            is_agreed=canonical(value) == shared,
             key=str(number) if number <= FEW else "",
         )
         for number, (code, value, people) in enumerate(found, start=1)
@@ -171,6 +171,6 @@ def _chosen(page: "ReviewPage", name: str, choices: Sequence[Choice]) -> str:
             return AMBIGUOUS
         decided = page.adjudication.values.get(name, {}).get("value")
         if decided is not None:
-            same = (choice.code for choice in choices if choice.value == decided)
+            same = (one.code for one in choices if canonical(one.value) == canonical(decided))
             return next(same, EDIT)
     return next((choice.code for choice in choices if choice.is_agreed), "")

@@ -1,6 +1,5 @@
 """Answers for the eye of a reviewer: as labels or text, compared word by word, summed up."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -84,11 +83,6 @@ def _words(text: str) -> list[str]:
         else:
             words.append(letter)
     return words
-
-
-def standard(value: Any) -> str:
-    """Equal for equal values, whatever the order of their keys."""
-    return json.dumps(value, sort_keys=True)
 
 
 def with_diff(shown: Shown, rule: QuestionRule, first: Any, value: Any) -> Shown:

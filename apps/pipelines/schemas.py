@@ -57,7 +57,7 @@ def closed(properties: Mapping[str, Any]) -> Document:
 
 
 def _values(rule: QuestionRule) -> list[Any]:
-    return [option["value"] for option in rule.question.options]
+    return rule.values
 
 
 def _label(rule: QuestionRule) -> Document:

@@ -151,7 +151,7 @@ def is_class(rule: QuestionRule) -> bool:
 
 def load_classes(rule: QuestionRule, *, since: datetime | None = None) -> ClassTable:
     """The answers given since then to a question of classes. Three queries."""
-    values = [option["value"] for option in rule.question.options]
+    values = rule.values
     facts, people = _facts(rule, since)
     given = {**facts, "values": [str(value) for value in values], "most": MOST_ANSWERS}
     rows = raw_cursor().execute(_CLASSES, given).fetchall()

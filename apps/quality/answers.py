@@ -80,7 +80,7 @@ def _known(values: Mapping[str, Any], name: str, options: set[Any]) -> Any:
 def majority(answers: Iterable[Any]) -> Any:
     """What more people said than anything else, None when they are split.
 
-    Of lists, the values that more than half of the people chose, in their first order.
+    Of lists, the values that more than half of the people chose.
     """
     answers = list(answers)
     if isinstance(answers[0], list):

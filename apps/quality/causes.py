@@ -170,7 +170,7 @@ def is_classed(rule: QuestionRule) -> bool:
 
 def load_crowd(schema: DatasetSchema, rule: QuestionRule) -> Crowd | None:
     """The newest answers to the question; None when there are none. Two queries."""
-    values = [option["value"] for option in rule.question.options]
+    values = rule.values
     place = {value: number for number, value in enumerate(values)}
     records: dict[UUID, int] = {}
     people: dict[UUID, int] = {}

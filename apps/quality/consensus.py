@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import QuestionRule
+from apps.datasets.values import canonical
 from apps.quality.agreement import covered
 from apps.quality.answers import majority
 
@@ -29,7 +30,9 @@ def _plurality(rule: QuestionRule, answers: Sequence[Any]) -> Any:
 
 
 def _several(rule: QuestionRule, answers: Sequence[Any]) -> Any:
-    return majority(answers) or None
+    """In the order of the question's labels."""
+    chosen = majority(answers)
+    return [value for value in rule.values if value in chosen] or None
 
 
 def _median(rule: QuestionRule, answers: Sequence[Any]) -> Any:
@@ -98,7 +101,7 @@ def _apart(spans: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
 
 
 def _identical(rule: QuestionRule, answers: Sequence[Any]) -> Any:
-    return answers[0] if all(answer == answers[0] for answer in answers) else None
+    return answers[0] if len(set(map(canonical, answers))) == 1 else None
 
 
 _RULES: Final[Mapping[str, Callable[[QuestionRule, Sequence[Any]], Any]]] = {

@@ -213,6 +213,25 @@ def test_a_decision_takes_ones_answer_the_majority_or_ones_own(world: World) -> 
     assert "not in the queue" in again
 
 
+def test_the_same_labels_in_another_order_are_the_same_answer(
+    world: World, workspace: Workspace
+) -> None:
+    (record,) = factories.make_records(world.dataset)
+    cyd = factories.make_member(username="cyd", workspace=workspace)
+    said = {"ana": ["drama"], "bo": ["comedy", "drama"], "cyd": ["drama", "comedy"]}
+    for name, genre in said.items():
+        submit(record, {**world.people, "cyd": cyd}[name], genre=genre)
+    review.refresh_records(dataset=world.dataset, record_ids=[record.id])
+    client = world.clients["rita"]
+    page = client.get(f"{world.queue}?record={record.id}")
+    (card,) = (one for one in page.context["page"].questions if one.rule.name == "genre")
+    assert [(len(one.people), one.is_agreed) for one in card.choices] == [(2, True), (1, False)]
+    given = choices(world, genre=card.choices[0].code) | form(page.content.decode())
+    assert client.post(world.url("judge", record.id), given).status_code == 302
+    told = dict(Feedback.objects.filter(record=record).values_list("user__username", "kind"))
+    assert told == {"ana": "changed", "bo": "confirmed", "cyd": "confirmed"}
+
+
 def test_what_is_not_chosen_is_asked_for_and_nothing_is_lost(world: World) -> None:
     client, record = world.clients["rita"], world.records[0]
     page = client.get(world.queue).content.decode()

@@ -285,6 +285,7 @@ def test_several_samples_are_votes(
     assert (suggestion.value, suggestion.score) == ("mixed", 0.6667)
     assert job.params["estimate"]["requests"] == 18
     assert elected([Answer("a", 0.2), Answer("b", 0.9)]) == Answer("a", 0.5)
+    assert elected([Answer(["a"]), Answer(["b", "c"]), Answer(["c", "b"])]).value == ["b", "c"]
 
 
 def test_a_budget_pauses_the_job_and_is_never_passed(order: Order) -> None:

@@ -85,6 +85,7 @@ def span(start: int, end: int, label: str = "person") -> dict[str, Any]:
         ("sentiment", ["mixed"], None, "mixed"),
         ("genre", [["comedy", "drama"], ["drama"]], 1 / 2, ["drama"]),
         ("genre", [["comedy"], ["drama"]], 0, None),
+        ("genre", [["drama", "comedy"]] * 2, 1, ["comedy", "drama"]),
         ("quality", [1, 5], 0, 3),
         ("quality", [4, 5], 3 / 4, None),
         ("quality", [4, 5, 5], (0.75 + 0.75 + 1) / 3, 5),

@@ -178,7 +178,7 @@ def _suggestion_columns(rule: QuestionRule) -> list[Column]:
     """A suggested label is the number of its class."""
     datasets = library.datasets()
     text, number, name = datasets.Value("string"), datasets.Value("float64"), rule.name
-    classes = [str(option["value"]) for option in rule.question.options]
+    classes = [str(value) for value in rule.values]
     is_label = rule.type == QuestionType.LABEL
     numbers = {value: place for place, value in enumerate(classes)}
 

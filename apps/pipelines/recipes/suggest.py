@@ -6,7 +6,6 @@ GPT-3?", 2021). Of several samples the answer given most often counts, and its s
 confidence (X. Wang et al., "Self-Consistency Improves Chain of Thought Reasoning", 2022).
 """
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from pydantic import Field
 
 from apps.core.errors import InvalidError
 from apps.datasets.schema import QuestionRule
+from apps.datasets.values import canonical
 from apps.llms.wire import Request
 from apps.pipelines.errors import InvalidAnswerError
 from apps.pipelines.history import Said, keep_suggestions
@@ -163,9 +163,9 @@ def elected(answers: Sequence[Answer]) -> Answer:
     """The answer that was given most often, the first of equals; its share is the confidence."""
     if len(answers) == 1:
         return answers[0]
-    votes = Counter(json.dumps(answer.value, sort_keys=True) for answer in answers)
+    votes = Counter(canonical(answer.value) for answer in answers)
     winner, count = votes.most_common(1)[0]
-    chosen = next(one for one in answers if json.dumps(one.value, sort_keys=True) == winner)
+    chosen = next(one for one in answers if canonical(one.value) == winner)
     return replace(chosen, confidence=round(count / len(answers), 4))
 
 

@@ -52,7 +52,7 @@ class Measured:
     @property
     def values(self) -> list[Any]:
         """The question's options in their order."""
-        return [option["value"] for option in self.rule.question.options]
+        return self.rule.values
 
 
 def score(rule: QuestionRule, truth: Any, predicted: Any) -> float:
