@@ -5,11 +5,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Count
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from apps.annotation.ingest import log_records
@@ -20,7 +22,7 @@ from apps.core.tenancy import current
 from apps.datasets import content
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import DatasetSchema, QuestionRule, load_schema
-from apps.datasets.values import clean_value
+from apps.datasets.values import canonical, clean_value
 from apps.monitoring.models import Monitor, Prediction, Routed
 from apps.quality.embeddings import MAX_CHARACTERS, embed
 from apps.quality.few_shot import restore
@@ -126,7 +128,7 @@ def _check(
     for position, item in enumerate(items):
         try:
             _check_one(schema, rule, item)
-            item.predicted_at = item.predicted_at or now
+            item.predicted_at = (item.predicted_at or now).astimezone(UTC)  # days are UTC's
             if not oldest <= item.predicted_at <= now + SLACK:
                 raise InvalidError(f"predicted_at is not of the last {monitor.keep_days} days")
         except DomainError as error:
@@ -235,14 +237,8 @@ def _contradicted(
     return {
         item.external_id
         for item, proposal in zip(items, proposals, strict=True)
-        if _differ(item.value, proposal.value)
+        if canonical(item.value) != canonical(proposal.value)
     }
-
-
-def _differ(one: Any, other: Any) -> bool:
-    if isinstance(one, list) and isinstance(other, list):
-        return set(one) != set(other)
-    return bool(one != other)
 
 
 def _within_limit(monitor: Monitor, chosen: Sequence[Choice]) -> list[Choice]:
@@ -254,7 +250,8 @@ def _within_limit(monitor: Monitor, chosen: Sequence[Choice]) -> list[Choice]:
     first = min(item.predicted_at or timezone.now() for item, _ in chosen)
     start = first.replace(hour=0, minute=0, second=0, microsecond=0)
     rows = Prediction.objects.routed().filter(monitor=monitor, predicted_at__gte=start)
-    used = Counter(at.date() for at in rows.values_list("predicted_at", flat=True))
+    by_day = rows.values_list(TruncDate("predicted_at", tzinfo=UTC)).annotate(n=Count("id"))
+    used = Counter(dict(by_day.order_by()))
     kept = []
     for item, reason in chosen:
         day = (item.predicted_at or timezone.now()).date()

@@ -1,5 +1,6 @@
 """Live predictions: logged once, counted, routed to people, judged by their answers."""
 
+import datetime as dt
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -166,6 +167,19 @@ def test_a_day_takes_no_more_than_its_limit(question: Question) -> None:
     assert log(question, *[given(n) for n in range(3, 9)]).routed == {"random": 1}
     assert log(question, *[given(n, day=2) for n in range(9)]).routed == {"random": 4}
     assert Prediction.objects.count() == 18
+
+
+def test_a_day_is_one_of_utc_wherever_the_clock_stands(question: Question) -> None:
+    """Half past midnight in Helsinki is still the day before."""
+    configure_monitor(question=question, random_percent=100, daily_limit=2)
+    midnight = (NOON - timedelta(days=3)).replace(tzinfo=dt.timezone(timedelta(hours=2)))
+    for n in range(4):
+        one = given(n)
+        one.predicted_at = midnight + timedelta(minutes=30)
+        log(question, one)
+    assert Prediction.objects.routed().count() == 2
+    days = PredictionCount.objects.filter(bin=-2).values_list("day", "n")
+    assert list(days) == [((NOON - timedelta(days=4)).date(), 4)]
 
 
 def test_what_the_few_shot_head_contradicts_goes_to_people(question: Question) -> None:
