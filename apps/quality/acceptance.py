@@ -187,19 +187,24 @@ def _decision(
 
 def _settle(schema: DatasetSchema, decisions: Sequence[Adjudication]) -> None:
     """Nobody is asked about a record once all its required questions are decided."""
-    required = set(schema.required_questions)
-    done = [row.record_id for row in decisions if required <= row.values.keys()]
+    done = _settled(schema, decisions)
     RecordTask.objects.filter(record__in=done).update(settled=True)
     if done:
         recount(done)
 
 
+def _settled(schema: DatasetSchema, decisions: Sequence[Adjudication]) -> set[UUID]:
+    required = set(schema.required_questions)
+    return {row.record_id for row in decisions if required <= row.values.keys()}
+
+
 # --- Taking it back ------------------------------------------------------------------------------
 @transaction.atomic
 def undo_acceptance(*, acceptance: Acceptance) -> int:
-    """Take back what the acceptance decided; its records go to people. Returns how many.
+    """Take back what the acceptance decided. Returns how many records that were.
 
-    What a reviewer has decided since stays. Raises ``ConflictError`` when it is taken back.
+    People are asked about them, unless all required questions are decided still. What a reviewer
+    has decided since stays. Raises ``ConflictError`` when it is taken back.
     """
     rows = Acceptance.objects.select_for_update(of=("self",)).filter(id=acceptance.id)
     if not rows.filter(undone_at__isnull=True).exists():
@@ -208,13 +213,14 @@ def undo_acceptance(*, acceptance: Acceptance) -> int:
     mine = Adjudication.objects.filter(dataset=acceptance.dataset_id, accepted__contains={name: id})
     taken = slots.lock(mine.order_by("record").values_list("record_id", flat=True))
     decisions = list(mine.filter(record__in=taken))
-    kept = [row for row in decisions if len(row.accepted) > 1]
     mine.filter(record__in=taken).delete()
-    for row in kept:
+    for row in decisions:
         row.values.pop(name, None)
         row.accepted.pop(name, None)
+    kept = [row for row in decisions if row.accepted]
     Adjudication.objects.bulk_create(kept)
-    back = [row.record_id for row in decisions]
+    settled = _settled(load_schema(acceptance.dataset), kept)
+    back = [row.record_id for row in decisions if row.record_id not in settled]
     RecordTask.objects.filter(record__in=back).update(settled=False)
     rows.update(undone_at=timezone.now())
     acceptance.undone_at = timezone.now()
@@ -222,7 +228,7 @@ def undo_acceptance(*, acceptance: Acceptance) -> int:
     leave_queue(back)
     if back:
         recount(back)
-    return len(back)
+    return len(decisions)
 
 
 def _emit(kind: str, acceptance: Acceptance) -> None:

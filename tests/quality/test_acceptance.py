@@ -157,6 +157,18 @@ def test_a_record_is_settled_once_all_that_is_required_is_decided(organization: 
     assert texts(status=RecordStatus.COMPLETED) == []
 
 
+def test_what_required_questions_settle_stays_settled(organization: Any) -> None:
+    dataset = make_dataset(questions=["sentiment", "quality"], required=["sentiment"])
+    suggested(dataset, 0.9, name="quality")
+    optional = accept(dataset, name="quality")
+    suggested(dataset, 0.95)
+    accept(dataset)
+    assert undo_acceptance(acceptance=optional) == 1
+    assert Adjudication.objects.get().values == {"sentiment": {"value": "mixed"}}
+    assert texts(status=RecordStatus.COMPLETED) == ["text 0"]
+    assert claim(dataset=dataset, annotator=make_member()) == []
+
+
 def test_a_late_answer_leaves_the_record_completed(dataset: Dataset) -> None:
     (record,) = suggested(dataset, 0.95)
     accept(dataset)
