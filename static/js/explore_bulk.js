@@ -64,6 +64,8 @@ function fail(why) {
   box.focus();
 }
 
+const refuse = (answer) => fail([401, 403, 404].includes(answer.status) ? "away" : "failed");
+
 /** The dry run is of the status submitted; others may count differently, so they are counted anew. */
 async function send(word) {
   sending = true;
@@ -74,13 +76,14 @@ async function send(word) {
     if (word !== "submit" || !data.has("expected")) {
       data.delete("expected");
       const counted = await post(form().getAttribute("action"), data);
-      if (!(await receive(counted)) || !counted.ok) return;
+      if (!(await receive(counted))) return refuse(counted);
+      if (!counted.ok) return;
       data = content(word);
       if (!data.has("expected")) return;
     }
     const answer = await post(form().getAttribute("action"), data);
     if (answer.status === 204) return location.assign(answer.headers.get("HX-Redirect"));
-    if (!(await receive(answer))) fail([401, 403, 404].includes(answer.status) ? "away" : "failed");
+    if (!(await receive(answer))) refuse(answer);
   } catch {
     fail("failed");
   } finally {
