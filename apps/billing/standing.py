@@ -39,10 +39,6 @@ class Standing:
         """Rounded down: 100 only when it is reached."""
         return self.records * 100 // max(self.limit, 1) if self.limit is not None else 0
 
-    @property
-    def is_read_only(self) -> bool:
-        return self.state in {State.CLOSED, State.OVER}
-
 
 def standing_in(organization: Organization) -> Standing:
     """As of when the organization was read; one query unless its volume was read along."""

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy
 from apps.console.templatetags.studio import percent, share
 from apps.core.charts import Bar, Point, bar_chart, line_chart
 from apps.monitoring.models import Monitor, Routed
+from apps.quality.measures.drift import MOVED
 
-DRIFTED: Final = 0.25  # a population stability index from which on a model sees something else
 SPANS: Final = (7, 30, 90, 365)
 
 
@@ -121,7 +121,7 @@ def _drift(points: Sequence[Mapping[str, Any]]) -> Figure:
         about=_(
             "The stability index against the first week; from .25 on the model sees other things."
         ),
-        chart=line_chart(line, title=_("Drift over time, line at .25"), limit=DRIFTED, show=share),
+        chart=line_chart(line, title=_("Drift over time, line at .25"), limit=MOVED, show=share),
         columns=[_("Since"), _("Labels"), _("Scores")],
         rows=rows,
     )

@@ -22,7 +22,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from fido2.webauthn import UserVerificationRequirement
 
-from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.errors import NotFoundError
 from apps.users.models import User
 
 PROVED: Final = "operator_proved"  # in the session: [account, when]
@@ -70,9 +70,6 @@ def for_operators(view: "View[P]") -> "View[P]":
             raise Http404(error.message) from error
 
     return wrapper
-
-
-REFUSALS = (ConflictError, InvalidError)
 
 
 def is_staff(request: HttpRequest) -> bool:

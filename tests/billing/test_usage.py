@@ -182,7 +182,6 @@ def test_where_one_stands(
     found = standing_in(organization)
     assert (found.state, found.percent) == (state, percent)
     assert standing_of(RecordVolume.objects.get(), timezone.now()) == found
-    assert found.is_read_only == (state in {State.OVER, State.CLOSED})
 
 
 def test_the_day_of_the_limit_follows_from_the_months_pace() -> None:

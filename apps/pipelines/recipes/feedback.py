@@ -11,6 +11,7 @@ letters: so neither place nor name tells which model wrote one.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import floor
 from string import ascii_uppercase
 from typing import Any, ClassVar, Final, Literal
 from uuid import UUID
@@ -304,7 +305,7 @@ def _mark(context: Context, record_id: UUID, result: Judgement, usage: Usage) ->
     answers = {}
     if context.write_mode == SUGGESTION:
         answers = {
-            params.ratings[field]: Answer(round(total), rationale=_reasons(result, field))
+            params.ratings[field]: Answer(floor(total + 0.5), rationale=_reasons(result, field))
             for field, total in totals.items()
             if field in params.ratings
         }
