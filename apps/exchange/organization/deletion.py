@@ -1,8 +1,8 @@
 """The end of an organization: a wish, a month in which it can be taken back, and then nothing.
 
 From the wish on the organization is suspended. When it is due its rows go in batches, children
-first, then what is append-only with the organization itself, and last the accounts that nobody
-else knows. The operator keeps a certificate: what there was, in counts and digests, signed.
+first, then the accounts that nobody else knows, and last what is append-only with the organization
+itself. The operator keeps a certificate: what there was, in counts and digests, signed.
 """
 
 import json
@@ -23,7 +23,7 @@ from apps.events.log import emit
 from apps.exchange.creation import uploads
 from apps.exchange.organization.export import describe_organization
 from apps.exchange.organization.tables import tables
-from apps.organizations.models import DeletionCertificate, Organization
+from apps.organizations.models import DeletionCertificate, Membership, Organization
 from apps.users.models import User
 
 WAIT: Final = timedelta(days=30)
@@ -99,15 +99,14 @@ def delete_organization(*, organization_id: UUID) -> DeletionCertificate:
     with enter(organization_id):
         names = [table.name for table in tables()]
         organization = Organization.objects.get(id=organization_id)
-        people = list(User.objects.filter(memberships__organization_id=organization_id))
     if organization.deletion_due_at is None or organization.deletion_due_at > timezone.now():
         raise ConflictError("The organization's deletion is not due.")
     certificate = _begin_certificate(organization)
     for name in reversed(names):
         if name not in _WITH_THE_ORGANIZATION:
             _delete_rows(name, organization_id)
+    _forget_accounts(organization_id)  # while their memberships still tell whose they are
     _finish(certificate, organization_id)
-    _forget_accounts(organization_id, [person.id for person in people])
     for directory in (settings.EXPORTS_DIR, uploads.directory()):
         shutil.rmtree(directory / str(organization_id), ignore_errors=True)
     logger.info("Deleted the organization %s (%s)", organization_id, organization.slug)
@@ -163,12 +162,19 @@ def is_genuine(certificate: DeletionCertificate) -> bool:
     return is_signed(certificate.text, certificate.signature, purpose=PURPOSE)
 
 
-def _forget_accounts(organization_id: UUID, ids: list[UUID]) -> None:
+def _forget_accounts(organization_id: UUID) -> None:
     """Those that are a member of nothing else, and not the operator's own."""
+    with enter(organization_id):
+        people = Membership.objects.filter(user__isnull=False)
+        ids = set(people.values_list("user_id", flat=True))
     with connections["operator"].cursor() as cursor:
         cursor.execute(
-            "SELECT DISTINCT user_id FROM membership WHERE user_id = ANY(%s)", [list(ids)]
+            "SELECT user_id FROM membership WHERE user_id = ANY(%s) AND organization_id <> %s",
+            [list(ids), organization_id],
         )
         elsewhere = {row[0] for row in cursor.fetchall()}
-    with enter(organization_id):  # where they are members of nothing any more
-        User.objects.filter(id__in=set(ids) - elsewhere, is_staff=False).delete()
+    with enter(organization_id):
+        accounts = User.objects.filter(id__in=ids - elsewhere, is_staff=False)
+        gone = list(accounts.values_list("id", flat=True))
+        Membership.objects.filter(user__in=gone).update(user=None)
+        accounts.filter(id__in=gone).delete()

@@ -110,15 +110,19 @@ def test_not_before_its_time(acme: Organization) -> None:
 
 def test_a_run_that_was_killed_is_taken_up(acme: Organization, monkeypatch: Any) -> None:
     ask(acme, days_ago=31)
+    with enter(acme.id):
+        (account,) = User.objects.filter(memberships__organization_id=acme.id)
 
     def die(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(deletion, "_finish", die)
-    with pytest.raises(KeyboardInterrupt):
-        deletion.delete_organization(organization_id=acme.id)
-    monkeypatch.undo()
+    for step in ("_forget_accounts", "_finish"):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(deletion, step, die)
+            deletion.delete_organization(organization_id=acme.id)
     assert delete_organizations() == 1
+    assert set(counts(acme.id).values()) == {0}
+    assert not User.objects.filter(id=account.id).exists()
     assert json.loads(certificate(acme).text)["tables"]["record"]["rows"] == 25
 
 
