@@ -20,11 +20,18 @@ from apps.billing.models import Invoice
 from apps.billing.services import begin_subscription
 from apps.core.tenancy import enter
 from apps.events.models import Event
+from apps.exchange.organization.deletion import ask_for_deletion, delete_organization
 from apps.jobs import kinds
 from apps.jobs.models import ItemState, Job, JobItem
 from apps.labeling.work import JOB_NAMES
 from apps.llms.models import LedgerEntry
-from apps.organizations.models import Announcement, Membership, Organization, RecordVolume
+from apps.organizations.models import (
+    Announcement,
+    DeletionCertificate,
+    Membership,
+    Organization,
+    RecordVolume,
+)
 from apps.organizations.services import create_api_key
 from apps.organizations.volume import set_plan
 from apps.users.models import User
@@ -217,6 +224,27 @@ def test_backups_are_read_from_their_reports(
     assert "<b>12" not in answer.content.decode()
 
 
+def test_a_deleted_organization_leaves_a_certificate_that_can_be_checked(
+    console: Client, acme: Organization
+) -> None:
+    assert (
+        "No organization has been deleted yet" in console.get("/operator/deleted/").content.decode()
+    )
+    with enter(acme.id):
+        ask_for_deletion(organization=acme, typed_name=acme.name)
+        Organization.objects.update(deletion_due_at=timezone.now())
+    delete_organization(organization_id=acme.id)
+    page = console.get("/operator/deleted/")
+    ((one, genuine),) = page.context["rows"]
+    assert (one.slug, genuine) == (acme.slug, True)
+    file = console.get(f"/operator/deleted/{one.id}/")
+    assert json.loads(file.content)["organization"]["slug"] == acme.slug
+    assert file["Content-Disposition"] == f'attachment; filename="deletion-{acme.slug}.json"'
+    DeletionCertificate.objects.using("operator").update(text=one.text + " ")
+    assert "changed since" in console.get("/operator/deleted/").content.decode()
+    assert console.get(f"/operator/deleted/{uuid4()}/").status_code == 404
+
+
 def test_an_announcement_stands_on_the_pages_it_is_for(
     console: Client, acme: Organization, member_of: Callable[..., Membership]
 ) -> None:
@@ -404,7 +432,7 @@ def test_every_kind_of_job_has_a_name() -> None:
 PAGES = ("", "organizations/", "users/", "jobs/?state=all", "deliveries/", "invoices/?state=all")
 
 
-@pytest.mark.parametrize("page", [*PAGES, "spend/", "backups/", "announcements/"])
+@pytest.mark.parametrize("page", [*PAGES, "deleted/", "spend/", "backups/", "announcements/"])
 def test_a_page_asks_as_often_for_many_as_for_one(
     console: Client, member_of: Callable[..., Membership], page: str
 ) -> None:

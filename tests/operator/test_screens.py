@@ -94,6 +94,7 @@ def test_axe_finds_nothing(
         "organizations/",
         "organizations/?q=nothing",
         one,
+        "deleted/",
         "users/",
         "jobs/",
         "jobs/?state=dead",

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connections, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.core.errors import ConflictError, InvalidError
@@ -155,6 +156,12 @@ def _finish(certificate: DeletionCertificate, organization_id: UUID) -> None:
         certificate.deleted_at = now
         certificate.signature = sign(certificate.text, purpose=PURPOSE)
         certificate.save(using="operator")
+
+
+def certificates() -> QuerySet[DeletionCertificate]:
+    """Those of organizations that are gone, the last one first."""
+    rows = DeletionCertificate.objects.using("operator").filter(deleted_at__isnull=False)
+    return rows.order_by("-deleted_at")
 
 
 def is_genuine(certificate: DeletionCertificate) -> bool:

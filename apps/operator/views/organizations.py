@@ -4,12 +4,13 @@ from collections.abc import Callable
 from uuid import UUID
 
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from apps.core.errors import InvalidError
 from apps.core.ids import read_id
+from apps.exchange.organization import deletion
 from apps.labeling import support
 from apps.operator import acts, reads
 from apps.operator.access import OperatorRequest, for_operators
@@ -41,6 +42,25 @@ def organizations(request: OperatorRequest) -> HttpResponse:
         ],
     }
     return render(request, "operator/organizations.html", context)
+
+
+@for_operators
+@require_GET
+def deleted(request: OperatorRequest) -> HttpResponse:
+    """Those that are gone, and whether their certificates are as they were signed."""
+    gone = deletion.certificates()[: reads.SHOWN]
+    rows = [(one, deletion.is_genuine(one)) for one in gone]
+    return render(request, "operator/deleted.html", {"here": "organizations", "rows": rows})
+
+
+@for_operators
+@require_GET
+def certificate(request: OperatorRequest, certificate_id: UUID) -> HttpResponse:
+    """The certificate as a file, as it was signed."""
+    found = get_object_or_404(deletion.certificates(), id=certificate_id)
+    name = f'attachment; filename="deletion-{found.slug}.json"'
+    headers = {"Content-Disposition": name, "X-Signature": found.signature}
+    return HttpResponse(found.text, content_type="application/json", headers=headers)
 
 
 @for_operators
