@@ -22,6 +22,7 @@ from apps.webhooks.models import DeliveryStatus, Webhook, WebhookDelivery, messa
 from apps.webhooks.services import disable_webhook, take_turns
 
 TIMEOUT: Final = 20.0  # seconds for an answer
+PING_TIMEOUT: Final = 5.0  # somebody waits, and holds a connection to the database
 SLICE: Final = 20.0  # seconds until a webhook makes room for others
 HOLD = timedelta(seconds=60)  # when a worker with an attempt in hand is believed dead
 GIVE_UP: Final = timedelta(days=5)  # of failing, and the webhook is disabled
@@ -120,16 +121,16 @@ def take(organization_id: UUID, webhook_id: UUID) -> Attempt | None:
 
 def post(webhook: Webhook, delivery: WebhookDelivery) -> Outcome:
     """Send the message, signed now; nothing is raised."""
-    return _post(webhook, delivery.message_id, delivery.body.encode())
+    return _post(webhook, delivery.message_id, delivery.body.encode(), timeout=TIMEOUT)
 
 
 def ping(*, webhook: Webhook, document: bytes) -> Outcome:
     """Send a message that tells of nothing, once."""
     body = compose("ping", timezone.now(), document).encode()
-    return _post(webhook, message_id(uuid7()), body)
+    return _post(webhook, message_id(uuid7()), body, timeout=PING_TIMEOUT)
 
 
-def _post(webhook: Webhook, id: str, body: bytes) -> Outcome:
+def _post(webhook: Webhook, id: str, body: bytes, *, timeout: float) -> Outcome:
     now = timezone.now()
     secrets = webhook.secrets(now)
     if not secrets:
@@ -143,7 +144,7 @@ def _post(webhook: Webhook, id: str, body: bytes) -> Outcome:
         "Webhook-Signature": sign(secrets, message_id=id, timestamp=timestamp, body=body),
     }
     try:
-        answer = outbound.post(webhook.url, body, headers, timeout=TIMEOUT, max_bytes=EXCERPT)
+        answer = outbound.post(webhook.url, body, headers, timeout=timeout, max_bytes=EXCERPT)
     except DomainError as error:
         return Outcome(error=error.message[:500])
     return _read(answer)

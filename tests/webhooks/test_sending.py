@@ -192,6 +192,15 @@ def test_who_does_not_answer_is_left_alone_for_a_while(
     assert (webhook.resting_until, webhook.failing_since) == (None, None)
 
 
+def test_a_ping_keeps_nobody_waiting(
+    webhook: Webhook, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "PING_TIMEOUT", 0.3)
+    receiver.hanging.add("/hook")
+    outcome = sending.ping(webhook=webhook, document=b"{}")
+    assert (outcome.status_code, outcome.error) == (None, "There was no complete answer in time.")
+
+
 def test_an_address_that_became_an_inner_one_is_not_called(
     webhook: Webhook, receiver: Receiver, settings: Any
 ) -> None:
