@@ -9,27 +9,34 @@ from apps.core.errors import InvalidError
 
 MAX_DEPTH: Final = 64
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+_MOST_DIGITS: Final = len(str(_SMALLEST))
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def read_json(raw: bytes | str) -> Any:
     """The document. Raises ``InvalidError`` with the reason.
 
-    Refused: depth beyond 64, NUL, lone surrogates, NaN and infinities, integers beyond 64 bits.
+    Refused: depth beyond 64, NUL, lone surrogates, NaN and infinities. An integer beyond 64 bits
+    is read as the nearest double, as the API reads it: so does what our files tell come back.
     """
     try:
         text = raw.decode() if isinstance(raw, bytes) else raw
-        document = json.loads(text, parse_constant=refuse_constant)
+        document = json.loads(text, parse_constant=refuse_constant, parse_int=_integer)
     except UnicodeDecodeError as error:
         raise InvalidError(f"not valid UTF-8 at byte {error.start + 1} of the row") from error
     except json.JSONDecodeError as error:
         raise InvalidError(f"not valid JSON: {error.msg} at character {error.pos + 1}") from error
     except RecursionError as error:
         raise InvalidError(f"nested deeper than {MAX_DEPTH} levels") from error
-    except ValueError as error:  # more digits than Python is willing to read
-        raise InvalidError("an integer needs more than 64 bits") from error
     check_document(document)
     return document
+
+
+def _integer(digits: str) -> int | float:
+    if len(digits) > _MOST_DIGITS:
+        return float(digits)
+    number = int(digits)
+    return number if _SMALLEST <= number <= _LARGEST else float(number)
 
 
 def check_document(document: Any) -> None:
