@@ -12,9 +12,10 @@ import pytest
 from django.conf import settings as site_settings
 from django.db import IntegrityError, transaction
 
+from apps.annotation.ingest import log_records
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.tenancy import current
-from apps.datasets.models import Dataset
+from apps.datasets.models import Dataset, Question
 from apps.datasets.schema import load_schema
 from apps.exchange.creation import importing, outline, uploads
 from apps.exchange.creation.content import SketchContent, part_name
@@ -34,6 +35,7 @@ from apps.jobs.engine import run_slice
 from apps.jobs.models import Job, JobItem, JobReject
 from apps.jobs.services import cancel_job, resume_job
 from apps.organizations.models import Membership
+from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import Record, Suggestion
 from apps.workspaces.models import Workspace
 from tests import factories
@@ -353,6 +355,36 @@ def test_a_dataset_is_copied_with_its_records_but_no_answers(
     assert dataset.guidelines == "Read."
     copies = Record.objects.filter(dataset=dataset).in_order()
     assert [copy.fields for copy in copies] == [record.fields for record in records]
+
+
+def test_a_copy_with_other_questions_loses_suggestions_and_no_record(
+    author: Membership, workspace: Workspace
+) -> None:
+    model = factories.make_dataset(workspace, name="model", questions=["sentiment", "quality"])
+    questions = {one.name: one for one in Question.objects.filter(dataset=model)}
+    given = [("sentiment", "mixed"), ("sentiment", "positive"), ("quality", 3)]
+    log_records(
+        dataset=model,
+        items=[
+            RecordInput(
+                fields={"text": f"{name} {value}"},
+                metadata={"large": 1e30},
+                suggestions=[SuggestionInput(questions[name].id, value)],
+            )
+            for name, value in given
+        ],
+    )
+    content = content_like(model, with_records=True)
+    content.name = "copy"
+    content.questions = [one for one in content.questions if one.name == "sentiment"]
+    content.questions[0].labels.remove("mixed")
+    sketch = start_sketch(author=author, source=SketchSource.DATASET, content=content)
+    dataset, job = create(sketch, workspace)
+    assert (job.state, job.done, job.failed) == ("done", 3, 0)
+    copies = Record.objects.filter(dataset=dataset)
+    assert [float(copy.metadata["large"]) for copy in copies] == [1e30] * 3
+    kept = Suggestion.objects.filter(record__dataset=dataset)
+    assert [one.value for one in kept] == ["positive"]
 
 
 def test_a_sketch_without_what_a_dataset_needs_is_refused(

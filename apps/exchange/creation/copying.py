@@ -4,16 +4,17 @@
 record after which the copy goes on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from apps.core.errors import NotFoundError
+from apps.core.errors import InvalidError, NotFoundError
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema
+from apps.datasets.values import clean_value
 from apps.exchange.compose import People
 from apps.exchange.creation.importing import check_dataset
 from apps.exchange.exporter import export_page
@@ -80,8 +81,22 @@ class DatasetCopy(Kind[Chunk, Chunk]):
 
 
 def _composed(schema: DatasetSchema, row: Row) -> RecordInput:
-    """Without what people have said of it."""
+    """Without what people have said, and suggestions that the copy's questions do not take."""
     kept: dict[str, Any] = {
         key: value for key, value in row.values.items() if key not in {"responses", "adjudication"}
     }
+    suggestions = kept.get("suggestions", [])
+    kept["suggestions"] = [one for one in suggestions if _fits(schema, one, kept["fields"])]
     return read_own_form(kept, schema=schema, people=People())
+
+
+def _fits(schema: DatasetSchema, suggestion: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+    """Whether the question is there still, with the labels that are suggested."""
+    rule = schema.questions.get(suggestion["question"])
+    if rule is None:
+        return False
+    try:
+        clean_value(rule, suggestion["value"], fields, complete=False)
+    except InvalidError:
+        return False
+    return True
