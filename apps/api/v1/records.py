@@ -71,8 +71,6 @@ class RecordUpsertBody(RecordBody):
     def to_input(self) -> RecordInput:
         given = super().to_input()
         given.id = self.id
-        if "fields" in self.model_fields_set and self.fields == {}:
-            given.fields = {}
         return given
 
 
