@@ -18,9 +18,11 @@ from apps.billing.plans import NAMES, PRICES, Period, price
 from apps.billing.services import find_subscription
 from apps.billing.standing import Pace, Standing, pace, standing_in
 from apps.billing.usage import Used
-from apps.console.providers import monthly_budget, spent_this_month, total
+from apps.console.providers import spent_this_month, total
 from apps.core.charts import HALF, WIDE
 from apps.core.columns import Column, column_chart, meter
+from apps.core.tenancy import current
+from apps.llms.budgets import standing_of
 from apps.organizations.models import Invitation, Membership, Organization
 from apps.organizations.volume import RECORD_LIMITS
 
@@ -117,7 +119,7 @@ def plan_context(member: Membership, period: str, chosen: str) -> dict[str, Any]
         "cards": cards(organization, present, volume, period, chosen),
         "places": places,
         "month": now,
-        "budget": monthly_budget(),
+        "budget": standing_of(current()),
         "seats": Membership.objects.active().count(),
         "invited": Invitation.objects.waiting().count(),
         "invoices": list(Invoice.objects.visible_to(member).newest_first()[:MANY_INVOICES]),
@@ -180,7 +182,7 @@ def usage_context(member: Membership) -> dict[str, Any]:
         "months": [row for row in reversed(months) if row.month >= begun],
         "rows": told,
         "places": [row for row in told if row.month == month],
-        "budget": monthly_budget(),
+        "budget": standing_of(current()),
         "invited": Invitation.objects.waiting().count(),
     }
 

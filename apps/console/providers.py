@@ -9,9 +9,7 @@ from uuid import UUID
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from apps.core.tenancy import current
-from apps.llms.budgets import this_month
-from apps.llms.models import Budget, EntryKind, LedgerEntry, ModelPrice, Provider, ProviderModel
+from apps.llms.models import EntryKind, LedgerEntry, ModelPrice, Provider, ProviderModel
 from apps.llms.services import ModelInput
 from apps.organizations.models import Membership
 
@@ -96,24 +94,3 @@ def total(spent: Mapping[UUID, Spent]) -> Spent:
         sum(one.calls for one in spent.values()),
         sum(one.hits for one in spent.values()),
     )
-
-
-@dataclass(frozen=True)
-class MonthlyBudget:
-    """The organization's limit a month, and what is taken of it, open calls included."""
-
-    limit: Decimal
-    taken: Decimal
-
-    @property
-    def percent(self) -> int:
-        return min(int(self.taken * 100 / self.limit), 100) if self.limit else 100
-
-
-def monthly_budget() -> MonthlyBudget | None:
-    """None without a limit in USD."""
-    found = Budget.objects.filter(subject_id=current()).first()
-    if found is None or found.limit_usd is None:
-        return None
-    spent = found.spent_usd if found.month == this_month() else Decimal(0)
-    return MonthlyBudget(found.limit_usd, spent + found.reserved_usd)

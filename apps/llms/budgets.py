@@ -102,8 +102,9 @@ def set_budget(
 ) -> Budget | None:
     """Limit what a job, or a workspace or the organization each month, may spend from now on.
 
-    With neither limit the budget is lifted, and None returned. Lowering it below what is spent
-    already is allowed. Raises ``InvalidError`` for limits below 0, or beyond what can be counted.
+    With neither limit the budget is lifted; None where there was none. Lowering it below what is
+    spent already is allowed. Raises ``InvalidError`` for limits below 0, or beyond what can be
+    counted.
     """
     _check_limits(usd, tokens)
     found = Budget.objects.select_for_update(of=("self",)).filter(subject_id=subject_id)

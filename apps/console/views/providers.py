@@ -10,12 +10,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from apps.console.provider_form import BudgetForm, ModelForm, ProviderForm, initial_of, model_forms
-from apps.console.providers import model_rows, monthly_budget, spent_this_month, total
+from apps.console.providers import model_rows, spent_this_month, total
 from apps.core.errors import ConflictError, DomainError, NotAllowedError
 from apps.core.outbound import ForbiddenAddressError
 from apps.core.tenancy import current
 from apps.labeling.http import LabelingRequest, for_members
-from apps.llms.budgets import set_budget
+from apps.llms.budgets import set_budget, standing_of
 from apps.llms.models import BudgetScope, Provider
 from apps.llms.probe import probe
 from apps.llms.services import create_provider, delete_provider, update_provider
@@ -162,7 +162,7 @@ def _show_all(request: LabelingRequest, form: BudgetForm, code: int = 200) -> Ht
         "here": "providers",
         "rows": [(one, models[one.id], spent.get(one.id)) for one in found],
         "month": total(spent),
-        "budget": monthly_budget(),
+        "budget": standing_of(current()),
         "form": form,
         "manages": permissions.may(request.member, Action.MANAGE_PROVIDERS),
     }
