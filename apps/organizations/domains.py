@@ -77,6 +77,7 @@ def set_access(*, organization: Organization, requires_mfa: bool, invitation_onl
 def claim_domain(*, organization: Organization, domain: str) -> None:
     """Name the domain that is to be proven; an empty one gives it up. Raises ``InvalidError``."""
     domain = domain.strip().lower().rstrip(".")
+    _lock(organization)
     if domain == (organization.domain or ""):
         return
     if not domain:
@@ -103,11 +104,12 @@ def verify_domain(
 ) -> None:
     """Look for the proof, and let the domain count. Asks the network before it locks anything.
 
-    Raises ``InvalidError`` without a domain or a proof, ``ConflictError`` when another
-    organization has proven it before.
+    Raises ``InvalidError`` without a domain or a proof, or when another domain was named
+    meanwhile; ``ConflictError`` when another organization has proven it before.
     """
     if not organization.domain:
         raise InvalidError(gettext("No domain is named."))
+    seen = record_text(organization)
     try:
         is_there = _is_proven(organization, read)
     except UnresolvedError as error:
@@ -118,6 +120,9 @@ def verify_domain(
         raise InvalidError(gettext("The record is not there yet. It can take an hour to arrive."))
     try:
         with transaction.atomic():
+            _lock(organization)
+            if record_text(organization) != seen:
+                raise InvalidError(gettext("Another domain was named meanwhile."))
             _change(organization, domain_verified_at=timezone.now(), domain_missing_since=None)
     except IntegrityError as error:
         organization.domain_verified_at = None
@@ -182,6 +187,12 @@ def _tell_owners(organization: Organization, template: str) -> None:
     for owner in owners.select_related("user"):
         if owner.user is not None and owner.user.email:
             mail.send(template, owner.user.email, told, owner.user.language)
+
+
+def _lock(organization: Organization) -> None:
+    """Read it anew, so that naming a domain and proving one take turns."""
+    rows = Organization.objects.select_for_update(no_key=True)
+    organization.refresh_from_db(from_queryset=rows)
 
 
 def _change(organization: Organization, **values: Any) -> None:

@@ -29,6 +29,7 @@ from apps.organizations.models import Organization
 from apps.workspaces.admission import Identity, admit
 from tests import factories
 from tests.conftest import ALL_DATABASES
+from tests.meanwhile import meanwhile
 
 
 def test_the_proof_makes_the_domain_count(organization: Organization) -> None:
@@ -146,9 +147,50 @@ def test_newcomers_of_a_provider_may_need_an_invitation(
     assert admit(Identity(provider="company", uid="1", email="ada@example.org"))
 
 
-# --- Looking again -------------------------------------------------------------------------------
+# --- Naming and proving at once ------------------------------------------------------------------
 
 committed = pytest.mark.django_db(transaction=True, databases=ALL_DATABASES)
+
+
+@committed
+def test_a_domain_named_while_another_is_proven_needs_its_own_proof(db: None) -> None:
+    organization = factories.make_organization("Acme")
+    with enter(organization.id):
+        claim_domain(organization=organization, domain="mine.example.net")
+    proof = record_text(organization)
+
+    def name_another() -> None:
+        own = Organization.objects.get(pk=organization.id)
+        claim_domain(organization=own, domain="theirs.example.org")
+
+    def answer_late(asked: str) -> list[str]:
+        meanwhile(organization.id, name_another)
+        return [proof]
+
+    with enter(organization.id), pytest.raises(InvalidError, match="named meanwhile"):
+        verify_domain(organization=organization, read=answer_late)
+    assert find_host(domain="theirs.example.org") is None
+    assert find_host(domain="mine.example.net") is None
+
+
+@committed
+def test_a_proof_that_arrives_while_another_domain_is_named_is_not_its(db: None) -> None:
+    organization = factories.make_organization("Acme")
+    with enter(organization.id):
+        claim_domain(organization=organization, domain="mine.example.net")
+
+    def prove() -> None:
+        own = Organization.objects.get(pk=organization.id)
+        verify_domain(organization=own, read=lambda name: [record_text(own)])
+
+    with enter(organization.id):
+        slow = Organization.objects.get(pk=organization.id)
+        meanwhile(organization.id, prove)
+        claim_domain(organization=slow, domain="theirs.example.org")
+    assert find_host(domain="theirs.example.org") is None
+
+
+# --- Looking again -------------------------------------------------------------------------------
 
 
 @pytest.fixture
