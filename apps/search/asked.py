@@ -63,7 +63,7 @@ _STATUSES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """From and to, as they were typed; empty for none."""
+    """From and to, as exact as they were typed; empty for none."""
 
     ge: str = ""
     le: str = ""
@@ -94,7 +94,7 @@ class Asked:
             "like": str(self.like or ""),
             "vector": self.vector,
             "least": "1" if self.least else "",
-            "cosine": "" if self.cosine is None else f"{self.cosine:g}",
+            "cosine": "" if self.cosine is None else _exact(self.cosine),
         }
         given = [(name, text) for name, text in plain.items() if text]
         given += [(key, one) for key in sorted(self.values) for one in self.values[key]]
@@ -143,6 +143,11 @@ def _scope(key: str, me: UUID) -> Scope:
         "meta": MetadataScope(name),
     }
     return scopes[kind]
+
+
+def _exact(number: float) -> str:
+    """Every digit: what is rounded here would find other records."""
+    return repr(number).removesuffix(".0")
 
 
 def read_text(schema: DatasetSchema, text: str, viewpoint: Viewpoint) -> tuple[Asked, list[str]]:
@@ -229,7 +234,7 @@ class _Reader:
         if ge is not None and le is not None and ge > le:
             self.problems.append(_("A range must not end before it begins."))
             return Bounds()
-        texts = ("" if number is None else f"{number:g}" for number in (ge, le))
+        texts = ("" if number is None else _exact(number) for number in (ge, le))
         return Bounds(*texts)
 
     def _values(self, key: str, given: list[str]) -> tuple[str, ...]:

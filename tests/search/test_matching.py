@@ -14,8 +14,9 @@ from apps.datasets.schema import load_schema
 from apps.organizations.models import Membership
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import Record
+from apps.records.services import update_record
 from apps.search import matching
-from apps.search.asked import Asked, read_text
+from apps.search.asked import Asked, Bounds, read_text
 from apps.search.facets import count_facets
 from apps.search.highlight import START, mark_words
 from apps.search.matching import Matcher, Near, unit
@@ -254,6 +255,22 @@ def test_a_search_comes_back_from_its_text(dataset: Dataset) -> None:
     assert problems == []
     assert read_text(schema, asked.text, EVERYBODY) == (asked, [])
     assert asked.without("mine").filter_keys == ["suggested.genre", "meta.lang", "meta.size"]
+
+
+@pytest.mark.parametrize("typed", ["1712345678", "3.14159265", "-0.1234567", "123456789012345"])
+def test_the_ends_of_a_range_stay_as_exact_as_typed(dataset: Dataset, typed: str) -> None:
+    schema = load_schema(dataset)
+    asked, _ = read_text(schema, f"meta.size.from={typed}&score.sentiment.to={typed}", EVERYBODY)
+    assert asked.ranges == {"meta.size": Bounds(ge=typed), "score.sentiment": Bounds(le=typed)}
+    assert read_text(schema, asked.text, EVERYBODY)[0] == asked
+
+
+def test_a_range_ends_at_its_last_digit(dataset: Dataset, me: Membership) -> None:
+    """Two records a second apart, in seconds since 1970."""
+    for index, record in enumerate(Record.objects.in_order()[:2]):
+        update_record(record=record, metadata={"size": 1712345678 + index}, sets_metadata=True)
+    found = matcher(dataset, "meta.size.from=1712345679", me)
+    assert names(found.ids_after(matching.FIRST, limit=20)) == [1]
 
 
 @pytest.mark.parametrize(
