@@ -11,6 +11,7 @@ from uuid import UUID
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -128,11 +129,12 @@ def _account(email: str | None, password: str | None) -> User:
 
 @transaction.atomic
 def update_member(*, member: Membership, changes: Mapping[str, Any]) -> Membership:
-    """Change names, role or password; keys that are absent stay as they are.
+    """Change names, role or password; keys that are absent stay as they are now.
 
     Raises ``InvalidError`` when the username is taken or empty, the role is unknown, or the last
-    owner would lose the role.
+    owner would lose the role; ``NotFoundError`` for who has left.
     """
+    member = _lock(member)
     username = changes.get("username", member.username)
     if not username.strip():
         raise InvalidError("A username is needed.")
@@ -150,7 +152,7 @@ def update_member(*, member: Membership, changes: Mapping[str, Any]) -> Membersh
             setattr(member, name, changes[name])
     try:
         with transaction.atomic():
-            member.save()
+            member.save(update_fields=[*changed, "updated_at"])
     except IntegrityError as error:  # somebody was quicker
         raise InvalidError(f"User with username `{username}` is not unique") from error
     if changes.get("password"):
@@ -198,6 +200,16 @@ def remove_member(*, member: Membership) -> None:
         updated_at=timezone.now(),
     )
     emit("member.removed", object_id=member.id, payload={"changes": changed})
+
+
+def _lock(member: Membership) -> Membership:
+    """The member as they are now, with the owners, in the order in which all take them."""
+    rows = Membership.objects.active().filter(Q(pk=member.pk) | Q(role=Role.OWNER))
+    held = rows.select_for_update(of=("self",), no_key=True).order_by("id")
+    found = next((one for one in held if one.pk == member.pk), None)
+    if found is None:
+        raise NotFoundError(f"User with id `{member.pk}` not found")
+    return found
 
 
 def _keep_an_owner(member: Membership) -> None:

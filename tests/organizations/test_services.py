@@ -18,6 +18,7 @@ from apps.organizations.models import ApiKey, Membership, Organization, RecordVo
 from apps.users.models import User
 from tests.conftest import ALL_DATABASES
 from tests.factories import PASSWORD, make_dataset, make_member, make_organization, make_records
+from tests.meanwhile import meanwhile
 
 
 def kinds() -> list[str]:
@@ -225,6 +226,38 @@ def test_two_owners_who_leave_at_once_take_turns() -> None:
     assert len(refused) == 1
     with enter(organization.id):
         assert Membership.objects.active().filter(role="owner").count() == 1
+
+
+@pytest.mark.django_db(transaction=True, databases=ALL_DATABASES)
+def test_a_change_does_not_bring_back_who_was_removed_meanwhile() -> None:
+    organization = make_organization()
+    with enter(organization.id):
+        member = make_member(username="ann", role="admin")
+    with enter(organization.id):
+        seen = Membership.objects.get(pk=member.pk)
+        meanwhile(organization.id, lambda: services.remove_member(member=member))
+        with pytest.raises(NotFoundError):
+            services.update_member(member=seen, changes={"first_name": "Ann"})
+    with enter(organization.id):
+        member.refresh_from_db()
+    assert (member.username, member.is_active) == (f"former-{member.id}", False)
+    assert (member.role, member.user) == ("annotator", None)
+
+
+@pytest.mark.django_db(transaction=True, databases=ALL_DATABASES)
+def test_a_change_leaves_alone_what_another_changed_meanwhile() -> None:
+    organization = make_organization()
+    with enter(organization.id):
+        member = make_member(username="ann", role="admin")
+    with enter(organization.id):
+        seen = Membership.objects.get(pk=member.pk)
+        demotion = {"role": "annotator"}
+        meanwhile(organization.id, lambda: services.update_member(member=member, changes=demotion))
+        changed = services.update_member(member=seen, changes={"first_name": "Ann"})
+    assert (changed.first_name, changed.role) == ("Ann", "annotator")
+    with enter(organization.id):
+        member.refresh_from_db()
+    assert (member.first_name, member.role) == ("Ann", "annotator")
 
 
 def test_the_password_of_an_account_with_an_address_is_its_own(owner: Membership) -> None:
