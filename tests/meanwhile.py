@@ -1,11 +1,12 @@
 """Another request, while a test's own transaction is open."""
 
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 from uuid import UUID
 
-from django.db import connections
+from django.db import connection, connections
 
 from apps.core.tenancy import enter
 
@@ -14,13 +15,37 @@ _Result = TypeVar("_Result")
 
 def meanwhile(organization_id: UUID, work: Callable[[], _Result]) -> _Result:
     """What ``work`` returns, done and committed on a connection of its own."""
-
-    def live() -> _Result:
-        try:
-            with enter(organization_id):
-                return work()
-        finally:
-            connections.close_all()
-
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(live).result(timeout=20)
+        return pool.submit(_live, organization_id, work).result(timeout=20)
+
+
+def overlapping(
+    organization_id: UUID, first: Callable[[], object], second: Callable[[], _Result]
+) -> Future[_Result]:
+    """``second``, which begins when ``first`` has done its work and not committed it.
+
+    That is committed as soon as ``second`` waits for it, or needs no wait.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        with enter(organization_id):
+            first()
+            other = pool.submit(_live, organization_id, second)
+            while not (other.done() or _is_somebody_waiting()):
+                time.sleep(0.01)
+        other.exception(timeout=20)
+    return other
+
+
+def _live(organization_id: UUID, work: Callable[[], _Result]) -> _Result:
+    try:
+        with enter(organization_id):
+            return work()
+    finally:
+        connections.close_all()
+
+
+def _is_somebody_waiting() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+        [found] = cursor.fetchone() or (False,)
+    return bool(found)

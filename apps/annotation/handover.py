@@ -48,14 +48,15 @@ def hand_over(*, actor: Membership, giver: Membership, heir: Membership | None) 
     """Give the person's open work to the heir, or back to everybody; returns what moved.
 
     The heir gets what they may answer and have not begun; holds on the rest end, drafts of the
-    rest stay. Raises ``NotAllowedError`` unless the actor may change the giver.
+    rest stay. What the giver takes up meanwhile is not part of it. Raises ``NotAllowedError``
+    unless the actor may change the giver.
     """
     people.lock(actor, giver)
     leased, drafted = _found(giver)
     users = [giver.id] if heir is None else [giver.id, heir.id]
     for dataset_id in sorted(leased.keys() | drafted.keys()):
         slots.lock_places(dataset_id, users)
-    slots.lock(sorted(set().union(*leased.values(), *drafted.values())))
+    slots.lock(sorted(_records(leased) | _records(drafted)))
     drafts = _give_drafts(giver, heir, drafted) if heir else []
     leases = _give_leases(giver, heir, leased)
     Annotator.objects.filter(user__in=users).update(exhausted_at=None)
@@ -93,6 +94,10 @@ def _grouped(pairs: Iterable[tuple[UUID, UUID]]) -> Work:
     return work
 
 
+def _records(work: Work) -> set[UUID]:
+    return set().union(*work.values())
+
+
 def _answerable(heir: Membership, work: Work) -> list[UUID]:
     remember_roles(heir)
     datasets = Dataset.objects.filter(id__in=list(work))
@@ -103,15 +108,16 @@ def _give_drafts(giver: Membership, heir: Membership, work: Work) -> list[Respon
     """Those of records that the heir has not answered."""
     own = Response.objects.filter(user=heir, record=OuterRef("record"))
     drafts = Response.objects.filter(user=giver, status=ResponseStatus.DRAFT)
-    moving = list(drafts.filter(~Exists(own), dataset__in=_answerable(heir, work)))
+    drafts = drafts.filter(record__in=_records(work), dataset__in=_answerable(heir, work))
+    moving = list(drafts.filter(~Exists(own)))
     ids = [response.id for response in moving]
     Response.objects.filter(id__in=ids).update(user=heir, request_key=None)
     return moving
 
 
 def _give_leases(giver: Membership, heir: Membership | None, work: Work) -> int:
-    """How many went; the giver keeps none."""
-    held = Lease.objects.filter(user=giver)
+    """How many went; the giver keeps none of them."""
+    held = Lease.objects.filter(user=giver, record__in=_records(work))
     count = held.count()
     if heir is not None:
         begun = Response.objects.filter(user=heir, record=OuterRef("record"))

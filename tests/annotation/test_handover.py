@@ -7,12 +7,15 @@ from apps.annotation.handover import hand_over, let_go, open_work
 from apps.annotation.models import Lease, Response
 from apps.annotation.services import save_response
 from apps.core.errors import NotAllowedError
+from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.events.models import Event
 from apps.organizations.models import Membership
 from apps.records.models import Record, RecordTask
 from apps.workspaces.models import Workspace
-from tests.factories import make_dataset, make_member, make_records
+from tests.conftest import ALL_DATABASES
+from tests.factories import make_dataset, make_member, make_organization, make_records
+from tests.meanwhile import overlapping
 
 ANSWER = {"sentiment": {"value": "positive"}}
 
@@ -92,3 +95,43 @@ def test_an_answer_outlives_its_author(
 def test_an_annotator_hands_nothing_on(ana: Membership) -> None:
     with pytest.raises(NotAllowedError):
         hand_over(actor=ana, giver=ana, heir=None)
+
+
+@pytest.mark.django_db(transaction=True, databases=ALL_DATABASES)
+def test_what_is_claimed_while_the_work_changes_hands_keeps_its_hold() -> None:
+    """A hold that ended uncounted would keep its record from everybody."""
+    organization = make_organization()
+    with enter(organization.id):
+        dataset, owner = make_dataset(min_submitted=1), make_member(role="owner")
+        make_records(dataset, 2)
+        ana = make_member(workspace=dataset.workspace)
+        claim(dataset=dataset, annotator=ana)
+    given = overlapping(
+        organization.id,
+        lambda: claim(dataset=dataset, annotator=ana, limit=2),
+        lambda: hand_over(actor=owner, giver=ana, heir=None),
+    )
+    assert given.result().leases == 1
+    with enter(organization.id):
+        held = set(Lease.objects.values_list("record_id", flat=True))
+        closed = RecordTask.objects.filter(open_slots=0).values_list("record_id", flat=True)
+        assert (len(held), set(closed)) == (1, held)
+
+
+@pytest.mark.django_db(transaction=True, databases=ALL_DATABASES)
+def test_what_is_drafted_while_the_work_changes_hands_stays() -> None:
+    organization = make_organization()
+    with enter(organization.id):
+        dataset, owner = make_dataset(), make_member(role="owner")
+        first, second = make_records(dataset, 2)
+        ana, cy = (make_member(workspace=dataset.workspace) for _ in range(2))
+        save_response(record=first, annotator=ana, status="draft", values=ANSWER)
+    given = overlapping(
+        organization.id,
+        lambda: save_response(record=second, annotator=ana, status="draft", values=ANSWER),
+        lambda: hand_over(actor=owner, giver=ana, heir=cy),
+    )
+    assert given.result().drafts == 1
+    with enter(organization.id):
+        drafts = Response.objects.values_list("record_id", "user_id")
+        assert set(drafts) == {(first.id, cy.id), (second.id, ana.id)}
