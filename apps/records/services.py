@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from apps.core.errors import NotFoundError
 from apps.core.prepared import raw_cursor
 from apps.datasets import content
 from apps.datasets.models import Dataset, MetadataProperty
@@ -215,8 +216,14 @@ def delete_suggestions(*, record: Record, ids: Iterable[UUID]) -> int:
 
 @transaction.atomic
 def delete_with_records(*, dataset: Dataset) -> None:
-    """Delete a dataset for good; its records no longer count against the plan."""
-    dataset = lock_dataset(dataset, against_records=True, even_archived=True)
+    """Delete a dataset for good; its records no longer count against the plan.
+
+    Raises ``NotFoundError`` when it was restored or thrown away meanwhile.
+    """
+    seen = dataset
+    dataset = lock_dataset(seen, against_records=True, even_archived=True)
+    if dataset.trashed_at != seen.trashed_at:
+        raise NotFoundError(f"Dataset with id `{dataset.pk}` not found")
     counter = DatasetCounter.objects.filter(dataset=dataset).first()
     delete_dataset(dataset=dataset)
     if counter and counter.records:

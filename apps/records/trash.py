@@ -24,6 +24,6 @@ def empty_trash() -> int:
     for organization_id, dataset_id in found:
         with enter(organization_id):
             old = Dataset.objects.filter(id=dataset_id, trashed_at__lte=timezone.now() - KEPT)
-            for dataset in old:
+            for dataset in old.select_for_update():  # what is just restored is not among them
                 delete_with_records(dataset=dataset)
     return len(found)
