@@ -20,11 +20,16 @@ def meanwhile(organization_id: UUID, work: Callable[[], _Result]) -> _Result:
 
 
 def overlapping(
-    organization_id: UUID, first: Callable[[], object], second: Callable[[], _Result]
+    organization_id: UUID,
+    first: Callable[[], object],
+    second: Callable[[], _Result],
+    *,
+    finish: Callable[[], object] = lambda: None,
 ) -> Future[_Result]:
     """``second``, which begins when ``first`` has done its work and not committed it.
 
-    That is committed as soon as ``second`` waits for it, or needs no wait.
+    As soon as ``second`` waits for it, or needs no wait, ``finish`` goes on with the first
+    transaction and it is committed.
     """
     with ThreadPoolExecutor(1) as pool:
         with enter(organization_id):
@@ -32,6 +37,7 @@ def overlapping(
             other = pool.submit(_live, organization_id, second)
             while not (other.done() or _is_somebody_waiting()):
                 time.sleep(0.01)
+            finish()
         other.exception(timeout=20)
     return other
 

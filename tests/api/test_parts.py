@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from apps.datasets.models import Dataset, MetadataProperty
+from apps.datasets.models import Dataset, Field, MetadataProperty, Question, VectorSettings
+from apps.datasets.services import archive_dataset, trash_dataset
 from apps.records.models import RecordMetadata
 from tests import factories
 from tests.api.conftest import OVERHEAD, Api, Cast
@@ -220,6 +221,42 @@ def test_the_set_of_options_is_frozen(admin: Api, draft: str) -> None:
     body = {"settings": {"type": "label_selection", "options": renamed}}
     assert "option values" in refusal(admin.patch(path, body))
     assert admin.patch(path, {"settings": {"type": "rating"}}).status_code == 422
+
+
+# --- Put away ---------------------------------------------------------------------------------
+@pytest.fixture
+def whole(cast: Cast, admin: Api, ready: str) -> dict[str, str]:
+    """The path of a part of each kind."""
+    sent = {
+        "metadata-properties": {"settings": {"type": "terms"}},
+        "vectors-settings": {"dimensions": 2},
+    }
+    for kind, body in sent.items():
+        assert admin.post(f"{ready}/{kind}", part(**body)).status_code == 201
+    with cast.inside():
+        kinds = {"fields": Field, "questions": Question}
+        kinds |= {"metadata-properties": MetadataProperty, "vectors-settings": VectorSettings}
+        return {kind: f"/{kind}/{model.objects.get().id}" for kind, model in kinds.items()}
+
+
+def test_parts_of_a_dataset_in_the_trash_are_not_found(
+    cast: Cast, admin: Api, ready: str, whole: dict[str, str]
+) -> None:
+    with cast.inside():
+        trash_dataset(dataset=Dataset.objects.get(pk=ready.rpartition("/")[2]))
+    for path in whole.values():
+        answers = [admin.get(path), admin.patch(path, {"title": "Y"}), admin.delete(path)]
+        assert [answer.status_code for answer in answers] == [404, 404, 404], path
+
+
+def test_parts_of_an_archived_dataset_are_read_only(
+    cast: Cast, admin: Api, ready: str, whole: dict[str, str]
+) -> None:
+    with cast.inside():
+        archive_dataset(dataset=Dataset.objects.get(pk=ready.rpartition("/")[2]))
+    for path in whole.values():
+        answers = [admin.patch(path, {"title": "Y"}), admin.delete(path), admin.get(path)]
+        assert [answer.status_code for answer in answers] == [409, 409, 200], path
 
 
 # --- Metadata properties ----------------------------------------------------------------------

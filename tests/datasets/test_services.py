@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.errors import ArchivedError, ConflictError, InvalidError, NotFoundError
 from apps.core.tenancy import enter
 from apps.datasets.models import (
     Dataset,
@@ -18,6 +18,7 @@ from apps.datasets.models import (
     VectorSettings,
 )
 from apps.datasets.services import (
+    archive_dataset,
     create_dataset,
     create_field,
     create_property,
@@ -26,7 +27,9 @@ from apps.datasets.services import (
     delete_dataset,
     delete_field,
     delete_property,
+    delete_vector_settings,
     publish_dataset,
+    trash_dataset,
     update_dataset,
     update_field,
     update_question,
@@ -130,6 +133,25 @@ def test_what_was_deleted_meanwhile_does_not_come_back(draft: Dataset) -> None:
         update_dataset(dataset=draft, changes={"name": "x"})
     with pytest.raises(NotFoundError):
         create_field(dataset=draft, name="y", title="Y", settings=TEXT)
+
+
+@pytest.mark.parametrize(
+    ("put_away", "error"), [(archive_dataset, ArchivedError), (trash_dataset, NotFoundError)]
+)
+def test_what_is_put_away_keeps_its_parts(
+    draft: Dataset, put_away: Callable[..., Dataset], error: type[Exception]
+) -> None:
+    property = create_property(dataset=draft, name="x", title="X", settings=TERMS)
+    vector = create_vector_settings(dataset=draft, name="v", title="V", dimensions=2)
+    put_away(dataset=draft)
+    for delete in (
+        lambda: delete_property(property=property),
+        lambda: delete_vector_settings(settings=vector),
+    ):
+        with pytest.raises(error):
+            delete()
+    assert MetadataProperty.objects.exists()
+    assert VectorSettings.objects.exists()
 
 
 def test_every_change_of_the_shape_moves_its_version(draft: Dataset) -> None:

@@ -6,11 +6,19 @@ from uuid import UUID
 import pytest
 from django.utils import timezone
 
+from apps.annotation.ingest import log_records
 from apps.core.errors import NotFoundError
 from apps.core.tenancy import enter
-from apps.datasets.models import Dataset
-from apps.datasets.services import restore_dataset, trash_dataset
+from apps.datasets.models import Dataset, VectorSettings
+from apps.datasets.services import (
+    create_vector_settings,
+    delete_vector_settings,
+    hold_schema,
+    restore_dataset,
+    trash_dataset,
+)
 from apps.records import trash
+from apps.records.inputs import RecordInput
 from apps.records.models import Record
 from apps.records.services import delete_with_records
 from tests.conftest import ALL_DATABASES
@@ -55,3 +63,20 @@ def test_the_sweep_leaves_what_is_just_restored(tenant: UUID, thrown_away: Datas
     with enter(tenant):
         assert Dataset.objects.get().trashed_at is None
         assert Record.objects.count() == 3
+
+
+def test_a_vector_that_is_deleted_during_a_bulk_waits_for_it(tenant: UUID) -> None:
+    with enter(tenant):
+        dataset = make_dataset()
+        vector = create_vector_settings(dataset=dataset, name="v", title="V", dimensions=2)
+    item = RecordInput(fields={"text": "new"}, vectors={"v": [1.0, 0.0]})
+    deleted = overlapping(
+        tenant,
+        lambda: hold_schema(dataset),  # as the bulk begins
+        lambda: delete_vector_settings(settings=vector),
+        finish=lambda: log_records(dataset=dataset, items=[item]),
+    )
+    deleted.result()
+    with enter(tenant):
+        assert Record.objects.count() == 1
+        assert not VectorSettings.objects.exists()

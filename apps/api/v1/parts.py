@@ -22,8 +22,11 @@ Title: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=500
 
 
 def find_part(rows: QuerySet[_Part], member: Membership, id: UUID, action: Action) -> _Part:
-    """The part with its dataset, if the member may do ``action`` there. Two queries."""
-    part = find(rows.select_related("dataset"), id)
+    """The part with its dataset, if the member may do ``action`` there. Two queries.
+
+    Nothing is found in the trash.
+    """
+    part = find(rows.filter(dataset__trashed_at=None).select_related("dataset"), id)
     check(member, action, part.dataset.workspace_id)
     return part
 

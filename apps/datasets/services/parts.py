@@ -204,6 +204,7 @@ def delete_property(*, property: MetadataProperty) -> None:
 
     The caller drops the filterable values as well (``records.services.forget_property``).
     """
+    lock_dataset(property.dataset)
     MetadataProperty.objects.filter(pk=property.pk).delete()
     _emit_part("metadata_property.deleted", property)
 
@@ -243,6 +244,7 @@ def update_vector_settings(*, settings: VectorSettings, title: str) -> VectorSet
 @transaction.atomic
 def delete_vector_settings(*, settings: VectorSettings) -> None:
     """Forget a vector and what records have of it; the database cascades."""
+    lock_dataset(settings.dataset)
     VectorSettings.objects.filter(pk=settings.pk).delete()
     _emit_part("vector_settings.deleted", settings)
 
