@@ -105,7 +105,7 @@ def update_record(
     )
     item = RecordInput(
         fields=record.fields if fields is None else fields,
-        metadata=metadata if sets_metadata else record.metadata,
+        metadata=metadata if sets_metadata else None,
         external_id=record.external_id,
         suggestions=suggestions or (),
         vectors=vectors or {},
@@ -114,7 +114,8 @@ def update_record(
     clean_record(schema, item)
     if fields is None and not sets_metadata and suggestions is None and not vectors:
         return record
-    record.fields, record.metadata = dict(item.fields or {}), item.metadata
+    record.fields = dict(item.fields or {})
+    record.metadata = item.metadata if sets_metadata else record.metadata
     record.updated_at = timezone.now()
     record.save(update_fields=["fields", "metadata", "updated_at"])
     side_rows = SideRows(raw_cursor(), record.dataset, schema, record.updated_at)

@@ -257,6 +257,21 @@ def test_indexing_goes_on_from_page_to_page(dataset, monkeypatch):
     assert RecordMetadata.objects.filter(dataset_id=dataset.id, number=late.number).count() == 5
 
 
+def test_a_change_of_a_record_leaves_metadata_alone_that_no_longer_suits(dataset):
+    items = [RecordInput(fields={"text": "x"}, metadata={"late": "old", "tag": "a"})]
+    upsert_records(dataset=dataset, items=items)
+    create_property(dataset=dataset, name="late", title="L", settings=INTEGER)
+    tag = create_property(dataset=dataset, name="tag", title="T", settings=TERMS)
+    services.index_property(property=tag)
+    record = Record.objects.get()
+    services.update_record(record=record, fields={"text": "y"})
+    record.refresh_from_db()
+    assert (record.fields, record.metadata) == ({"text": "y"}, {"late": "old", "tag": "a"})
+    assert RecordMetadata.objects.get().term == "a"
+    with pytest.raises(InvalidError, match="late"):
+        services.update_record(record=record, metadata=record.metadata, sets_metadata=True)
+
+
 def test_an_upsert_with_an_old_schema_reads_it_anew(dataset):
     old = load_schema(Dataset.objects.get(pk=dataset.pk))
     _ = old.properties
