@@ -13,7 +13,7 @@ from apps.core.errors import NotFoundError
 from apps.core.prepared import raw_cursor
 from apps.datasets import content
 from apps.datasets.models import Dataset, MetadataProperty
-from apps.datasets.schema import load_schema
+from apps.datasets.schema import DatasetSchema, load_schema
 from apps.datasets.services import (
     delete_dataset,
     hold_schema,
@@ -99,10 +99,7 @@ def update_record(
     ``suggestions`` replace the record's whole set, vectors are upserted one by one.
     Raises ``InvalidError`` with the reason.
     """
-    schema = hold_schema(record.dataset)
-    record = (
-        Record.objects.select_for_update(of=("self",)).select_related("dataset").get(pk=record.pk)
-    )
+    schema, record = _hold(record)
     item = RecordInput(
         fields=record.fields if fields is None else fields,
         metadata=metadata if sets_metadata else None,
@@ -124,6 +121,19 @@ def update_record(
         _write_search_document(record, Bodies(schema.fields).of(record.fields))
     emit("record.updated", dataset_id=record.dataset_id, payload={"records": [str(record.id)]})
     return record
+
+
+def _hold(record: Record) -> tuple[DatasetSchema, Record]:
+    """The questions and the record as they are now, kept until the transaction ends.
+
+    Raises ``NotFoundError`` when the record was deleted meanwhile.
+    """
+    schema = hold_schema(record.dataset)
+    rows = Record.objects.select_for_update(of=("self",)).select_related("dataset")
+    held = rows.filter(pk=record.pk).first()
+    if held is None:
+        raise NotFoundError(f"Record with id `{record.pk}` not found")
+    return schema, held
 
 
 def _write_beside(
@@ -188,10 +198,7 @@ def upsert_suggestion(*, record: Record, given: SuggestionInput) -> tuple[Sugges
     A replaced suggestion takes value, score, agent and type from ``given`` and keeps its id.
     Raises ``InvalidError``.
     """
-    schema = hold_schema(record.dataset)
-    record = (
-        Record.objects.select_for_update(of=("self",)).select_related("dataset").get(pk=record.pk)
-    )
+    schema, record = _hold(record)
     clean_suggestion(schema, given, record.fields, strict=True)
     item = RecordInput(fields=None, sets_metadata=False, suggestions=[given])
     before = Suggestion.objects.filter(record=record, question_id=given.question_id).exists()
@@ -205,10 +212,9 @@ def upsert_suggestion(*, record: Record, given: SuggestionInput) -> tuple[Sugges
 @transaction.atomic
 def delete_suggestions(*, record: Record, ids: Iterable[UUID]) -> int:
     """Delete suggestions of the record; unknown ids are skipped. Returns how many."""
-    refuse_archived(record.dataset)
+    schema, record = _hold(record)
     count, _ = Suggestion.objects.filter(record=record, id__in=list(ids)).delete()
     if count:
-        schema = load_schema(record.dataset)
         side_rows = SideRows(raw_cursor(), record.dataset, schema, timezone.now())
         side_rows.refresh_certainty([record.id])
         emit("record.updated", dataset_id=record.dataset_id, payload={"records": [str(record.id)]})
