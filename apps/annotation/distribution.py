@@ -211,7 +211,7 @@ def _give_back(
     dataset_id = lease.values_list("dataset_id", flat=True).first()
     if dataset_id:
         lease.delete()
-        slots.recount([record_id])
+        slots.recount([record_id], answered=False)
     return dataset_id
 
 
@@ -254,5 +254,5 @@ def return_expired(dataset_id: UUID) -> int:
         if not record_ids:
             return 0
         count, _ = expired.filter(record_id__in=record_ids).delete()
-        slots.recount(record_ids)
+        slots.recount(record_ids, answered=False)
         return count

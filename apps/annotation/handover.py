@@ -16,7 +16,6 @@ from django.utils import timezone
 from apps.annotation import slots
 from apps.annotation.distribution import lease_time
 from apps.annotation.models import Annotator, Lease, Response, ResponseStatus
-from apps.annotation.services import recount
 from apps.datasets.models import Dataset
 from apps.events.log import Happening, emit, emit_all
 from apps.organizations.models import Membership
@@ -67,7 +66,7 @@ def hand_over(*, actor: Membership, giver: Membership, heir: Membership | None) 
     emit("member.work_handed_over", object_id=giver.id, payload=payload)
     emit_all([_happening(response) for response in drafts])
     for dataset_id in sorted(leased):
-        recount(leased[dataset_id])
+        slots.recount(leased[dataset_id], answered=False)
     return Open(leases, len(drafts))
 
 

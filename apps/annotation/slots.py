@@ -133,23 +133,31 @@ wanted AS (
 ), told AS ({told} {if_wanted})
 """
 _TELL = """
-UPDATE dataset_counter t SET completed = t.completed + {completed}, last_activity_at = %(now)s,
+UPDATE dataset_counter t SET completed = t.completed + {completed}, last_activity_at = {last},
     reopened_at = CASE WHEN {reopened} THEN %(now)s ELSE t.reopened_at END {source}
 WHERE t.organization_id = %(o)s AND t.dataset_id = {dataset}
 """
-_TELL_SUMMED = _TELL.format(
-    completed="s.completed",
-    reopened="s.reopened",
-    source="FROM summed s",
-    dataset="s.dataset_id",
+_SUMMED = {
+    "completed": "s.completed",
+    "reopened": "s.reopened",
+    "source": "FROM summed s",
+    "dataset": "s.dataset_id",
+}
+_TELL_SUMMED = _TELL.format(**_SUMMED, last="%(now)s")
+_TELL_RECOUNTED = _TELL.format(
+    **_SUMMED, last="CASE WHEN %(answered)s THEN %(now)s ELSE t.last_activity_at END"
 )
 _TELL_LATER = _TELL.format(
-    completed="%(completed)s", reopened="%(reopened)s", source="", dataset="%(d)s"
+    completed="%(completed)s",
+    reopened="%(reopened)s",
+    last="%(now)s",
+    source="",
+    dataset="%(d)s",
 )
 _RECOUNT = f"""
 WITH {
     _COUNTED.format(
-        told=_TELL_SUMMED,
+        told=_TELL_RECOUNTED,
         records="ANY(%(ids)s)",
         source="",
         of_others_x="",
@@ -173,13 +181,14 @@ COUNTED_WITH_STORED = _COUNTED.format(
 )
 
 
-def recount(record_ids: Iterable[UUID]) -> list[StatusChange]:
+def recount(record_ids: Iterable[UUID], *, answered: bool = True) -> list[StatusChange]:
     """Bring the tasks of one dataset up to date and flip its records' status where it follows.
 
     Returns the records whose status changed: the one moment at which a record completes. The
-    dataset's counter, which everyone shares, is written last. One statement.
+    dataset's counter, which everyone shares, is written last; where nobody has ``answered`` and
+    only leases ended, the time of its last answer stays. One statement.
     """
-    facts = {"o": current(), "ids": list(record_ids), "now": timezone.now()}
+    facts = {"o": current(), "ids": list(record_ids), "now": timezone.now(), "answered": answered}
     return [StatusChange(*row) for row in execute(_RECOUNT, facts)]
 
 

@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from apps.annotation import distribution, services
+from apps.annotation.handover import hand_over
 from apps.annotation.models import Annotator, Lease, Response
 from apps.annotation.recompute import recompute_dataset
 from apps.datasets.models import Dataset
@@ -270,6 +271,27 @@ def test_the_sweep_takes_back_what_ran_out(ann: Membership, bob: Membership) -> 
 
 
 # --- Cost ----------------------------------------------------------------------------------------
+
+
+def test_the_last_answer_is_when_somebody_answered(ann: Membership, owner: Membership) -> None:
+    dataset = make_dataset(min_submitted=2)
+    records = make_records(dataset, 4)
+
+    def last() -> Any:
+        return DatasetCounter.objects.get(dataset=dataset).last_activity_at
+
+    answer(records[0], ann)
+    before = last()
+    assert before is not None
+    distribution.release(record_id=claim(dataset, ann)[0], annotator=ann)
+    distribution.skip(dataset=dataset, record_id=claim(dataset, ann)[0], annotator=ann)
+    expire(user=ann)
+    assert distribution.return_expired(dataset.id) == 1
+    claim(dataset, ann)
+    assert hand_over(actor=owner, giver=ann, heir=None).leases == 1
+    assert last() == before
+    answer(records[1], ann, "draft")
+    assert last() > before
 
 
 def test_a_claim_is_two_statements(ann: Membership, django_assert_num_queries: Any) -> None:

@@ -120,6 +120,7 @@ class Scene:
             "cursor": self.middle,
             "r": self.middle,
             "ids": [self.middle],
+            "answered": True,
             **more,
         }
 
