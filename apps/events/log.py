@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -158,9 +157,20 @@ def emit_all(happenings: Sequence[Happening]) -> None:
         ring_later()
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    organization_id: UUID
+
+    def __call__(self) -> None:
+        ring(self.organization_id)
+
+
 def ring_later() -> None:
-    """Have what waits relayed once the transaction has committed."""
-    transaction.on_commit(partial(ring, current()), robust=True)
+    """Have what waits relayed once the transaction has committed, by one call for all of it."""
+    call = _Call(current())
+    # A call made before a savepoint that was rolled back is no longer among them.
+    if all(func != call for _savepoints, func, *_ in transaction.get_connection().run_on_commit):
+        transaction.on_commit(call, robust=True)
 
 
 def changes(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:

@@ -365,3 +365,28 @@ def test_what_is_rolled_back_was_never_told() -> None:
     assert relay(organization.id) == 0
     with enter(organization.id):
         assert types(told(organization)) == ["record.created"]
+
+
+def test_a_transaction_calls_for_its_relay_once(
+    organization: Organization, django_capture_on_commit_callbacks: Any
+) -> None:
+    listen("response.created")
+    dataset, member = make_dataset(), make_member()
+    records = make_records(dataset, 3)
+    with django_capture_on_commit_callbacks() as calls:
+        for record in records:
+            save_response(record=record, annotator=member, status="submitted", values=ANSWER)
+    assert len(calls) == 1
+
+
+def test_a_call_that_was_taken_back_is_made_by_the_next_event(
+    organization: Organization, django_capture_on_commit_callbacks: Any
+) -> None:
+    listen("response.created")
+    with django_capture_on_commit_callbacks() as calls:
+        with transaction.atomic():
+            emit("response.created")
+            transaction.set_rollback(True)
+        emit("response.created")
+    assert len(calls) == 1
+    assert WaitingEvent.objects.count() == 1
