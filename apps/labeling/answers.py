@@ -31,11 +31,12 @@ class Answer:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_strays(schema: DatasetSchema, post: QueryDict) -> dict[str, str]:
-    """What was answered to questions that are no longer there, by their names, as text."""
+def read_strays(schema: DatasetSchema, post: QueryDict) -> str:
+    """What was answered to questions that are no longer there, in words; empty for nothing."""
     names = [name.removeprefix("q.") for name in post if name.startswith("q.")]
     texts = {name: ", ".join(filter(None, post.getlist(f"q.{name}"))) for name in names}
-    return {name: text for name, text in texts.items() if text and name not in schema.questions}
+    gone = {name: text for name, text in texts.items() if text and name not in schema.questions}
+    return " ".join(f"“{name}”: {text}" for name, text in gone.items())
 
 
 def read_answer(schema: DatasetSchema, post: QueryDict, fields: Mapping[str, Any]) -> Answer:

@@ -29,7 +29,8 @@ class AnnotatePage:
 
     ``status`` is the queue shown. ``values`` and ``errors`` are those of an answer that could not
     be saved; without them the stored answer is shown. ``told`` are the codes of what the person is
-    to be told (templates/labeling/_told.html); ``overview`` may be given where several pages of
+    to be told (templates/labeling/_told.html), ``strays`` the answers to questions that are gone;
+    ``overview`` may be given where several pages of
     one dataset are shown. ``pairs`` are what an address asks of the queue.
     """
 
@@ -40,12 +41,15 @@ class AnnotatePage:
     values: Mapping[str, Any] | None = None
     errors: Mapping[str, str] = field(default_factory=dict)
     told: Sequence[str] = ()
+    strays: str = ""
     pairs: Sequence[tuple[str, str]] = ()
     narrowing: Narrowing | None = field(init=False)
     schema: DatasetSchema = field(init=False)
     request_key: UUID = field(init=False, default_factory=uuid4)
 
-    told_codes: ClassVar = ("extra", "replaced", "changed", "undone", "redone", "nothing", "kept")
+    told_codes: ClassVar = (
+        *("extra", "replaced", "changed", "undone", "redone", "nothing", "kept", "unopened"),
+    )
 
     def __post_init__(self) -> None:
         self.schema = load_schema(self.dataset)

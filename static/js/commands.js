@@ -68,10 +68,14 @@ for (const [name, run] of Object.entries(spans.COMMANDS))
     return question ? run(event.target, question) : false;
   };
 
+/** Not the browser's keys, nor what is typed beside the form. */
+const isForRecord = (target, name) =>
+  !/Tab$|^F\d+$|^Control/.test(name) && (!keys.isText(target) || Boolean(target.closest("#answer")));
+
 /** Keys meant for the next record, which is not here yet, and keys in a text that is marked. */
-function first(event) {
+function first(event, name) {
   if (!answers.current()) return false;
-  if (one("#work[aria-busy=true]")) return true;
+  if (one("#work[aria-busy=true]")) return isForRecord(event.target, name);
   const marking = spans.questionOf(event.target);
   return Boolean(marking && !event.ctrlKey && !event.metaKey && spans.press(event, marking));
 }

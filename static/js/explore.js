@@ -27,12 +27,19 @@ async function show(url, { push = true } = {}) {
   one("#explore").setAttribute("aria-busy", "true");
   const answer = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin" }).catch(() => null);
   if (mine !== asked) return;
+  if (one("#errors") && (!answer || answer.status >= 500)) return stay(); // what is selected and answered is kept
   if (!answer?.ok) return location.assign(url); // the browser says what is wrong
   const found = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#explore");
-  if (mine !== asked || !found) return;
+  if (mine !== asked) return;
+  if (!found) return location.assign(url);
   replace(found);
   if (push) history.pushState(null, "", found.dataset.url);
   say(found.dataset.said);
+}
+
+function stay() {
+  one("#explore").setAttribute("aria-busy", "false");
+  bulk.fail("failed");
 }
 
 function replace(found) {

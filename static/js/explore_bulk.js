@@ -57,7 +57,7 @@ async function ask() {
   if (!answer || !(await receive(answer))) label();
 }
 
-function fail(why) {
+export function fail(why) {
   const box = one("#errors");
   one("div", box).textContent = one("div", box).dataset[why];
   box.hidden = false;

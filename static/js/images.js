@@ -6,6 +6,8 @@ import { one } from "./page.js";
 const STEP = 1.25;
 const LARGEST = 12; // times the width that fits
 
+const prepared = new WeakSet(); // dialogs; a copy of one has its picture, and nobody who listens
+
 const fitting = (well, image) =>
   Math.min(well.clientWidth, (well.clientHeight * image.naturalWidth) / image.naturalHeight || well.clientWidth);
 
@@ -58,9 +60,10 @@ function pinch(dialog, well) {
 }
 
 function prepare(dialog, picture) {
+  prepared.add(dialog);
   const well = one(".well", dialog);
   const image = picture.cloneNode();
-  well.append(image);
+  well.replaceChildren(image);
   dialog.addEventListener("keydown", onKey);
   dialog.addEventListener("click", (event) => {
     const button = event.target.closest("[data-by]");
@@ -73,7 +76,7 @@ function prepare(dialog, picture) {
 /** Open the dialog of a figure. */
 export function open(figure) {
   const dialog = one("dialog", figure);
-  if (!one(".well img", dialog)) prepare(dialog, one("img", figure));
+  if (!prepared.has(dialog)) prepare(dialog, one("img", figure));
   dialog.showModal();
   resize(dialog, 1);
   one(".well", dialog).focus();

@@ -144,9 +144,8 @@ function changed() {
 /** The record of an answer that was refused, with what is wrong with it. */
 async function returnTo(entry) {
   const answer = await deliver(entry, {}).catch(() => null);
-  if (!answer) return;
-  const node = stage.read(await answer.text());
-  if (!node) return;
+  const node = answer && stage.read(await answer.text());
+  if (!node) return notices.tell("unopened");
   if (!answer.ok) change(node);
   outbox.forget(entry.id);
 }
@@ -206,7 +205,7 @@ async function ask(form) {
 /** On the way out: one more try, without waiting for an answer. */
 function leave() {
   for (const entry of outbox.entries)
-    post(entry.url, new URLSearchParams(entry.body), { keepalive: true }).catch(() => {});
+    post(entry.url, new URLSearchParams(entry.body), { keepalive: true }, { "X-Receipt": "1" }).catch(() => {});
 }
 
 export function start({ onChange }) {

@@ -1,5 +1,7 @@
 // Small things that every module needs: finding elements, speaking, the save state.
 
+const LONGEST = 60_000; // ms for an answer of the server
+
 export const one = (selector, root = document) => root.querySelector(selector);
 export const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 export const answerForm = () => one("#answer");
@@ -35,6 +37,7 @@ export function post(url, body, options = {}, headers = {}) {
     body,
     headers: { "X-CSRFToken": cookie("csrftoken"), "HX-Request": "true", "X-Member": document.body.dataset.member ?? "", ...headers },
     credentials: "same-origin",
+    signal: AbortSignal.timeout(LONGEST),
     ...options,
   });
 }

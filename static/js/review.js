@@ -7,6 +7,7 @@ import { all, one, post } from "./page.js";
 const PAUSE = 300; // ms until the next record is asked for
 let ahead = null; // a promise of the next page's document, or of nothing
 let sending = false;
+let untouched = ""; // the decision as the page came
 
 const questions = () => all("#decision .q");
 const current = () => one("#decision .q.now");
@@ -116,7 +117,10 @@ async function send(form, button) {
 
 async function follow(url) {
   const page = await ahead;
-  if (!page || !one("#decision", page)) return location.assign(url);
+  if (!page || !one("#decision", page)) {
+    untouched = content();
+    return location.assign(url);
+  }
   replace(page);
   return history.pushState(null, "", one("#main").dataset.url);
 }
@@ -128,6 +132,9 @@ document.addEventListener("submit", (event) => {
   send(event.target, event.submitter);
 });
 addEventListener("popstate", () => location.reload());
+addEventListener("beforeunload", (event) => {
+  if (content() !== untouched) event.preventDefault();
+});
 document.addEventListener("focusin", (event) => {
   const question = event.target.closest("#decision .q");
   if (question) go(question, { focus: false });
@@ -154,6 +161,12 @@ keys.register({
   "review.next": () => one("[data-go=next]")?.click(),
 });
 
+/** The decision as far as it is made. */
+function content() {
+  const form = one("#decision");
+  return form ? new URLSearchParams(new FormData(form)).toString() : "";
+}
+
 /** Bring a record to life. */
 function begin() {
   const url = one("#main").dataset.ahead;
@@ -165,6 +178,7 @@ function begin() {
   if (first && !errors && matchMedia("(min-width: 60rem)").matches) first.scrollIntoView({ block: "nearest" });
   if (errors) errors.focus();
   else one("h1").focus({ preventScroll: true });
+  untouched = errors ? "" : content(); // what was refused is not decided yet
 }
 
 begin();

@@ -2,6 +2,7 @@
 // record is shown at once (loop.js); elsewhere, and when something is wrong with the answer, the
 // page waits for the server. A failed save loses nothing: the form stays as it is and says so.
 
+import * as ahead from "./ahead.js";
 import * as answers from "./answers.js";
 import * as kept from "./kept.js";
 import * as loop from "./loop.js";
@@ -149,10 +150,17 @@ function receive(status, text, word) {
   if (next && [200, 409, 422].includes(status)) {
     const said = answerForm()?.getAttribute(`data-said-${word}`) ?? "";
     if (status === 200) kept.put(stage.record(), null);
-    return stage.show(next, said);
+    ahead.drop(next.dataset.record); // or it would come once more
+    stage.show(next, said);
+    return tell(next.dataset);
   }
   if (status >= 500 || status < 400) return fail("server");
   fail([401, 403, 404, 409].includes(status) ? String(status) : "server");
+}
+
+function tell({ told = "", strays }) {
+  if (told) notices.forget();
+  for (const code of told.split(" ").filter(Boolean)) notices.tell(code, strays);
 }
 
 /** Keep the form, say what happened, offer to try again. */
@@ -165,8 +173,9 @@ function fail(why) {
   const button = document.importNode(one("[data-retry]", words), true);
   button.addEventListener("click", () => again?.());
   one("div", box).replaceChildren(document.importNode(text, true), button);
+  const isNew = box.hidden; // by the second try the person may be elsewhere
   box.hidden = false;
-  box.focus();
+  if (isNew) box.focus();
   if (why === "network" || why === "server") {
     retry = setTimeout(() => again?.(), pause);
     pause = Math.min(pause * 2, LONGEST_PAUSE);

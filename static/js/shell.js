@@ -14,7 +14,8 @@ async function load(search) {
   const mine = ++asked;
   const url = `${one("#palette").dataset.url}?${new URLSearchParams({ q: search })}`;
   const answer = await fetch(url, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
-  if (!answer.ok || mine !== asked) return undefined;
+  if (mine !== asked) return null;
+  if (!answer.ok) return undefined;
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
@@ -22,7 +23,9 @@ async function openPalette() {
   const box = one("#palette");
   if (!box) return location.assign(one("[data-opens=palette]").href); // this is the palette's page
   if (box.open) return;
-  const part = (await load("").catch(() => undefined))?.querySelector("#palette-part");
+  const found = await load("").catch(() => null);
+  if (found === undefined) return location.assign(one("[data-opens=palette]").href); // it says why
+  const part = found?.querySelector("#palette-part");
   if (!part) return;
   one("[data-part]", box).replaceChildren(document.adoptNode(part));
   if (!box.open) box.showModal();
@@ -33,6 +36,13 @@ async function narrow() {
   const found = await load(one("#palette-q").value).catch(() => undefined);
   const places = found?.querySelector("#palette-places");
   if (places) one("#palette-places").replaceWith(document.adoptNode(places));
+  return Boolean(places);
+}
+
+/** The first place of what is written, however quickly Enter came after it. */
+async function goFirst() {
+  clearTimeout(timer);
+  if (!one("#palette") || (await narrow())) links()[0]?.click();
 }
 
 /** Arrows walk through the places; Enter in the field goes to the first. */
@@ -41,7 +51,7 @@ function walk(event) {
   const here = list.indexOf(document.activeElement);
   if (event.key === "ArrowDown") (list[here + 1] ?? list.at(-1))?.focus();
   else if (event.key === "ArrowUp") (here > 0 ? list[here - 1] : one("#palette-q")).focus();
-  else if (event.key === "Enter" && event.target.id === "palette-q" && list.length) list[0].click();
+  else if (event.key === "Enter" && event.target.id === "palette-q") goFirst();
   else return;
   event.preventDefault();
 }

@@ -8,6 +8,7 @@ import { select, selected, unitsAt, wordAt } from "./selection.js";
 
 const cursors = new WeakMap(); // question -> the checkbox of the mark that is being worked on
 const edges = new WeakMap(); // question -> the edge of it that was moved last
+const listening = new WeakSet(); // texts
 const remembered = new WeakMap(); // text -> what was selected before a finger went elsewhere
 
 const area = (question) =>
@@ -328,7 +329,7 @@ export function start(question, onUse) {
   const element = area(question);
   if (!element) return;
   plain(element);
-  if (!element.hasAttribute("role")) listen(element, onUse);
+  if (!listening.has(element)) listen(element, onUse);
   element.setAttribute("aria-label", sharing(element).map((each) => each.dataset.title).join(", "));
   question.addEventListener("mousedown", (event) => {
     if (event.target.closest("[data-label], [data-editor]")) event.preventDefault(); // or the selection is lost
@@ -349,6 +350,7 @@ export function start(question, onUse) {
 }
 
 function listen(element, onUse) {
+  listening.add(element); // a copy of it has its attributes, and nobody who listens
   element.tabIndex = 0;
   element.setAttribute("role", "group");
   const use = () => onUse(questionOf(element));

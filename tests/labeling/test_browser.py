@@ -212,6 +212,45 @@ def test_spans_are_marked_by_mouse_and_removed(site: Site, visit: Visit) -> None
     assert page.locator(".sp-name:not(.ai)").count() == 0
 
 
+def test_spans_are_marked_by_mouse_after_undo(site: Site, visit: Visit) -> None:
+    page = visit(site.annotate)
+    heading(page, 1)
+    page.wait_for_load_state("networkidle")
+    page.keyboard.press("d")
+    heading(page, 2)
+    page.keyboard.press("z")
+    heading(page, 1)
+    page.locator("[data-field=text]").evaluate(
+        """(element) => {
+            const range = document.createRange();
+            range.selectNodeContents(element);
+            range.setEnd(element.lastChild, 2);
+            getSelection().removeAllRanges();
+            getSelection().addRange(range);
+            element.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
+        }"""
+    )
+    assert page.evaluate("() => document.querySelector('.q.now').dataset.type") == "span"
+
+
+def test_the_search_keeps_the_focus_while_an_answer_is_tried_again(
+    site: Site, visit: Visit
+) -> None:
+    page = visit(site.annotate)
+    heading(page, 1)
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("2 answers need a look").wait_for()
+    page.route("**/response/", lambda route: route.abort())
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("Not saved: no connection").wait_for()
+    page.focus("#words")
+    with page.expect_event("requestfailed"):  # by itself
+        page.keyboard.type("d")
+    page.wait_for_timeout(100)
+    assert page.evaluate("() => document.activeElement.id") == "words"
+    assert page.input_value("#words") == "d"
+
+
 def test_single_keys_can_be_switched_off(site: Site, visit: Visit) -> None:
     page = visit(site.annotate)
     page.keyboard.press("?")
@@ -285,6 +324,12 @@ def test_a_wrong_answer_is_said_first_and_kept(site: Site, visit: Visit) -> None
     heading(page, 2)
     assert page.evaluate("() => document.activeElement.tagName") == "H1"
     page.locator("#say", has_text="Submitted. Record note-2").wait_for(state="attached")
+    page.wait_for_load_state("networkidle")
+    for number in (2, 3):  # each once, although it was ready before the server showed it
+        heading(page, number)
+        page.keyboard.press("d")
+    heading(page, 4)
+    assert [row.status for row in stored(site, page)] == ["submitted", "discarded", "discarded"]
 
 
 def test_a_page_that_closes_gives_its_record_back(site: Site, visit: Visit) -> None:

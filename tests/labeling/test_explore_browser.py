@@ -244,6 +244,11 @@ def test_a_changed_selection_is_said_before_anything_is_stored(
     page.keyboard.press("Enter")
     page.get_by_text("Nothing was stored; try again").wait_for()
     page.unroute_all()
+    page.route("**/explore/?*", lambda route: route.abort())
+    page.get_by_label("French").check()
+    page.locator("#explore[aria-busy=false]").wait_for()
+    assert page.locator("#hits input[name=record]:checked").count() == 3
+    page.unroute_all()
     page.route("**/answer/", lambda route: route.fulfill(status=403, body="No."))
     page.get_by_role("button", name="Discard").click()
     page.get_by_text("may no longer answer here").wait_for()

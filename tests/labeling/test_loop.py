@@ -439,6 +439,40 @@ def test_a_changed_question_gives_the_answer_back(site: Site, visit: Visit) -> N
     assert words(site) == ["precious words"]
 
 
+def test_an_archived_dataset_keeps_the_answer_to_be_copied(site: Site, visit: Visit) -> None:
+    page = visit(site.annotate)
+    heading(page, 1)
+    ready(page)
+    with site.inside():
+        Dataset.objects.update(archived_at=timezone.now())
+    answer(page)
+    notices = page.locator("#notices")
+    notices.locator("dd", has_text="precious words").wait_for()
+    notices.get_by_role("button", name="Return to the record").click()
+    notices.get_by_text("cannot be opened just now").wait_for()
+    notices.get_by_role("button", name="Forget it").click()
+    state(page, "saved")
+    assert stored(site) == []
+
+
+def test_a_question_that_is_gone_is_told_on_a_page_that_waits(site: Site, visit: Visit) -> None:
+    page = visit(site.annotate)
+    heading(page, 1)
+    ready(page)
+    answer(page)
+    heading(page, 2)
+    state(page, "saved")
+    page.goto(f"{site.annotate}?status=submitted")
+    heading(page, 1)
+    with site.inside():
+        Question.objects.filter(name="comment").delete()
+        Dataset.objects.update(schema_version=F("schema_version") + 1)
+    page.fill("textarea", "other words")
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("The questions were changed meanwhile").wait_for()
+    page.get_by_text("other words").wait_for()
+
+
 def test_a_question_that_is_gone_is_told(site: Site, visit: Visit) -> None:
     page = visit(site.annotate)
     heading(page, 1)

@@ -176,6 +176,12 @@ def test_the_palette_leads_on_by_keyboard(site: Site, visit: Visit) -> None:
     page.locator("#palette-places li").nth(1).wait_for(state="detached")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Preferences").wait_for()
+    page.goto(site.url)
+    page.keyboard.press("Control+k")
+    page.get_by_label("Dataset, record, page or action").wait_for()
+    page.keyboard.type("pref")
+    page.keyboard.press("Enter")  # before the list has followed
+    page.get_by_role("heading", name="Preferences").wait_for()
     page.keyboard.press("Control+k")
     page.locator("#palette-places a", has_text="Annotate travel-notes").wait_for()
     page.keyboard.press("ArrowDown")

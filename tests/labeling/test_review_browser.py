@@ -97,9 +97,20 @@ def heading(page: Any, number: int) -> None:
     page.locator("h1", has_text=f"note-{number}").wait_for()
 
 
+def asks_before_leaving(page: Any) -> bool:
+    return page.evaluate(
+        """() => {
+            const leaving = new Event("beforeunload", { cancelable: true });
+            dispatchEvent(leaving);
+            return leaving.defaultPrevented;
+        }"""
+    )
+
+
 def test_the_keyboard_alone_reviews_three_records(disputed: Site, visit: Visit) -> None:
     page = visit(queue(disputed))
     heading(page, 1)
+    assert not asks_before_leaving(page)
     press = page.keyboard.press
     page.get_by_role("group", name="Sentiment").wait_for()
     press("k")
@@ -113,6 +124,7 @@ def test_the_keyboard_alone_reviews_three_records(disputed: Site, visit: Visit) 
     heading(page, 2)
     press("r")
     page.keyboard.type("Please read it again.")
+    assert asks_before_leaving(page), "a half-made decision is not lost"
     press("Escape")
     press("r")
     heading(page, 3)

@@ -66,6 +66,7 @@ def _save(request: LabelingRequest, page: AnnotatePage, record: Record) -> HttpR
         )
     except NotFoundError:  # deleted since it was looked up
         return _show_gone(request, page)
+    page.strays = read_strays(page.schema, request.POST)
     page.told = _tell(request, page, saved)
     return _receipt(request, page) if wants_receipt(request) else go_on(request, page, after)
 
@@ -154,14 +155,13 @@ def _tell(request: LabelingRequest, page: AnnotatePage, saved: SavedResponse) ->
     replaced = saved.replaced_at.isoformat() if saved.replaced_at else ""
     if replaced and replaced != request.POST.get("seen", replaced):
         told.append("replaced")
-    if read_strays(page.schema, request.POST):
+    if page.strays:
         told.append("changed")
     return told
 
 
 def _receipt(request: LabelingRequest, page: AnnotatePage) -> HttpResponse:
-    strays = read_strays(page.schema, request.POST)
-    return render(request, "labeling/_receipt.html", {"page": page, "strays": strays})
+    return render(request, "labeling/_receipt.html", {"page": page})
 
 
 def _find_following(page: AnnotatePage, record: Record) -> UUID | None:
