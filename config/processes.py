@@ -115,6 +115,7 @@ def _parts(options: argparse.Namespace) -> Mapping[str, Callable[[], object]]:
         "bulk": lambda: _work("bulk"),
         # A process of its own for what people wait for: bulk work may be busy as it likes.
         "interactive": lambda: _work("interactive", concurrency=2),
+        "rounds": lambda: _work("rounds"),
         "clock": lambda: _keep_time(options.schedule),
     }
 

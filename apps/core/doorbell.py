@@ -9,7 +9,7 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 from kombu.pools import producers
 
-USUAL_QUEUE: Final = "bulk"
+USUAL_QUEUE: Final = "rounds"
 _IMPATIENT: Final = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 
 _logger = logging.getLogger(__name__)

@@ -148,12 +148,13 @@ CACHES = {
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 1800}
-# A worker takes from both unless it is told otherwise; ``up`` starts one of each kind.
+# Jobs go to ``bulk`` or ``interactive``, all else to ``rounds``: a slice of a job takes a minute,
+# and what webhooks are told must not stand behind it. A worker takes from all of them unless it is
+# told otherwise; ``up`` starts one of each kind.
 CELERY_TASK_QUEUES = [
-    Queue(name, Exchange(name), routing_key=name) for name in ("bulk", "interactive")
+    Queue(name, Exchange(name), routing_key=name) for name in ("bulk", "interactive", "rounds")
 ]
-CELERY_TASK_DEFAULT_QUEUE = "bulk"
-CELERY_TASK_ROUTES = {"jobs.ring_waiting": {"queue": "interactive"}}  # it must not wait for a slice
+CELERY_TASK_DEFAULT_QUEUE = "rounds"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

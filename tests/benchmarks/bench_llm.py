@@ -163,7 +163,7 @@ def test_a_dry_run_starts_at_once_during_a_long_job(
     quick.environment = worker.environment
     try:
         worker.start(queues="bulk")
-        quick.start(queues="interactive")
+        quick.start(queues="interactive,rounds")
         long = start(provider, 10_000)
         wait(long, lambda job: job.done > 100, worker)
         start_quickly(provider)  # the first one imports what is needed

@@ -74,7 +74,7 @@ def test_two_thousand_suggestions(
     broker = worker.environment["REDIS_URL"].replace("unix://", "redis+socket://")
     rung = Celery(broker=broker, set_as_current=False)
     monkeypatch.setattr(core_doorbell, "current_app", rung)
-    worker.start(sweep=60, queues="bulk")
+    worker.start(sweep=60, queues="bulk,rounds")
     assert worker.process is not None
     with enter(tenant.id):
         provider = create_provider(

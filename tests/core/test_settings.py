@@ -103,11 +103,15 @@ def test_the_clock_rings_only_for_what_workers_know() -> None:
         app.loader.import_default_modules()
         wanted = {entry["task"] for entry in app.conf.beat_schedule.values()}
         print(len(wanted), sorted(wanted - set(app.tasks)))
+        sent = {app.amqp.router.route({}, name)["queue"].name for name in wanted}
+        print(sent)  # never behind jobs, which take a minute
         """,
         DJANGO_SETTINGS_MODULE="config.settings.test",
     )
-    count, _, unknown = done.stdout.strip().partition(" ")
+    known, sent = done.stdout.strip().splitlines()
+    count, _, unknown = known.partition(" ")
     assert (int(count) > 20, unknown) == (True, "[]"), done.stderr
+    assert sent == "{'rounds'}"
 
 
 def test_messages_to_workers_are_json_and_nothing_else() -> None:

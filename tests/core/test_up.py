@@ -189,7 +189,7 @@ def test_a_stop_during_the_start_leaves_nothing(tmp_path: Path) -> None:
 
 PARTS = [
     *("gunicorn: master", "gunicorn: worker", "celeryd: bulk@", "celeryd: interactive@"),
-    *("[celery beat]", "config.processes", "redis-server", "bin/postgres"),
+    *("celeryd: rounds@", "[celery beat]", "config.processes", "redis-server", "bin/postgres"),
 ]
 
 
@@ -202,7 +202,7 @@ def test_whatever_dies_is_started_again(data_dir: Path) -> None:
         assert wait_for_the_mark(data_dir) == "still here"
         assert status(instance.url) < 500
         wait_for_part(instance, "gunicorn: worker")
-        wait_until_only(instance, "celery", 3)  # nothing is left of those that were killed
+        wait_until_only(instance, "celery", 4)  # nothing is left of those that were killed
         instance.process.terminate()
         assert "The part 'postgres' has died; starting it again." in instance.output()
 

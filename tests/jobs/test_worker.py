@@ -53,7 +53,7 @@ class Worker:
         }
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, sweep: float = 0.5, queues: str = "bulk,interactive") -> None:
+    def start(self, *, sweep: float = 0.5, queues: str = "bulk,interactive,rounds") -> None:
         """Start the process; its sweeper looks every ``sweep`` seconds."""
         schedule = str(self.directory / f"schedule-{queues}")
         with (self.directory / "worker.log").open("ab") as log:
@@ -212,7 +212,7 @@ def test_people_do_not_wait_for_bulk_work(worker: Worker, tenant: Organization) 
     quick = Worker(worker.directory, worker.socket)
     try:
         worker.start(queues="bulk")
-        quick.start(queues="interactive")
+        quick.start(queues="interactive,rounds")
         for job in bulk[:4]:  # as many as the worker has threads
             wait(tenant, job, lambda job: job.done > 0, worker)
         asked = start(tenant, kind="count", items=2, queue=Queue.INTERACTIVE)

@@ -37,7 +37,7 @@ OPTIONS = {
     "shared_buffers": "64MB",
     "work_mem": "8MB",
     "maintenance_work_mem": "64MB",
-    "max_connections": "40",
+    "max_connections": "60",
     "io_method": "sync",
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
