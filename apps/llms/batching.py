@@ -30,7 +30,7 @@ from django.utils import timezone
 from apps.core.ids import uuid7
 from apps.core.tenancy import enter
 from apps.llms import batch_wire, calls
-from apps.llms.batch_wire import Row
+from apps.llms.batch_wire import Found, Row
 from apps.llms.budgets import Amount, Payer
 from apps.llms.calls import Ask, Outcome, Prepared
 from apps.llms.connections import ProviderConnection
@@ -45,7 +45,8 @@ from apps.llms.models import Batch, BatchCall, BatchState, LLMAttempt
 from apps.llms.withdrawal import WINDOW, books_of, reach
 
 MOST_CALLS: Final = 1000  # in one batch: their answers must fit into one file
-IN_HAND: Final = timedelta(minutes=5)  # longer than one look at a batch takes
+LONGEST_LOOK: Final = timedelta(minutes=15)  # at a batch, however slow the provider is
+IN_HAND: Final = timedelta(minutes=20)  # longer than that
 EVERY: Final = timedelta(seconds=30)  # between looks at a batch that is not done
 LONGEST_REST: Final = timedelta(minutes=15)
 MOST_FAILURES: Final = 50  # looks in a row that came to nothing, of one not handed in yet
@@ -99,7 +100,7 @@ def look_after(organization_id: UUID, batch_id: UUID) -> bool:
         is_waiting = batch.state == BatchState.WAITING and batch.withdrawn_at is None
         lines = batch_wire.lines(batch, connection) if is_waiting else b""
     try:
-        found = asyncio.run(batch_wire.step(batch, connection, lines))
+        found = asyncio.run(_look(batch, connection, lines))
     except ProviderError as error:
         with enter(organization_id):
             _fail(batch, error)
@@ -110,6 +111,15 @@ def look_after(organization_id: UUID, batch_id: UUID) -> bool:
     if found.answers is not None:
         _settle_all(organization_id, batch, connection, found.answers)
     return True
+
+
+async def _look(batch: Batch, connection: ProviderConnection, lines: bytes) -> Found:
+    """One step at the provider, over before somebody else may begin one."""
+    try:
+        async with asyncio.timeout(LONGEST_LOOK.total_seconds()):
+            return await batch_wire.step(batch, connection, lines)
+    except TimeoutError as error:
+        raise TransientError("The provider took too long over the batch.") from error
 
 
 # --- Writing it down -----------------------------------------------------------------------------
@@ -164,7 +174,8 @@ def _take(batch_id: UUID) -> Batch | None:
 
 
 def _note_sent(batch: Batch, remote_id: str) -> None:
-    Batch.objects.filter(id=batch.id).update(
+    """Unless somebody took it further meanwhile: the name they wrote down stays."""
+    Batch.objects.filter(id=batch.id, state=batch.state).update(
         state=BatchState.SENT,
         remote_id=remote_id,
         failures=0,
