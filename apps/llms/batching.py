@@ -14,11 +14,11 @@ after until that has stopped: what was answered until then is kept and booked, t
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from decimal import Decimal
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Final
 from uuid import UUID
 
@@ -44,7 +44,8 @@ from apps.llms.ledger import Attempt
 from apps.llms.models import Batch, BatchCall, BatchState, LLMAttempt
 from apps.llms.withdrawal import WINDOW, books_of, reach
 
-MOST_CALLS: Final = 1000  # in one batch: their answers must fit into one file
+MOST_CALLS: Final = 1000  # in one batch: their answers must fit into one file,
+MOST_TOKENS: Final = 2_000_000  # of 16 bytes, which ``transport.MAX_ANSWER`` has room for
 LONGEST_LOOK: Final = timedelta(minutes=15)  # at a batch, however slow the provider is
 IN_HAND: Final = timedelta(minutes=20)  # longer than that
 EVERY: Final = timedelta(seconds=30)  # between looks at a batch that is not done
@@ -63,7 +64,7 @@ def order(asks: Sequence[Ask]) -> list[Prepared]:
     prepared = calls.prepare([replace(ask, connection=ask.connection.in_batches) for ask in asks])
     missing = [one for one in prepared if one.hit is None and not one.is_busy]
     for _, of_model in groupby(sorted(missing, key=_model), key=_model):
-        while page := list(islice(of_model, MOST_CALLS)):
+        for page in _pages(of_model):
             _write(page)
     return [one if one.hit else replace(one, is_busy=True) for one in prepared]
 
@@ -128,6 +129,19 @@ async def _look(batch: Batch, connection: ProviderConnection, lines: bytes) -> F
 def _model(prepared: Prepared) -> tuple[UUID, str]:
     connection = prepared.ask.connection
     return connection.provider_id, connection.model
+
+
+def _pages(prepared: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+    """As many calls as a batch may have; one that is too large goes alone."""
+    page: list[Prepared] = []
+    tokens = 0
+    for one in prepared:
+        tokens += one.attempt.worst.tokens
+        if page and (len(page) == MOST_CALLS or tokens > MOST_TOKENS):
+            yield page
+            page, tokens = [], one.attempt.worst.tokens
+        page.append(one)
+    yield page
 
 
 def _write(prepared: Sequence[Prepared]) -> None:

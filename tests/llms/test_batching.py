@@ -1,5 +1,6 @@
 """Calls in batches: handed in once, paid once, whatever dies in between."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from apps.core.tenancy import enter
-from apps.llms import batch_wire, batching, calls, client
+from apps.llms import batch_wire, batching, calls, client, transport
 from apps.llms.batching import look_after, open_batches, order
 from apps.llms.budgets import BudgetReachedError, set_budget
 from apps.llms.errors import TransientError
@@ -72,6 +73,18 @@ def test_many_calls_are_several_batches(acme: UUID, monkeypatch: pytest.MonkeyPa
     with enter(acme):
         order(asks(10, connected()))
         assert sorted(batch.calls.count() for batch in Batch.objects.all()) == [2, 4, 4]
+
+
+def test_long_answers_are_several_batches(acme: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of two million tokens of 16 bytes is as long as one may be."""
+    assert batching.MOST_TOKENS * 16 <= transport.MAX_ANSWER
+    with enter(acme):
+        long, *short = asks(10, connected())
+        most = calls.most(short[0].connection, short[0].request).tokens
+        monkeypatch.setattr(batching, "MOST_TOKENS", 4 * most)
+        long = replace(long, request=replace(long.request, max_tokens=5 * most))
+        order([*short, long])
+        assert sorted(batch.calls.count() for batch in Batch.objects.all()) == [1, 1, 4, 4]
 
 
 def die_once_handed_in(acme: UUID, batch_id: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
