@@ -214,10 +214,20 @@ def _take_back(invoice: Invoice) -> None:
 
 
 @transaction.atomic
-def note_failure(*, invoice: Invoice) -> None:
-    """A collection was refused: the grace begins with the first time."""
-    unpaid = Invoice.objects.open().filter(pk=invoice.pk, failed_on=None)
-    if unpaid.update(failed_on=timezone.now().date()):
+def note_payment(*, invoice: Invoice, reference: str) -> None:
+    """A payment is on its way, for days perhaps: until it fails nobody begins another."""
+    Invoice.objects.open().filter(pk=invoice.pk).update(reference=reference[:255])
+
+
+@transaction.atomic
+def note_failure(*, invoice: Invoice, reference: str = "") -> None:
+    """A collection was refused: the grace begins with the first time.
+
+    If it is the payment that was on its way, the invoice may be collected anew.
+    """
+    unpaid = Invoice.objects.open().filter(pk=invoice.pk)
+    unpaid.filter(reference=reference[:255]).update(reference="")
+    if unpaid.filter(failed_on=None).update(failed_on=timezone.now().date()):
         emit("invoice.failed", object_id=invoice.id, payload={"number": invoice.name})
     settle_standing()
 
