@@ -185,11 +185,15 @@ def settle_invoice(*, invoice: Invoice, state: str, reference: str = "") -> bool
     """Mark an open invoice as paid or void; False when it was settled already.
 
     A void invoice of the present term leaves nothing to give back for its unused days, and what
-    it had used up of earlier payments is kept for later invoices again.
+    it had used up of earlier payments is kept for later invoices again. Raises ``ConflictError``
+    for one that would be void although its unused days were given back.
     """
     row = Invoice.objects.select_for_update().get(pk=invoice.pk)
     if row.state != InvoiceState.OPEN or state == InvoiceState.OPEN:
         return False
+    if state == InvoiceState.VOID and _is_given_back(row):
+        told = gettext("Unused days of %s were given back by a later invoice: it cannot be void.")
+        raise ConflictError(told % row.name)
     row.state, row.settled_at, row.reference = state, timezone.now(), reference[:255]
     row.save()
     if state == InvoiceState.VOID:
@@ -201,6 +205,15 @@ def settle_invoice(*, invoice: Invoice, state: str, reference: str = "") -> bool
     )
     settle_standing()
     return True
+
+
+def _is_given_back(invoice: Invoice) -> bool:
+    """Whether a change of plan ended its term early. Two queries."""
+    term = invoice.lines.get(kind=LineKind.TERM)
+    later = InvoiceLine.objects.filter(
+        kind=LineKind.UNUSED, invoice__number__gt=invoice.number, ends_on=term.ends_on
+    )
+    return later.filter(plan=term.plan, period=term.period).exists()
 
 
 def _take_back(invoice: Invoice) -> None:
