@@ -109,10 +109,12 @@ def restore_drafts(
 def judge_drafts(*, filter: str, verdicts: Iterable[Verdict]) -> int:
     """Note what a filter says of drafts; its earlier verdict on each is replaced. Returns how many.
 
-    A draft is to be kept when every filter says so; its score is the lowest that one gave.
+    A draft is to be kept when every filter says so; its score is the lowest that one gave. What
+    is said of another version of a draft is passed over.
     """
     said = {verdict.draft_id: verdict for verdict in verdicts}
-    rows = list(Draft.objects.select_for_update(of=("self",)).filter(id__in=said).in_order())
+    found = Draft.objects.select_for_update(of=("self",)).filter(id__in=said).in_order()
+    rows = [row for row in found if said[row.id].version in (None, row.version)]
     for row in rows:
         verdict = said[row.id]
         others = [reason for reason in row.reasons if reason["filter"] != filter]
