@@ -120,7 +120,8 @@ class Invoice(TenantModel):
     """What a term costs. Numbers run without gaps through all organizations of the host.
 
     ``recipient`` is the organization's name as it was. ``failed_on`` is the day on which a
-    collection was refused first; an invoice never changes but for how it was settled.
+    collection was refused first. ``reference`` is the payment that settled it, or while it is open
+    one that is on its way. An invoice never changes but for how it was settled.
     """
 
     subscription = TenantLink(Subscription, related_name="invoices")

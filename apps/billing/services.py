@@ -185,11 +185,15 @@ def settle_invoice(*, invoice: Invoice, state: str, reference: str = "") -> bool
     """Mark an open invoice as paid or void; False when it was settled already.
 
     A void invoice of the present term leaves nothing to give back for its unused days, and what
-    it had used up of earlier payments is kept for later invoices again.
+    it had used up of earlier payments is kept for later invoices again. Raises ``ConflictError``
+    for one that would be void although its unused days were given back.
     """
     row = Invoice.objects.select_for_update().get(pk=invoice.pk)
     if row.state != InvoiceState.OPEN or state == InvoiceState.OPEN:
         return False
+    if state == InvoiceState.VOID and _is_given_back(row):
+        told = gettext("Unused days of %s were given back by a later invoice: it cannot be void.")
+        raise ConflictError(told % row.name)
     row.state, row.settled_at, row.reference = state, timezone.now(), reference[:255]
     row.save()
     if state == InvoiceState.VOID:
@@ -203,6 +207,15 @@ def settle_invoice(*, invoice: Invoice, state: str, reference: str = "") -> bool
     return True
 
 
+def _is_given_back(invoice: Invoice) -> bool:
+    """Whether a change of plan ended its term early. Two queries."""
+    term = invoice.lines.get(kind=LineKind.TERM)
+    later = InvoiceLine.objects.filter(
+        kind=LineKind.UNUSED, invoice__number__gt=invoice.number, ends_on=term.ends_on
+    )
+    return later.filter(plan=term.plan, period=term.period).exists()
+
+
 def _take_back(invoice: Invoice) -> None:
     """Undo what the invoice made of the subscription's money, where its term is the present one."""
     lines = list(invoice.lines.in_order())
@@ -214,10 +227,20 @@ def _take_back(invoice: Invoice) -> None:
 
 
 @transaction.atomic
-def note_failure(*, invoice: Invoice) -> None:
-    """A collection was refused: the grace begins with the first time."""
-    unpaid = Invoice.objects.open().filter(pk=invoice.pk, failed_on=None)
-    if unpaid.update(failed_on=timezone.now().date()):
+def note_payment(*, invoice: Invoice, reference: str) -> None:
+    """A payment is on its way, for days perhaps: until it fails nobody begins another."""
+    Invoice.objects.open().filter(pk=invoice.pk).update(reference=reference[:255])
+
+
+@transaction.atomic
+def note_failure(*, invoice: Invoice, reference: str = "") -> None:
+    """A collection was refused: the grace begins with the first time.
+
+    If it is the payment that was on its way, the invoice may be collected anew.
+    """
+    unpaid = Invoice.objects.open().filter(pk=invoice.pk)
+    unpaid.filter(reference=reference[:255]).update(reference="")
+    if unpaid.filter(failed_on=None).update(failed_on=timezone.now().date()):
         emit("invoice.failed", object_id=invoice.id, payload={"number": invoice.name})
     settle_standing()
 

@@ -10,7 +10,7 @@ import hmac
 import time
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import orjson
@@ -19,11 +19,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from apps.billing.collectors import CollectionError
-from apps.billing.models import Invoice, InvoiceState
+from apps.billing.models import Invoice, InvoiceState, Subscription
 from apps.billing.services import (
     find_subscription,
     is_new_event,
     note_failure,
+    note_payment,
     remember_payer,
     settle_invoice,
 )
@@ -42,35 +43,46 @@ _FAILED: Final = {"checkout.session.async_payment_failed", "payment_intent.payme
 class StripeCollector:
     def pay_url(self, invoice: Invoice, *, back: str) -> str | None:
         """Open a Checkout session of one payment, after which the method may be used again."""
-        answer = _post("checkout/sessions", _session(invoice, back), key=f"pay-{invoice.id}")
+        answer = _ask("checkout/sessions", _session(invoice, back), key=f"pay-{invoice.id}")
         url = answer.get("url")
         if not isinstance(url, str) or not url.startswith(("https://", "http://")):
             raise CollectionError("Stripe answered without an address to pay at.")
         return url
 
     def collect(self, invoice: Invoice) -> None:
-        """Charge the payment method that was used before; without one, nothing."""
-        payer = find_subscription()
-        if payer is None or not payer.payment_method:
-            return
-        form = {
-            "amount": invoice.total_cents,
-            "currency": invoice.currency.lower(),
-            "customer": payer.customer,
-            "payment_method": payer.payment_method,
-            "off_session": "true",
-            "confirm": "true",
-            "description": invoice.name,
-            **_metadata(invoice, "metadata"),
-        }
-        key = f"collect-{invoice.id}-{timezone.now().date()}"  # once a day
-        answer = _post("payment_intents", form, key=key, refused_is_answer=True)
-        if answer.get("status") == "succeeded":
-            settle_invoice(
-                invoice=invoice, state=InvoiceState.PAID, reference=str(answer.get("id"))
-            )
-        elif answer.get("status") != "processing":
-            note_failure(invoice=invoice)
+        """Charge the payment method that was used before; without one, nothing.
+
+        A payment that is on its way already is asked after instead: a debit takes days.
+        """
+        if invoice.reference:
+            answer = _ask(f"payment_intents/{quote(invoice.reference, safe='')}")
+        else:
+            payer = find_subscription()
+            if payer is None or not payer.payment_method:
+                return
+            answer = _charge(invoice, payer)
+        status, payment = answer.get("status"), str(answer.get("id") or "")
+        if status == "succeeded":
+            settle_invoice(invoice=invoice, state=InvoiceState.PAID, reference=payment)
+        elif status == "processing":
+            note_payment(invoice=invoice, reference=payment)
+        else:
+            note_failure(invoice=invoice, reference=payment)
+
+
+def _charge(invoice: Invoice, payer: Subscription) -> dict[str, Any]:
+    form = {
+        "amount": invoice.total_cents,
+        "currency": invoice.currency.lower(),
+        "customer": payer.customer,
+        "payment_method": payer.payment_method,
+        "off_session": "true",
+        "confirm": "true",
+        "description": invoice.name,
+        **_metadata(invoice, "metadata"),
+    }
+    key = f"collect-{invoice.id}-{timezone.now().date()}"  # once a day
+    return _ask("payment_intents", form, key=key, refused_is_answer=True)
 
 
 def _session(invoice: Invoice, back: str) -> dict[str, object]:
@@ -95,18 +107,26 @@ def _metadata(invoice: Invoice, name: str) -> dict[str, object]:
     return {f"{name}[organization]": current(), f"{name}[invoice]": invoice.id}
 
 
-def _post(
-    path: str, form: Mapping[str, object], *, key: str, refused_is_answer: bool = False
+def _ask(
+    path: str,
+    form: Mapping[str, object] | None = None,
+    *,
+    key: str = "",
+    refused_is_answer: bool = False,
 ) -> dict[str, Any]:
-    """The object that Stripe answers; the key makes a repeated request the same one."""
-    headers = {
-        "Authorization": f"Bearer {settings.STRIPE_SECRET_KEY}",
-        "Content-Type": "application/x-www-form-urlencoded",
-        "Idempotency-Key": key,
-    }
-    url, body = f"{settings.STRIPE_API_URL}/v1/{path}", urlencode(dict(form)).encode()
+    """The object there, or what Stripe answers to the form; the key makes a repeated one the same.
+
+    Raises ``CollectionError``.
+    """
+    url = f"{settings.STRIPE_API_URL}/v1/{path}"
+    headers = {"Authorization": f"Bearer {settings.STRIPE_SECRET_KEY}"}
     try:
-        answer = outbound.post(url, body, headers, timeout=TIMEOUT, max_bytes=MAX_ANSWER)
+        if form is None:
+            answer = outbound.get(url, headers, timeout=TIMEOUT, max_bytes=MAX_ANSWER)
+        else:
+            headers |= {"Content-Type": "application/x-www-form-urlencoded", "Idempotency-Key": key}
+            body = urlencode(dict(form)).encode()
+            answer = outbound.post(url, body, headers, timeout=TIMEOUT, max_bytes=MAX_ANSWER)
         found = orjson.loads(answer.body)
     except (DomainError, ValueError) as error:
         raise CollectionError("Stripe could not be asked; nothing was paid.") from error
@@ -148,8 +168,10 @@ def _act(kind: str, about: Mapping[str, Any], event_id: str, invoice_id: UUID) -
         if customer and method:
             remember_payer(customer=str(customer), payment_method=str(method))
         _settle(found, about, "amount_received")
+    elif kind == "payment_intent.processing":
+        note_payment(invoice=found, reference=str(about.get("id")))
     elif kind in _FAILED:
-        note_failure(invoice=found)
+        note_failure(invoice=found, reference=str(about.get("payment_intent") or about.get("id")))
     return True
 
 

@@ -154,10 +154,26 @@ def post(
     All of it takes ``timeout`` seconds at most, beside the resolver's. Raises
     ``ForbiddenAddressError`` and ``UnreachableError``.
     """
+    return _exchange("POST", url, body, headers, timeout, max_bytes)
+
+
+def get(url: str, headers: Mapping[str, str], *, timeout: float, max_bytes: int) -> Answer:
+    """Read up to ``max_bytes`` of what lies there; otherwise as ``post``."""
+    return _exchange("GET", url, None, headers, timeout, max_bytes)
+
+
+def _exchange(
+    method: str,
+    url: str,
+    body: bytes | None,
+    headers: Mapping[str, str],
+    timeout: float,
+    max_bytes: int,
+) -> Answer:
     place = read_url(url)
     try:
         with _connection(place, timeout) as connection:
-            connection.request("POST", place.path, body, {"Host": place.netloc, **headers})
+            connection.request(method, place.path, body, {"Host": place.netloc, **headers})
             response = connection.getresponse()
             return Answer(response.status, response.read(max_bytes))
     except (OSError, http.client.HTTPException, ValueError) as error:

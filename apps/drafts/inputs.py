@@ -37,10 +37,14 @@ class DraftInput:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a filter says of a draft; ``score`` from 0 to 1, where it gives one."""
+    """What a filter says of a draft; ``score`` from 0 to 1, where it gives one.
+
+    ``version`` is that of the draft as it was read, where others may have changed it since.
+    """
 
     draft_id: UUID
     keep: bool
     reason: str = ""
     score: float | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    version: str | None = None

@@ -1,5 +1,7 @@
 """Drafts, with where they come from and what became of them."""
 
+from uuid import UUID
+
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
@@ -37,6 +39,10 @@ class DraftQuerySet(models.QuerySet["Draft"]):
     def in_order(self) -> "DraftQuerySet":
         """As they were written: ids ascend with time."""
         return self.order_by("id")
+
+    def beyond(self, last: UUID | None) -> "DraftQuerySet":
+        """Those that come after one, or all."""
+        return self if last is None else self.filter(id__gt=last)
 
 
 class Draft(TenantModel):

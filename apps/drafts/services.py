@@ -1,6 +1,6 @@
 """The gate: accepting and discarding drafts, taking it back, and what filters say of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -31,23 +31,26 @@ _HUMAN, _MODEL = SuggestionType.HUMAN.value, SuggestionType.MODEL.value
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a decision: its id, how many drafts it took, how many are ``left`` for
-    another call, and reasons for those that could not be taken."""
+    """What became of a decision: its id, how many drafts it took, and reasons for those that could
+    not be taken. ``left`` come after the ``last`` it looked at, for another call ``after`` that."""
 
     decision: UUID
     taken: int
     left: int
+    last: UUID | None
     refused: dict[UUID, str] = field(default_factory=dict)
 
 
 @transaction.atomic
-def accept_drafts(*, dataset: Dataset, drafts: DraftQuerySet, member: Membership) -> Outcome:
+def accept_drafts(
+    *, dataset: Dataset, drafts: DraftQuerySet, member: Membership, after: UUID | None = None
+) -> Outcome:
     """Make records of the waiting ones among ``drafts``, oldest first, up to ``AT_ONCE``.
 
     A draft that the dataset would not take as a record stays, with the reason. Raises
     ``LimitReachedError``, and accepts none, where the plan has no room for them all.
     """
-    rows = _lock(dataset, drafts.waiting())
+    rows = _lock(dataset, drafts.waiting(), after)
     schema = load_schema(dataset)
     items = [_as_record(schema, row) for row in rows]
     errors = dict(record_errors(schema, items))
@@ -59,27 +62,33 @@ def accept_drafts(*, dataset: Dataset, drafts: DraftQuerySet, member: Membership
         rows[n].record_id = record.id
     accepted = [rows[n] for n in taken]
     _decide(dataset, accepted, DraftState.ACCEPTED, decision, member)
-    return Outcome(decision, len(accepted), _left(dataset, drafts, refused), refused)
+    last = _last(rows, after)
+    return Outcome(decision, len(accepted), _left(dataset, drafts.waiting(), last), last, refused)
 
 
 @transaction.atomic
-def discard_drafts(*, dataset: Dataset, drafts: DraftQuerySet, member: Membership) -> Outcome:
+def discard_drafts(
+    *, dataset: Dataset, drafts: DraftQuerySet, member: Membership, after: UUID | None = None
+) -> Outcome:
     """Set aside the waiting ones among ``drafts``, oldest first, up to ``AT_ONCE``."""
-    rows = _lock(dataset, drafts.waiting())
+    rows = _lock(dataset, drafts.waiting(), after)
     decision = uuid7()
     _decide(dataset, rows, DraftState.DISCARDED, decision, member)
-    return Outcome(decision, len(rows), _left(dataset, drafts, {}))
+    last = _last(rows, after)
+    return Outcome(decision, len(rows), _left(dataset, drafts.waiting(), last), last)
 
 
 @transaction.atomic
-def restore_drafts(*, dataset: Dataset, drafts: DraftQuerySet) -> Outcome:
-    """Let decided drafts wait again; the records of accepted ones are deleted.
+def restore_drafts(
+    *, dataset: Dataset, drafts: DraftQuerySet, after: UUID | None = None
+) -> Outcome:
+    """Let decided drafts wait again, up to ``AT_ONCE``; the records of accepted ones are deleted.
 
     Records that people have worked on stay, and are named among the refused. To take a decision
     back, pass the drafts that bear its id.
     """
-    decided = drafts.of_dataset(dataset).exclude(state=DraftState.WAITING)
-    rows = _lock(dataset, decided)
+    decided = drafts.exclude(state=DraftState.WAITING)
+    rows = _lock(dataset, decided, after)
     records = {row.record_id: row for row in rows if row.record_id}
     _hold_records(records)
     kept = _worked_on(records)
@@ -92,18 +101,20 @@ def restore_drafts(*, dataset: Dataset, drafts: DraftQuerySet) -> Outcome:
     delete_records(dataset=dataset, ids=set(records) - kept)
     if restored:
         emit("draft.restored", dataset_id=dataset.id, payload={"drafts": len(restored)})
-    left = decided.exclude(id__in=refused).count()
-    return Outcome(uuid7(), len(restored), left, refused)
+    last = _last(rows, after)
+    return Outcome(uuid7(), len(restored), _left(dataset, decided, last), last, refused)
 
 
 @transaction.atomic
 def judge_drafts(*, filter: str, verdicts: Iterable[Verdict]) -> int:
     """Note what a filter says of drafts; its earlier verdict on each is replaced. Returns how many.
 
-    A draft is to be kept when every filter says so; its score is the lowest that one gave.
+    A draft is to be kept when every filter says so; its score is the lowest that one gave. What
+    is said of another version of a draft is passed over.
     """
     said = {verdict.draft_id: verdict for verdict in verdicts}
-    rows = list(Draft.objects.select_for_update(of=("self",)).filter(id__in=said).in_order())
+    found = Draft.objects.select_for_update(of=("self",)).filter(id__in=said).in_order()
+    rows = [row for row in found if said[row.id].version in (None, row.version)]
     for row in rows:
         verdict = said[row.id]
         others = [reason for reason in row.reasons if reason["filter"] != filter]
@@ -131,14 +142,18 @@ def _reason(filter: str, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _lock(dataset: Dataset, drafts: DraftQuerySet) -> list[Draft]:
+def _lock(dataset: Dataset, drafts: DraftQuerySet, after: UUID | None) -> list[Draft]:
     """Locked in the order of their ids; who decides at the same time waits, and finds them so."""
-    rows = drafts.of_dataset(dataset).in_order()
+    rows = drafts.of_dataset(dataset).beyond(after).in_order()
     return list(rows.select_for_update(of=("self",))[:AT_ONCE])
 
 
-def _left(dataset: Dataset, drafts: DraftQuerySet, refused: Mapping[UUID, str]) -> int:
-    return drafts.of_dataset(dataset).waiting().exclude(id__in=refused).count()
+def _last(rows: Sequence[Draft], after: UUID | None) -> UUID | None:
+    return rows[-1].id if rows else after
+
+
+def _left(dataset: Dataset, drafts: DraftQuerySet, last: UUID | None) -> int:
+    return drafts.of_dataset(dataset).beyond(last).count()
 
 
 def _decide(

@@ -14,11 +14,11 @@ after until that has stopped: what was answered until then is kept and booked, t
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
 from decimal import Decimal
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Final
 from uuid import UUID
 
@@ -30,7 +30,7 @@ from django.utils import timezone
 from apps.core.ids import uuid7
 from apps.core.tenancy import enter
 from apps.llms import batch_wire, calls
-from apps.llms.batch_wire import Row
+from apps.llms.batch_wire import Found, Row
 from apps.llms.budgets import Amount, Payer
 from apps.llms.calls import Ask, Outcome, Prepared
 from apps.llms.connections import ProviderConnection
@@ -44,8 +44,10 @@ from apps.llms.ledger import Attempt
 from apps.llms.models import Batch, BatchCall, BatchState, LLMAttempt
 from apps.llms.withdrawal import WINDOW, books_of, reach
 
-MOST_CALLS: Final = 1000  # in one batch: their answers must fit into one file
-IN_HAND: Final = timedelta(minutes=5)  # longer than one look at a batch takes
+MOST_CALLS: Final = 1000  # in one batch: their answers must fit into one file,
+MOST_TOKENS: Final = 2_000_000  # of 16 bytes, which ``transport.MAX_ANSWER`` has room for
+LONGEST_LOOK: Final = timedelta(minutes=15)  # at a batch, however slow the provider is
+IN_HAND: Final = timedelta(minutes=20)  # longer than that
 EVERY: Final = timedelta(seconds=30)  # between looks at a batch that is not done
 LONGEST_REST: Final = timedelta(minutes=15)
 MOST_FAILURES: Final = 50  # looks in a row that came to nothing, of one not handed in yet
@@ -62,7 +64,7 @@ def order(asks: Sequence[Ask]) -> list[Prepared]:
     prepared = calls.prepare([replace(ask, connection=ask.connection.in_batches) for ask in asks])
     missing = [one for one in prepared if one.hit is None and not one.is_busy]
     for _, of_model in groupby(sorted(missing, key=_model), key=_model):
-        while page := list(islice(of_model, MOST_CALLS)):
+        for page in _pages(of_model):
             _write(page)
     return [one if one.hit else replace(one, is_busy=True) for one in prepared]
 
@@ -99,7 +101,7 @@ def look_after(organization_id: UUID, batch_id: UUID) -> bool:
         is_waiting = batch.state == BatchState.WAITING and batch.withdrawn_at is None
         lines = batch_wire.lines(batch, connection) if is_waiting else b""
     try:
-        found = asyncio.run(batch_wire.step(batch, connection, lines))
+        found = asyncio.run(_look(batch, connection, lines))
     except ProviderError as error:
         with enter(organization_id):
             _fail(batch, error)
@@ -112,12 +114,34 @@ def look_after(organization_id: UUID, batch_id: UUID) -> bool:
     return True
 
 
+async def _look(batch: Batch, connection: ProviderConnection, lines: bytes) -> Found:
+    """One step at the provider, over before somebody else may begin one."""
+    try:
+        async with asyncio.timeout(LONGEST_LOOK.total_seconds()):
+            return await batch_wire.step(batch, connection, lines)
+    except TimeoutError as error:
+        raise TransientError("The provider took too long over the batch.") from error
+
+
 # --- Writing it down -----------------------------------------------------------------------------
 
 
 def _model(prepared: Prepared) -> tuple[UUID, str]:
     connection = prepared.ask.connection
     return connection.provider_id, connection.model
+
+
+def _pages(prepared: Iterable[Prepared]) -> Iterator[list[Prepared]]:
+    """As many calls as a batch may have; one that is too large goes alone."""
+    page: list[Prepared] = []
+    tokens = 0
+    for one in prepared:
+        tokens += one.attempt.worst.tokens
+        if page and (len(page) == MOST_CALLS or tokens > MOST_TOKENS):
+            yield page
+            page, tokens = [], one.attempt.worst.tokens
+        page.append(one)
+    yield page
 
 
 def _write(prepared: Sequence[Prepared]) -> None:
@@ -164,7 +188,8 @@ def _take(batch_id: UUID) -> Batch | None:
 
 
 def _note_sent(batch: Batch, remote_id: str) -> None:
-    Batch.objects.filter(id=batch.id).update(
+    """Unless somebody took it further meanwhile: the name they wrote down stays."""
+    Batch.objects.filter(id=batch.id, state=batch.state).update(
         state=BatchState.SENT,
         remote_id=remote_id,
         failures=0,

@@ -6,9 +6,10 @@ before it is made is written down and committed, so that a call whose worker die
 it is booked as an unknown outcome at the most it may have cost.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -19,7 +20,7 @@ from apps.core.tenancy import enter
 from apps.llms import budgets, client, ledger, limits
 from apps.llms.budgets import Amount, BudgetReachedError, Payer
 from apps.llms.connections import ProviderConnection
-from apps.llms.errors import ProviderError, TransientError
+from apps.llms.errors import NoTurnError, ProviderError, TransientError
 from apps.llms.keys import canonical_json, digest, request_key
 from apps.llms.learning import remember
 from apps.llms.ledger import Attempt, Entry, Kept
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 USUAL_ANSWER: Final = 4096  # tokens reserved for an answer without a limit of its own
-ABANDONED_AFTER: Final = timedelta(minutes=30)  # longer than any call
+ABANDONED_AFTER: Final = timedelta(minutes=30)  # longer than any call, with the wait for its turn
 BUSY_SECONDS: Final = 1.0  # until an answer that somebody else is waiting for is looked up again
 
 
@@ -69,7 +70,8 @@ class Ask:
 class Prepared:
     """A call that is ready: from the cache, to be sent, or, ``is_busy``, in flight elsewhere.
 
-    ``busy_seconds`` is when it is worth looking again for an answer that is on its way.
+    ``busy_seconds`` is when it is worth looking again for an answer that is on its way; ``since``,
+    of ``time.monotonic``, is when its attempt was opened.
     """
 
     ask: Ask
@@ -77,6 +79,7 @@ class Prepared:
     kept: Kept | None = None
     is_busy: bool = False
     busy_seconds: float = BUSY_SECONDS
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def key(self) -> bytes:
@@ -98,6 +101,11 @@ class Outcome:
     @property
     def is_hit(self) -> bool:
         return self.prepared.kept is not None
+
+    @property
+    def was_sent(self) -> bool:
+        is_unsent = self.is_hit or self.prepared.is_busy or isinstance(self.error, NoTurnError)
+        return not is_unsent
 
     @property
     def usd(self) -> Decimal:
@@ -154,7 +162,8 @@ async def send(prepared: Prepared) -> Outcome:
         return Outcome(prepared, error=InFlightError(told, prepared.busy_seconds))
     connection, request = prepared.ask.connection, prepared.ask.request
     try:
-        async with limits.slot(connection, tokens=client.estimate(connection, request)) as used:
+        tokens = client.estimate(connection, request)
+        async with limits.slot(connection, tokens=tokens, since=prepared.since) as used:
             reply = await client.complete(connection, request)
             used(reply.prompt_tokens + reply.completion_tokens)
     except ProviderError as error:
@@ -170,9 +179,11 @@ async def close() -> None:
 def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:
     """Keep the answers and book what they cost; returns USD for each, in order.
 
-    Three statements, five with budgets. What was booked as abandoned meanwhile is only kept.
+    Three statements, five with budgets. What was booked as abandoned meanwhile is only kept; what
+    was never sent is released.
     """
-    sent = [one for one in outcomes if not (one.is_hit or one.prepared.is_busy)]
+    release([one.prepared for one in outcomes if isinstance(one.error, NoTurnError)])
+    sent = [one for one in outcomes if one.was_sent]
     still = ledger.close_attempts([one.prepared.attempt.id for one in sent]) if sent else set()
     answered = [(one.prepared, Kept(one.reply, one.usd)) for one in sent if one.reply]
     if answered:

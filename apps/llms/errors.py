@@ -22,6 +22,10 @@ class TransientError(ProviderError):
         self.seconds = seconds
 
 
+class NoTurnError(TransientError):
+    """Its turn did not come in time: nothing was sent."""
+
+
 class RateLimitedError(TransientError):
     """Too many calls or tokens (429)."""
 

@@ -30,7 +30,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from apps.llms.connections import ProviderConnection
-from apps.llms.errors import RateLimitedError, TransientError
+from apps.llms.errors import NoTurnError, RateLimitedError, TransientError
 from apps.llms.limit_script import SCRIPT
 
 LOCAL_CONCURRENCY: Final = 4  # calls of a process at once while Redis is away
@@ -40,6 +40,8 @@ REST: Final = 2.0  # seconds without a try after Redis was away
 HEARTBEAT: Final = 3.0  # seconds after which what is in flight is told again
 LONGEST_LOOK: Final = 1.0  # seconds a waiting gate goes without asking again
 MOST_WANTS: Final = 64
+LONGEST_WAIT: Final = 600.0  # seconds for a turn: an open call is soon taken for abandoned
+COME_BACK: Final = 1.0  # seconds until a call whose turn did not come may wait again
 
 Settle = Callable[[int], None]
 logger = logging.getLogger(__name__)
@@ -54,13 +56,22 @@ class Ticket:
 
 
 @asynccontextmanager
-async def slot(connection: ProviderConnection, *, tokens: int) -> AsyncIterator[Settle]:
+async def slot(
+    connection: ProviderConnection, *, tokens: int, since: float | None = None
+) -> AsyncIterator[Settle]:
     """Wait for the call's turn; give what it yields the tokens that were used.
 
-    An error of the call, raised through the block, tells the limiter by itself.
+    An error of the call, raised through the block, tells the limiter by itself. Raises
+    ``NoTurnError`` when the turn has not come ``LONGEST_WAIT`` after ``since``, which is of
+    ``time.monotonic`` and now by default.
     """
     gate = _gate(connection)
-    ticket = await gate.enter(max(tokens, 1))
+    left = LONGEST_WAIT - (0 if since is None else time.monotonic() - since)
+    try:
+        async with asyncio.timeout(left):
+            ticket = await gate.enter(max(tokens, 1))
+    except TimeoutError as error:
+        raise NoTurnError("Too many calls to this model wait for their turn.", COME_BACK) from error
     used: list[int] = []
     try:
         yield used.append

@@ -137,6 +137,18 @@ def test_an_answered_record_stays(cast: Cast, dataset: Dataset, drafts: list[Dra
     ]
 
 
+def test_many_are_decided_call_after_call(
+    cast: Cast, dataset: Dataset, drafts: list[Draft], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.drafts.services.AT_ONCE", 2)
+    place, admin = f"/datasets/{dataset.id}/drafts", cast["admin_in"]
+    for verb in ("accept", "restore", "discard", "restore"):
+        first = admin.post(f"{place}/{verb}", {"filter": {}}).json()
+        assert (first["taken"], first["left"], first["last"]) == (2, 1, str(drafts[1].id))
+        rest = admin.post(f"{place}/{verb}", {"filter": {}, "after": first["last"]}).json()
+        assert (rest["taken"], rest["left"], rest["last"]) == (1, 0, str(drafts[2].id))
+
+
 def test_the_plan_has_no_room(cast: Cast, dataset: Dataset, drafts: list[Draft]) -> None:
     with cast.inside():
         RecordVolume.objects.update(record_limit=2)

@@ -353,3 +353,32 @@ def test_a_role_in_the_workspace_overrides_the_members_role(
         factories.add_workspace_member(workspace=cast.workspace, member=member, role="admin")
         dataset = factories.make_dataset(cast.workspace)
     assert api(member).patch(f"/datasets/{dataset.id}", {"name": "x"}).status_code == 200
+
+
+SUGGEST = {"kind": "suggest", "question": "sentiment", "provider_id": "{llm_provider}"}
+EVALUATE = {"gold_set_id": "{gold}", "prompt_version_id": "{prompt}"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/datasets/{ready}/jobs", SUGGEST),
+        ("/datasets/{ready}/jobs/estimate", SUGGEST),
+        ("/datasets/{ready}/evaluations", EVALUATE),
+        ("/prompts/{prompt}/promote", {}),
+        ("/prompts/{prompt}/trial", {}),
+        ("/prompts/{prompt}/reprompt", {}),
+    ],
+)
+def test_who_asks_models_is_said_by_the_role_in_the_workspace(
+    scene: Scene, api: Callable[..., Any], path: str, body: Any
+) -> None:
+    """An admin of it alone gets what any admin gets: here that no model is to be had."""
+    with scene.cast.inside():
+        member = factories.make_member(role="annotator")
+        place = scene.cast.workspace
+        factories.add_workspace_member(workspace=place, member=member, role="admin")
+    path, body = fill(path, scene.ids), fill(body, scene.ids)
+    anyone, mine = (one.post(path, body) for one in (scene.cast["admin_in"], api(member)))
+    assert (mine.status_code, mine.json()) == (anyone.status_code, anyone.json())
+    assert mine.status_code in (409, 422)

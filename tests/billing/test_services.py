@@ -204,6 +204,31 @@ def test_a_void_invoice_gives_back_what_it_had_used(billed: Invoice) -> None:
     assert present().balance_cents == 24_000
 
 
+def test_an_invoice_whose_days_were_given_back_is_not_void(
+    hosted: Organization, today: Today
+) -> None:
+    """Else what nobody paid would be left for later invoices."""
+    today(date(2026, 1, 1))
+    unpaid = bill("yearly", "large")
+    today(date(2026, 1, 2))
+    bill("monthly", "base")
+    kept = present().balance_cents
+    assert kept > 0
+    with pytest.raises(ConflictError, match="given back"):
+        settle_invoice(invoice=unpaid, state="void")
+    assert settle_invoice(invoice=unpaid, state="paid")
+    assert present().balance_cents == kept
+
+
+def test_an_invoice_of_a_term_that_was_used_up_is_void(hosted: Organization, today: Today) -> None:
+    today(date(2026, 1, 1))
+    first = bill("monthly", "starter")
+    today(date(2026, 2, 1))
+    assert renew(subscription=present()) is not None
+    bill("monthly", "base")
+    assert settle_invoice(invoice=first, state="void")
+
+
 def test_a_suspended_organization_is_not_invoiced_and_pays_nothing_for_that_time(
     hosted: Organization, today: Today
 ) -> None:

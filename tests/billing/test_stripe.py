@@ -5,7 +5,8 @@ import hmac
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs
@@ -13,6 +14,7 @@ from urllib.parse import parse_qs
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from apps.billing import tasks
 from apps.billing.collectors import CollectionError, get_collector
@@ -37,6 +39,7 @@ class Stripe(ThreadingHTTPServer):
         self.made: dict[str, dict[str, Any]] = {}
         self.status, self.body = 200, b""
         self.refuses = False
+        self.charged = "succeeded"  # the status of a payment intent
 
     @property
     def url(self) -> str:
@@ -59,10 +62,16 @@ class Handler(BaseHTTPRequestHandler):
         else:
             key = self.headers["Idempotency-Key"]
             number = len(self.server.made) + 1
-            made = {"id": f"pi_{number}", "status": "succeeded"}
+            made = {"id": f"pi_{number}", "status": self.server.charged}
             if self.path == "/v1/checkout/sessions":
                 made = {"id": f"cs_{number}", "url": f"https://checkout.example/cs_{number}"}
             self.answer(200, json.dumps(self.server.made.setdefault(key, made)).encode())
+
+    def do_GET(self) -> None:
+        self.server.asked.append((self.path, {}))
+        intents = {f"/v1/payment_intents/{one['id']}": one for one in self.server.made.values()}
+        found = intents.get(self.path)
+        self.answer(200 if found else 404, json.dumps(found).encode())
 
     def answer(self, status: int, body: bytes) -> None:
         self.send_response(status)
@@ -285,6 +294,59 @@ def test_a_refused_collection_begins_the_grace(stripe: Stripe, billed: Invoice) 
     get_collector().collect(billed)
     assert state(billed) == "paid"
     assert Subscription.objects.get().state == "active"
+
+
+def test_a_debit_that_takes_days_is_not_charged_again(
+    stripe: Stripe, billed: Invoice, today: Callable[[date], None]
+) -> None:
+    Subscription.objects.update(customer="cus_1", payment_method="pm_1")
+    stripe.charged = "processing"
+    day = timezone.now().date()
+    for night in range(3):
+        today(day + timedelta(days=night))
+        tasks._collect(current())
+    charge, look = "/v1/payment_intents", "/v1/payment_intents/pi_1"
+    assert [path for path, _ in stripe.asked] == [charge, look, look]
+    assert (state(billed), Invoice.objects.get().failed_on) == ("open", None)
+    for made in stripe.made.values():
+        made["status"] = "succeeded"
+    tasks._collect(current())
+    paid = Invoice.objects.get()
+    assert (paid.state, paid.reference, len(stripe.made)) == ("paid", "pi_1", 1)
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_debit_that_fails_after_days_is_charged_anew(
+    stripe: Stripe, billed: Invoice, today: Callable[[date], None], is_told: bool
+) -> None:
+    """Whether Stripe tells it or is asked."""
+    Subscription.objects.update(customer="cus_1", payment_method="pm_1")
+    stripe.charged = "processing"
+    tasks._collect(current())
+    if is_told:
+        other = message("payment_intent.payment_failed", billed, "evt_0", id="pi_0")
+        receive(body=other, signature=signed(other))
+        assert Invoice.objects.get().reference == "pi_1", "it is about another payment"
+        body = message("payment_intent.payment_failed", billed, id="pi_1")
+        receive(body=body, signature=signed(body))
+    else:
+        stripe.made[next(iter(stripe.made))]["status"] = "requires_payment_method"
+        tasks._collect(current())
+    failed = Invoice.objects.get()
+    assert (failed.failed_on is not None, failed.reference) == (True, "")
+    stripe.charged = "succeeded"
+    today(timezone.now().date() + timedelta(days=1))
+    tasks._collect(current())
+    assert Invoice.objects.get().reference == "pi_2"
+
+
+def test_a_debit_begun_in_checkout_is_not_charged_again(stripe: Stripe, billed: Invoice) -> None:
+    Subscription.objects.update(customer="cus_1", payment_method="pm_1")
+    stripe.made["pay"] = {"id": "pi_9", "status": "processing"}
+    body = message("payment_intent.processing", billed, id="pi_9")
+    receive(body=body, signature=signed(body))
+    tasks._collect(current())
+    assert [path for path, _ in stripe.asked] == ["/v1/payment_intents/pi_9"]
 
 
 def test_a_failure_that_is_told_begins_the_grace(stripe: Stripe, billed: Invoice) -> None:

@@ -122,6 +122,21 @@ def test_all_that_match_and_no_others(
     assert states() == ["accepted", "discarded", "accepted", "waiting"]
 
 
+def test_one_goes_on_behind_what_cannot_be_a_record(
+    client: Client, dataset: Dataset, drafts: list[Draft], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.drafts.services.AT_ONCE", 2)
+    Draft.objects.filter(id__in=[drafts[0].id, drafts[1].id]).update(fields={"text": 7})
+    sent = {"do": "accept-all", "expected": "4"}
+    page = client.post(url(dataset, "decide_drafts"), sent)
+    assert "2 drafts cannot be records" in page.content.decode()
+    assert "Accept the 2 that come after them" in page.content.decode()
+    last = str(page.context["outcome"].last)
+    assert f'name="after" value="{last}"' in page.content.decode()
+    client.post(url(dataset, "decide_drafts"), {**sent, "after": last})
+    assert states() == ["waiting", "waiting", "accepted", "accepted"]
+
+
 def test_what_people_have_worked_on_stays(
     client: Client, dataset: Dataset, drafts: list[Draft], olga: Membership
 ) -> None:

@@ -187,17 +187,21 @@ def test_rules_need_no_provider(client: Client, dataset: Dataset) -> None:
     assert run(Job.objects.get()).state == "done"
 
 
-def test_who_may_not_pay_may_not_start(
+def test_who_may_start_is_said_by_the_role_in_the_workspace(
     dataset: Dataset, provider: Provider, sign_in: Any, make_member: Any
 ) -> None:
     member = make_member(role="annotator", workspace=dataset.workspace)
-    WorkspaceMembership.objects.filter(membership=member).update(role="admin")
+    places = WorkspaceMembership.objects.filter(membership=member)
+    places.update(role="admin")
     client = sign_in(member)
     sent = typed(client.get(url(dataset, "suggest")), do="try")
-    assert client.post(url(dataset, "suggest"), sent).status_code == 403
-    WorkspaceMembership.objects.filter(membership=member).update(role=None)
+    places.update(role=None)
     assert client.get(url(dataset, "suggest")).status_code == 403
+    assert client.post(url(dataset, "suggest"), sent).status_code == 403
     assert Job.objects.count() == 0
+    places.update(role="admin")
+    assert client.post(url(dataset, "suggest"), sent).status_code == 302
+    assert Job.objects.count() == 1
 
 
 def test_what_is_marked_elsewhere_comes_along(

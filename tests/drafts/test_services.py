@@ -17,7 +17,13 @@ from apps.datasets.schema import load_schema
 from apps.drafts import writing
 from apps.drafts.inputs import DraftInput, Origin, Verdict
 from apps.drafts.models import Draft, DraftState
-from apps.drafts.services import accept_drafts, discard_drafts, judge_drafts, restore_drafts
+from apps.drafts.services import (
+    Outcome,
+    accept_drafts,
+    discard_drafts,
+    judge_drafts,
+    restore_drafts,
+)
 from apps.drafts.writing import check_room, write_drafts
 from apps.exchange.exporter import export_pages
 from apps.jobs.models import Job
@@ -216,6 +222,51 @@ def test_decisions_are_made_in_portions(
     first = discard_drafts(dataset=dataset, drafts=everything(dataset), member=admin)
     second = discard_drafts(dataset=dataset, drafts=everything(dataset), member=admin)
     assert [(one.taken, one.left) for one in (first, second)] == [(2, 1), (1, 0)]
+
+
+Decide = Callable[[UUID | None], Outcome]
+
+
+def all_portions(decide: Decide) -> list[tuple[int, int, int]]:
+    """What each call took, refused and left, as long as there is one to make."""
+    last, found = None, []
+    while not found or found[-1][2]:
+        outcome = decide(last)
+        last = outcome.last
+        found.append((outcome.taken, len(outcome.refused), outcome.left))
+        assert len(found) < 9, "it does not end"
+    return found
+
+
+def test_the_refused_do_not_stand_in_the_way_of_the_others(
+    dataset: Dataset, job: Job, admin: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apps.drafts.services.AT_ONCE", 2)
+    texts = [f"Text number {number} of five." for number in range(5)]
+    bad = [DraftInput(seq=n, fields={"text": texts[n], "other": "?"}) for n in range(3)]
+    good = [DraftInput(seq=n, fields={"text": texts[n]}) for n in (3, 4)]
+    drafts = write(job, [*bad, *good])
+
+    def accept(after: UUID | None) -> Outcome:
+        chosen = everything(dataset)
+        return accept_drafts(dataset=dataset, drafts=chosen, member=admin, after=after)
+
+    assert all_portions(accept) == [(0, 2, 3), (1, 1, 1), (1, 0, 0)]
+    assert set(everything(dataset).waiting()) == set(drafts[:3])
+
+
+def test_records_that_stay_do_not_stand_in_the_way_of_the_others(
+    dataset: Dataset, job: Job, admin: Membership, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drafts = write(job)
+    accept_drafts(dataset=dataset, drafts=everything(dataset), member=admin)
+    flag(Record.objects.get(external_id=str(drafts[0].id)), admin)
+    monkeypatch.setattr("apps.drafts.services.AT_ONCE", 1)
+
+    def restore(after: UUID | None) -> Outcome:
+        return restore_drafts(dataset=dataset, drafts=everything(dataset), after=after)
+
+    assert all_portions(restore) == [(0, 1, 2), (1, 0, 1), (1, 0, 0)]
 
 
 def test_another_datasets_drafts_are_out_of_reach(job: Job, admin: Membership) -> None:

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -28,6 +28,9 @@ class Batches:
     numbers: Any = field(default_factory=lambda: itertools.count(1))
 
     def handle(self, call: Call) -> Answer:
+        return replace(self.answer(call), delay=self.settings.batch_latency_ms / 1000)
+
+    def answer(self, call: Call) -> Answer:
         if not self.settings.offers_batches:
             return error(404, "Not found.")
         if self.settings.batches_are_down:

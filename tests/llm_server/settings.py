@@ -33,6 +33,7 @@ class Settings:
     offers_batches: bool = True
     batches_are_down: bool = False  # files and batches answer 503
     batches_a_page: int = 100  # of the list of batches, the newest first
+    batch_latency_ms: float = 0  # of files and batches
     stops_batches: bool = True  # else a batch cannot be cancelled (409)
     answered_before_cancel: int = 0  # lines of a cancelled batch that have answers
 

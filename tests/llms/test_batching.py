@@ -1,5 +1,7 @@
 """Calls in batches: handed in once, paid once, whatever dies in between."""
 
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -8,7 +10,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from apps.core.tenancy import enter
-from apps.llms import batch_wire, batching, calls, client
+from apps.llms import batch_wire, batching, calls, client, transport
 from apps.llms.batching import look_after, open_batches, order
 from apps.llms.budgets import BudgetReachedError, set_budget
 from apps.llms.errors import TransientError
@@ -71,6 +73,18 @@ def test_many_calls_are_several_batches(acme: UUID, monkeypatch: pytest.MonkeyPa
     with enter(acme):
         order(asks(10, connected()))
         assert sorted(batch.calls.count() for batch in Batch.objects.all()) == [2, 4, 4]
+
+
+def test_long_answers_are_several_batches(acme: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer of two million tokens of 16 bytes is as long as one may be."""
+    assert batching.MOST_TOKENS * 16 <= transport.MAX_ANSWER
+    with enter(acme):
+        long, *short = asks(10, connected())
+        most = calls.most(short[0].connection, short[0].request).tokens
+        monkeypatch.setattr(batching, "MOST_TOKENS", 4 * most)
+        long = replace(long, request=replace(long.request, max_tokens=5 * most))
+        order([*short, long])
+        assert sorted(batch.calls.count() for batch in Batch.objects.all()) == [1, 1, 4, 4]
 
 
 def die_once_handed_in(acme: UUID, batch_id: UUID, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +160,39 @@ def test_two_workers_do_not_look_after_one_batch(acme: UUID, llm_server: LlmServ
     due(acme)
     assert look_after(acme, batch_id) is True
     assert look_after(acme, batch_id) is False
+
+
+def test_a_look_ends_before_somebody_else_may_begin_one(
+    acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else both would hand the batch in, each seeing nothing of the other's."""
+    assert batching.LONGEST_LOOK < batching.IN_HAND
+    batch_id = ordered(acme)
+    llm_server.configure(batch_latency_ms=300)  # the file, the batch: each in time
+    with monkeypatch.context() as patch:
+        patch.setattr(batching, "LONGEST_LOOK", timedelta(seconds=0.5))
+        batch = step(acme, batch_id)
+    assert (batch.state, batch.failures, "too long" in str(batch.error)) == ("waiting", 1, True)
+    llm_server.configure(batch_latency_ms=0)
+    assert finish(acme, batch_id).state == "done"
+    assert (len(llm_server.batches()), llm_server.ledger()["double_paid"]) == (1, 0)
+
+
+def test_the_name_that_was_written_down_first_stays(
+    acme: UUID, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that stood still for so long that another took the batch over."""
+    batch_id = ordered(acme)
+    with monkeypatch.context() as patch:
+        patch.setattr(batching, "IN_HAND", timedelta(0))
+        with enter(acme):
+            slow = batching._take(batch_id)
+    assert slow is not None
+    remote_id = step(acme, batch_id).remote_id
+    with enter(acme):
+        batching._note_sent(slow, "another")
+        assert Batch.objects.get().remote_id == remote_id
+    assert finish(acme, batch_id).state == "done"
 
 
 def test_a_provider_without_batches_frees_the_calls(acme: UUID, llm_server: LlmServer) -> None:

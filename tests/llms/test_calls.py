@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -17,15 +17,17 @@ from django.utils import timezone
 from apps.core.errors import InvalidError
 from apps.core.ids import uuid7
 from apps.core.tenancy import current, enter
-from apps.llms import budgets, calls, ledger
+from apps.jobs.errors import RetryLaterError
+from apps.llms import budgets, calls, ledger, limits
 from apps.llms.budgets import BudgetReachedError, set_budget
 from apps.llms.calls import Ask, InFlightError, Outcome, Prepared
 from apps.llms.connections import Price, ProviderConnection
-from apps.llms.errors import QuotaError, TransientError
+from apps.llms.errors import NoTurnError, QuotaError, TransientError
 from apps.llms.keys import canonical_json, request_key
 from apps.llms.models import Budget, BudgetScope, EntryKind, LedgerEntry, LLMAttempt, LLMResponse
 from apps.llms.wire import Request
 from apps.organizations.models import Membership, Organization
+from apps.pipelines.steering import steer
 from tests.factories import make_member, make_organization, make_workspace
 from tests.llm_server.controls import LlmServer
 from tests.llms.asking import request_of
@@ -193,6 +195,40 @@ def test_a_call_that_is_given_up_leaves_nothing(priced: ProviderConnection) -> N
     assert not LLMAttempt.objects.exists()
     assert entries() == []
     assert Budget.objects.get().reserved_usd == 0
+
+
+def test_a_call_waits_for_its_turn_only_while_its_attempt_is_fresh(
+    priced: ProviderConnection, llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be booked as abandoned, and asked for again, while it waits."""
+    set_budget(scope=BudgetScope.ORGANIZATION, subject_id=current(), usd=Decimal(1))
+    monkeypatch.setattr(limits, "LONGEST_WAIT", 0.2)
+    llm_server.configure(latency_ms=500)
+    narrow = replace(priced, concurrency=1)
+    outcomes = send(calls.prepare([ask(narrow, f"Text {number}") for number in range(3)]))
+    assert [type(one.error) for one in outcomes] == [type(None), NoTurnError, NoTurnError]
+    assert isinstance(steer(NoTurnError("", limits.COME_BACK)), RetryLaterError), "no blame"
+    costs = calls.settle(outcomes)
+    assert costs[0] > 0
+    assert costs[1:] == [0, 0]
+    assert [entry.kind for entry in entries()] == ["call"]
+    assert not LLMAttempt.objects.exists()
+    assert (Budget.objects.get().reserved_usd, llm_server.ledger()["calls"]) == (0, 1)
+
+
+def test_what_was_read_long_before_its_turn_is_read_anew(
+    priced: ProviderConnection, llm_server: LlmServer
+) -> None:
+    (prepared,) = calls.prepare([ask(priced)])
+    (late,) = send([replace(prepared, since=prepared.since - limits.LONGEST_WAIT)])
+    assert isinstance(late.error, NoTurnError)
+    assert late.error.seconds == limits.COME_BACK
+    calls.settle([late])
+    (paid,) = call(ask(priced))
+    assert paid > 0
+    assert llm_server.ledger()["calls"] == 1
+    longest = timedelta(seconds=limits.LONGEST_WAIT + 2 * 600)  # its turn, another's call, its own
+    assert longest <= calls.ABANDONED_AFTER
 
 
 def test_a_call_whose_worker_died_is_booked_at_its_most(priced: ProviderConnection) -> None:

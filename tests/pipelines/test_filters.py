@@ -9,16 +9,21 @@ from hypothesis import strategies as st
 
 from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset
+from apps.drafts.editing import Edit, edit_draft
 from apps.drafts.inputs import DraftInput, Origin
 from apps.drafts.models import Draft
 from apps.drafts.writing import write_drafts
 from apps.jobs.models import Job
 from apps.llms.models import Provider
 from apps.pipelines.languages import language_of
+from apps.pipelines.recipes.base import Answered, Usage
+from apps.pipelines.recipes.filters import Finding
+from apps.pipelines.recipes.registry import load
 from apps.pipelines.recipes.self_check import is_supported
 from apps.records.models import Record
+from tests.factories import make_member
 from tests.llm_server.controls import LlmServer
-from tests.pipelines.worlds import finish, make_answers, metadata_of, start
+from tests.pipelines.worlds import context_for, finish, make_answers, metadata_of, start
 
 CHECK = {"field": "answer_2", "context": "text"}
 
@@ -125,6 +130,27 @@ def test_drafts_of_other_jobs_are_left_alone(
 ) -> None:
     params = {"over": "drafts", "draft_job": str(uuid4())}
     assert finish("quality", answers, provider, params=params).counters["total"] == 0
+
+
+@pytest.mark.parametrize(
+    ("recipe", "params"),
+    [("quality", {}), ("rules", {"fields": ["text"], "must_match": ["PIN"]})],
+)
+def test_what_is_said_of_an_old_text_is_not_said_of_the_new_one(
+    answers: Dataset, drafts: list[Draft], recipe: str, params: dict[str, Any]
+) -> None:
+    """A person edits a draft while a model thinks about it."""
+    judge, editor = load(recipe), make_member()
+    context = context_for(recipe, answers, params={"over": "drafts", **params})
+    loaded = judge.load(context, [{"draft": str(draft.id)} for draft in drafts])
+    edit_draft(draft=drafts[0], edit=Edit(fields={"text": "Block the card."}), member=editor)
+    edit_draft(draft=drafts[1], edit=Edit(fields={"text": "Long enough."}), member=editor)
+    edit_draft(draft=drafts[1], edit=Edit(fields={"text": "Kurz."}), member=editor)
+    finding = Finding(keep=False, reason="dull", score=0.25)
+    judge.write(context, [Answered(n, one, finding, Usage()) for n, one in enumerate(loaded)])
+    changed, there_and_back, untouched = Draft.objects.in_order()
+    assert (changed.keep, changed.score, changed.reasons, changed.metadata) == (None, None, [], {})
+    assert (there_and_back.keep, untouched.keep) == (False, False)
 
 
 # --- Rules ---------------------------------------------------------------------------------------

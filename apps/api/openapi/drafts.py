@@ -50,11 +50,12 @@ class DraftRefusal(TypedDict):
 
 class DraftDecision(TypedDict):
     """``decision`` names the drafts that were taken, so that it can be taken back; ``left`` could
-    be taken by another call."""
+    be taken by another call ``after`` the ``last``."""
 
     decision: UUID
     taken: Count
     left: Count
+    last: UUID | None
     refused: list[DraftRefusal]
 
 

@@ -72,10 +72,12 @@ class Page(Which):
 
 
 class Decided(Schema):
-    """The drafts of these ids, those that match the filter, or those that do both."""
+    """The drafts of these ids, those that match the filter, or those that do both; of these the
+    ones ``after`` an id, as the ``last`` of the call before."""
 
     ids: list[UUID] | None = Field(default=None, min_length=1, max_length=MAX_IDS)
     filter: Which | None = None
+    after: UUID | None = None
 
     def asked(self) -> Asked:
         """Raises ``InvalidError`` when nothing is named: all at once is ``{"filter": {}}``."""
@@ -157,6 +159,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "decision": outcome.decision,
         "taken": outcome.taken,
         "left": outcome.left,
+        "last": outcome.last,
         "refused": [{"id": id, "reason": reason} for id, reason in outcome.refused.items()],
     }
 
@@ -167,8 +170,8 @@ class DatasetDrafts(ApiView):
         page = self.read_query(Page)
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_RECORDS)
         drafts = page.asked(state=page.state).of(dataset)
-        rows = drafts if page.after is None else drafts.filter(id__gt=page.after)
-        items = [draft_json(draft) for draft in rows.in_order()[: page.limit]]
+        rows = drafts.beyond(page.after).in_order()
+        items = [draft_json(draft) for draft in rows[: page.limit]]
         return ApiResponse({"items": items, "total": drafts.count()})
 
 
@@ -204,11 +207,13 @@ class OneDraft(ApiView):
 class DraftsAccept(ApiView):
     def post(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
         """Make records of waiting drafts; of many the first 5,000, and ``left`` says how many
-        are left for another call."""
+        come after the ``last`` of them, for another call ``after`` that."""
         asked = self.read_body(Decided)
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_RECORDS)
         drafts = asked.asked().of(dataset)
-        outcome = accept_drafts(dataset=dataset, drafts=drafts, member=self.member)
+        outcome = accept_drafts(
+            dataset=dataset, drafts=drafts, member=self.member, after=asked.after
+        )
         return ApiResponse(outcome_json(outcome))
 
 
@@ -218,7 +223,9 @@ class DraftsDiscard(ApiView):
         asked = self.read_body(Decided)
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_RECORDS)
         drafts = asked.asked().of(dataset)
-        outcome = discard_drafts(dataset=dataset, drafts=drafts, member=self.member)
+        outcome = discard_drafts(
+            dataset=dataset, drafts=drafts, member=self.member, after=asked.after
+        )
         return ApiResponse(outcome_json(outcome))
 
 
@@ -228,7 +235,8 @@ class DraftsRestore(ApiView):
         ones are deleted, unless people have worked on them."""
         asked = self.read_body(Decided)
         dataset = find_dataset(self.member, dataset_id, Action.MANAGE_RECORDS)
-        outcome = restore_drafts(dataset=dataset, drafts=asked.asked().of(dataset))
+        drafts = asked.asked().of(dataset)
+        outcome = restore_drafts(dataset=dataset, drafts=drafts, after=asked.after)
         return ApiResponse(outcome_json(outcome))
 
 

@@ -109,7 +109,7 @@ class DatasetEvaluations(ApiView):
                 agent=body.agent, gold=gold, with_test=body.with_test, created_by=self.member
             )
             return ApiResponse(evaluation_json(made), status=201)
-        check(self.member, Action.USE_PROVIDERS)
+        check(self.member, Action.USE_PROVIDERS, dataset.workspace_id)
         made = evaluate(
             version=_version(dataset, body.prompt_version_id),
             gold=gold,
@@ -178,8 +178,8 @@ class PromptPromotion(ApiView):
         """Let the version suggest from now on: a job writes its answers as suggestions (202)."""
         body = self.read_body(PromoteBody)
         version = find(PromptVersion.objects.select_related("dataset"), prompt_version_id)
-        find_dataset(self.member, version.dataset_id, Action.RUN_JOBS)
-        check(self.member, Action.USE_PROVIDERS)
+        dataset = find_dataset(self.member, version.dataset_id, Action.RUN_JOBS)
+        check(self.member, Action.USE_PROVIDERS, dataset.workspace_id)
         job = promote(
             version=version,
             selection=body.selection,

@@ -186,7 +186,7 @@ class DatasetJobs(ApiView):
 
     def _start(self, dataset: Dataset, order: RunOrder) -> dict[str, Any]:
         """Start a recipe: what it will take is said before it begins."""
-        _check_may_order(self.member, order)
+        _check_may_order(self.member, dataset, order)
         dataset = Dataset.objects.select_related("workspace").get(id=dataset.id)
         job = start_run(dataset=dataset, order=order, created_by=self.member)
         return {**job_json(job), "estimate": job.params["estimate"]}
@@ -201,10 +201,10 @@ class DatasetJobs(ApiView):
         return question
 
 
-def _check_may_order(member: Membership, order: RunOrder) -> None:
+def _check_may_order(member: Membership, dataset: Dataset, order: RunOrder) -> None:
     """What asks a model spends the organization's money."""
     if load(order.recipe).needs_model(_params_of(order)):
-        check(member, Action.USE_PROVIDERS)
+        check(member, Action.USE_PROVIDERS, dataset.workspace_id)
 
 
 def _params_of(order: RunOrder) -> Any:
@@ -217,7 +217,7 @@ class JobEstimate(ApiView):
         """What a run would take; nothing is started, and no model is asked."""
         body = self.read_body(JobBody)
         dataset = find_dataset(self.member, dataset_id, Action.RUN_JOBS)
-        _check_may_order(self.member, body.order)
+        _check_may_order(self.member, dataset, body.order)
         estimate = estimate_order(dataset=dataset, order=body.order, member=self.member)
         return ApiResponse(estimate.as_json())
 

@@ -200,7 +200,7 @@ class PromptTrial(ApiView):
         """Ask again about some of the version's records with new guidelines, as a dry run (202)."""
         body = self.read_body(TrialBody)
         version, dataset = _find(self.member, prompt_version_id)
-        check(self.member, Action.USE_PROVIDERS)
+        check(self.member, Action.USE_PROVIDERS, dataset.workspace_id)
         job = try_again(
             dataset=dataset,
             version=version,
@@ -216,7 +216,7 @@ class PromptReprompt(ApiView):
         """Bring the version up to date and ask again about all its records (202)."""
         body = self.read_body(RepromptBody)
         version, dataset = _find(self.member, prompt_version_id)
-        check(self.member, Action.USE_PROVIDERS)
+        check(self.member, Action.USE_PROVIDERS, dataset.workspace_id)
         job = reprompt(dataset=dataset, version=version, budget=body.budget, created_by=self.member)
         return ApiResponse(job_json(job), status=202)
 

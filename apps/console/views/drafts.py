@@ -42,8 +42,8 @@ def drafts(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
 def decide(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """Accept or discard: one (``one=accept:<id>``), the marked, or all that match.
 
-    ``do`` is ``accept`` or ``discard``, with ``-all`` for all that match, of which the form says
-    how many it has shown (``expected``).
+    ``do`` is ``accept`` or ``discard``, with ``-all`` for all that match (``after`` a draft), of
+    which the form says how many it has shown (``expected``).
     """
     dataset = find_dataset(request, dataset_id, Action.MANAGE_RECORDS)
     query = QueryDict(request.POST.get("query", "")[:2000])
@@ -57,8 +57,11 @@ def decide(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
         return _show(request, dataset, query, code=409, has_changed=True)
     ids = [id] if one else request.POST.getlist("draft")
     chosen = page.matching if scope and not one else _named(dataset, ids)
+    after = read_id(request.POST.get("after", ""))
     try:
-        outcome = _DECISIONS[verb](dataset=dataset, drafts=chosen, member=request.member)
+        outcome = _DECISIONS[verb](
+            dataset=dataset, drafts=chosen, member=request.member, after=after
+        )
     except LimitReachedError as error:
         return _show(request, dataset, query, code=422, problem=error.message)
     if outcome.refused or not outcome.taken:

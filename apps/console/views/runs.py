@@ -128,7 +128,7 @@ def _do(request: LabelingRequest, form: RunForm) -> HttpResponse:
 def _check_may_ask(request: LabelingRequest, form: RunForm) -> None:
     """What asks a model spends the organization's money."""
     if form.asks_a_model:
-        permissions.check(request.member, Action.USE_PROVIDERS)
+        permissions.check(request.member, Action.USE_PROVIDERS, form.dataset.workspace_id)
 
 
 def _make_target(request: LabelingRequest, form: RunForm) -> None:

@@ -35,12 +35,16 @@ class FilterParams(base.Params):
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A record or a draft; ``facts`` is what a filter found out while it could ask the database."""
+    """A record or a draft; ``facts`` is what a filter found out while it could ask the database.
+
+    ``version`` is the draft's, whose texts these are.
+    """
 
     id: UUID
     texts: Mapping[str, str]
     is_draft: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,9 @@ class FilterRecipe(RecordRecipe[Subject | None, Finding | None]):
                 marks.append(Mark(subject.id, pair.usage, self._noted(finding)))
                 continue
             reason, noted = finding.reason[:MAX_REASON], self._noted(finding)
-            verdicts.append(Verdict(subject.id, finding.keep, reason, finding.score, noted))
+            verdicts.append(
+                Verdict(subject.id, finding.keep, reason, finding.score, noted, subject.version)
+            )
         mark_records(context, marks)
         if verdicts:
             judge_drafts(filter=self.name, verdicts=verdicts)
@@ -150,4 +156,5 @@ def _drafts(context: Context) -> DraftQuerySet:
 def _subject(context: Context, draft: Draft | None) -> Subject | None:
     if draft is None:
         return None
-    return Subject(draft.id, dict(field_texts(draft.fields, context.schema.fields)), is_draft=True)
+    texts = dict(field_texts(draft.fields, context.schema.fields))
+    return Subject(draft.id, texts, is_draft=True, version=draft.version)
