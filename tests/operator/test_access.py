@@ -48,6 +48,7 @@ def paths() -> list[str]:
                     "webhook_delivery_id",
                     "announcement_id",
                     "invoice_id",
+                    "certificate_id",
                 ):
                     route = route.replace(f"<uuid:{one}>", ID)
                 route = route.replace("<uuid:account_id>", ID).replace("<str:step>", "retry")
