@@ -69,11 +69,6 @@ def order(asks: Sequence[Ask]) -> list[Prepared]:
     return [one if one.hit else replace(one, is_busy=True) for one in prepared]
 
 
-def open_batches(job_id: UUID) -> int:
-    """How many batches of the job are not answered yet."""
-    return Batch.objects.filter(job_id=job_id, next_look_at__isnull=False).count()
-
-
 def left_unanswered(job_id: UUID) -> bool:
     """Whether a batch of the job ended without answers to all its calls, but for withdrawn ones."""
     return Batch.objects.filter(job_id=job_id, unanswered__gt=0).exists()

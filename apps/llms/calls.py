@@ -21,7 +21,7 @@ from apps.llms import budgets, client, ledger, limits
 from apps.llms.budgets import Amount, BudgetReachedError, Payer
 from apps.llms.connections import ProviderConnection
 from apps.llms.errors import NoTurnError, ProviderError, TransientError
-from apps.llms.keys import canonical_json, digest, request_key
+from apps.llms.keys import canonical_json, digest
 from apps.llms.learning import remember
 from apps.llms.ledger import Attempt, Entry, Kept
 from apps.llms.models import EntryKind
@@ -142,15 +142,6 @@ def prepare(asks: Sequence[Ask]) -> list[Prepared]:
         )
         for ask, attempt in zip(asks, attempts, strict=True)
     ]
-
-
-def cached_replies(
-    connection: ProviderConnection, requests: Sequence[Request]
-) -> list[Reply | None]:
-    """What the organization has been answered already; nothing is reserved. One statement."""
-    keys = [request_key(connection, request) for request in requests]
-    found = ledger.find_responses(keys) if keys else {}
-    return [found[key].reply if key in found else None for key in keys]
 
 
 async def send(prepared: Prepared) -> Outcome:
