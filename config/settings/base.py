@@ -6,7 +6,7 @@ from typing import Any
 from celery.schedules import crontab
 from kombu import Exchange, Queue
 
-from apps.core.embedded.paths import data_dir, redis_socket, socket_directory
+from apps.core.embedded.paths import data_dir, redis_socket, socket_directory, static_root
 from config import env
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -272,7 +272,7 @@ TIME_ZONE = "UTC"
 # --- Static files and headers -----------------------------------------------------------------
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = static_root()
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
