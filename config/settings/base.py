@@ -171,6 +171,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-exports": {"task": "exchange.forget_exports", "schedule": 3600.0},
     "sweep-uploads": {"task": "exchange.sweep_uploads", "schedule": 3600.0},
     "ring-waiting-jobs": {"task": "jobs.ring_waiting", "schedule": 5.0},
+    "prune-jobs": {"task": "jobs.prune", "schedule": 3600.0},
     "return-expired-leases": {"task": "annotation.return_expired_leases", "schedule": 30.0},
     "prune-versions": {"task": "annotation.prune_versions", "schedule": 3600.0},
     "sweep-idempotent-requests": {
@@ -193,6 +194,7 @@ CELERY_BEAT_SCHEDULE = {
     "prune-predictions": {"task": "monitoring.prune", "schedule": 3600.0},
     "count-usage": {"task": "billing.count_usage", "schedule": crontab(minute=20, hour=0)},
     "renew-subscriptions": {"task": "billing.renew", "schedule": crontab(minute=40, hour=0)},
+    "clear-sessions": {"task": "users.clear_sessions", "schedule": crontab(minute=50, hour=0)},
     "refresh-review-queues": {"task": "quality.refresh_review", "schedule": 10.0},
 }
 
