@@ -116,7 +116,8 @@ TEMPLATES = [
 
 def _database(variable: str, role: str, **extra: Any) -> dict[str, Any]:
     url = env.text(variable, f"postgresql://{role}@/stoneware?host={socket_directory(DATA_DIR)}")
-    return {**env.database(url), **extra}
+    given = env.database(url)
+    return {**given, **extra, "OPTIONS": {**given["OPTIONS"], **extra.get("OPTIONS", {})}}
 
 
 DATABASES = {

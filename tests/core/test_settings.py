@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 import textwrap
+from urllib.parse import quote
 
 import pytest
 from django.conf import settings
@@ -66,6 +67,7 @@ def test_production_refuses_to_boot(environment: dict[str, str], reason: str) ->
     ("variable", "value"),
     [
         ("DATABASE_URL", "sqlite:///x"),
+        ("DATABASE_URL", "postgresql://stoneware_app@db.example.org/stoneware?sslmod=verify-full"),
         ("LEASE_MINUTES", "ten"),
         ("WORKER_THREADS", "many"),
         ("SITE_URL", "stoneware.example"),
@@ -77,6 +79,30 @@ def test_a_typo_fails_at_start(variable: str, value: str) -> None:
     done = boot(DJANGO_SETTINGS_MODULE="config.settings.development", **{variable: value})
     assert done.returncode != 0
     assert "ImproperlyConfigured" in done.stderr
+
+
+@pytest.mark.django_db
+def test_options_of_a_database_url_reach_the_connection() -> None:
+    """Beside those that the settings give by themselves."""
+    database = connections["default"].settings_dict
+    where = f"@/{database['NAME']}?host={quote(database['HOST'], safe='')}"
+    options = "&sslmode=prefer&connect_timeout=7&options=-c%20statement_timeout%3D4321"
+    done = boot(
+        """
+        from django.db import connections
+        for alias in ("default", "owner"):
+            connection = connections[alias]
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW statement_timeout")
+                print(*cursor.fetchone())
+            told = connection.get_connection_params()
+            print(*(told.get(name) for name in ("sslmode", "connect_timeout", "prepare_threshold")))
+        """,
+        DJANGO_SETTINGS_MODULE="config.settings.development",
+        DATABASE_URL=f"postgresql://stoneware_app{where}{options}",
+        OWNER_DATABASE_URL=f"postgresql://stoneware_owner{where}{options}",
+    )
+    assert done.stdout.splitlines() == ["4321ms", "prefer 7 1", "4321ms", "prefer 7 None"], done
 
 
 def test_production_is_strict_about_cookies_and_transport() -> None:
