@@ -14,6 +14,7 @@ DATA_DIR = data_dir()
 
 # --- Where things are -------------------------------------------------------------------------
 SECRET_KEY = env.text("SECRET_KEY") or env.secret_file(DATA_DIR / "secret_key")
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")  # of before, for what they sealed
 DEBUG = False
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 SITE_HOSTS = ALLOWED_HOSTS  # of no organization, where each has its own

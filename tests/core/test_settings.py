@@ -14,7 +14,7 @@ from django.db import connections
 
 from apps.core.embedded.paths import PROJECT_ROOT
 
-STRONG = secrets.token_urlsafe(64)
+STRONG, OTHER, LAST = (secrets.token_urlsafe(64) for _ in range(3))
 
 
 def boot(script: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -51,6 +51,10 @@ def test_production_boots_with_a_strong_secret_and_its_names() -> None:
         ({"SECRET_KEY": "a" * 64}, "known or too weak"),
         ({"SECRET_KEY": "0123456789" * 7}, "known or too weak"),
         ({"SECRET_KEY": "django-insecure-" + STRONG}, "development key"),
+        (
+            {"SECRET_KEY": STRONG, "SECRET_KEY_FALLBACKS": f"{OTHER},changeme"},
+            "A key of SECRET_KEY_",
+        ),
         ({"SECRET_KEY": STRONG}, "Production needs ALLOWED_HOSTS"),
         ({"SECRET_KEY": STRONG, "ALLOWED_HOSTS": " , "}, "Production needs ALLOWED_HOSTS"),
         ({"SECRET_KEY": STRONG, "ALLOWED_HOSTS": "*"}, "needs SITE_URL"),
@@ -61,6 +65,24 @@ def test_production_refuses_to_boot(environment: dict[str, str], reason: str) ->
     assert done.returncode != 0
     assert "ImproperlyConfigured" in done.stderr
     assert reason in done.stderr
+
+
+def test_what_an_earlier_key_sealed_and_signed_holds_after_a_change() -> None:
+    hosted = {"DJANGO_SETTINGS_MODULE": "config.settings.production", "ALLOWED_HOSTS": "localhost"}
+    sealing = """
+        from apps.core.sealing import seal, sign
+        print(seal("a secret", context="row 1").hex(), sign("a text", purpose="test"))
+        """
+    sealed, signature = boot(sealing, **hosted, SECRET_KEY=OTHER).stdout.split()
+    opening = f"""
+        from apps.core.sealing import is_signed, unseal
+        print(is_signed("a text", "{signature}", purpose="test"))
+        print(unseal(bytes.fromhex("{sealed}"), context="row 1"))
+        """
+    forgotten = boot(opening, **hosted, SECRET_KEY=STRONG)
+    assert (forgotten.stdout, "BrokenSealError" in forgotten.stderr) == ("False\n", True)
+    kept = boot(opening, **hosted, SECRET_KEY=STRONG, SECRET_KEY_FALLBACKS=f"{LAST}, {OTHER}")
+    assert kept.stdout == "True\na secret\n", kept.stderr
 
 
 @pytest.mark.parametrize(
