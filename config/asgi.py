@@ -8,6 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings.development")
 
 application = get_asgi_application()
 
-from apps.core.checks import refuse_unsafe_role  # noqa: E402  (needs the settings)
+from apps.core.checks import refuse_missing_static_files, refuse_unsafe_role  # noqa: E402  (needs the settings)
 
 refuse_unsafe_role()
+refuse_missing_static_files()

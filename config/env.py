@@ -5,9 +5,11 @@ import secrets
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
+from psycopg.pq import Conninfo
 
 
 def text(name: str, default: str = "") -> str:
@@ -139,22 +141,28 @@ def huggingface_space() -> dict[str, object]:
     return {**given, "space_persistent_storage_enabled": kept}
 
 
-def database(url: str) -> dict[str, object]:
+def database(url: str) -> dict[str, Any]:
     """Django's connection settings for ``postgresql://user:password@host:port/name``.
 
-    A socket directory may stand in the query: ``postgresql://user@/name?host=/run/postgresql``.
+    A socket directory may stand in the query, ``postgresql://user@/name?host=/run/postgresql``,
+    and so may every other option that libpq knows: ``?sslmode=verify-full&connect_timeout=5``.
     """
     parts = urlsplit(url)
     if parts.scheme not in {"postgresql", "postgres"}:
         raise ImproperlyConfigured(f"The database must be PostgreSQL, not {parts.scheme!r}.")
-    options = dict(pair.partition("=")[::2] for pair in parts.query.split("&") if pair)
+    pairs = (pair.partition("=") for pair in parts.query.split("&") if pair)
+    options = {key: unquote(value) for key, _, value in pairs}
+    unknown = options.keys() - {known.keyword.decode() for known in Conninfo.get_defaults()}
+    if unknown:
+        raise ImproperlyConfigured(f"PostgreSQL knows no option {min(unknown)!r} of a connection.")
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": unquote(parts.path.lstrip("/")),
-        "USER": unquote(parts.username or ""),
-        "PASSWORD": unquote(parts.password or ""),
-        "HOST": unquote(options.get("host", "")) or parts.hostname or "",
-        "PORT": str(parts.port or options.get("port", "")),
+        "NAME": options.pop("dbname", "") or unquote(parts.path.lstrip("/")),
+        "USER": options.pop("user", "") or unquote(parts.username or ""),
+        "PASSWORD": options.pop("password", "") or unquote(parts.password or ""),
+        "HOST": options.pop("host", "") or parts.hostname or "",
+        "PORT": options.pop("port", "") or str(parts.port or ""),
+        "OPTIONS": options,
     }
 
 

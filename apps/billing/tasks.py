@@ -1,7 +1,6 @@
 """Every night: count, correct, renew and collect, one organization after the other."""
 
 import logging
-from collections.abc import Callable
 from uuid import UUID
 
 from celery import shared_task
@@ -18,6 +17,7 @@ from apps.billing.services import (
     settle_standing,
 )
 from apps.billing.usage import keep_calls, measure, month_after, month_of, snapshot
+from apps.core.rounds import for_each
 from apps.core.tenancy import enter
 from apps.organizations.models import Organization
 from apps.organizations.volume import end_needless_grace
@@ -28,26 +28,21 @@ logger = logging.getLogger(__name__)
 @shared_task(name="billing.count_usage", ignore_result=True)
 def count_usage() -> None:
     """Keep the month's usage, correct the volume, and end a grace that is not needed."""
-    _for_each(_count)
+    for_each(_organizations(), _count)
 
 
 @shared_task(name="billing.renew", ignore_result=True)
 def renew_subscriptions() -> None:
     """Begin the terms that are due, issue their invoices, and try to have open ones paid."""
-    _for_each(_renew)
-    _for_each(_collect)
+    ids = _organizations()
+    for_each(ids, _renew)
+    for_each(ids, _collect)
 
 
-def _for_each(work: Callable[[UUID], None]) -> None:
-    """What fails for one organization must not keep it from the others."""
+def _organizations() -> list[UUID]:
     with connections["operator"].cursor() as cursor:
         cursor.execute("SELECT id FROM organization ORDER BY id")
-        ids = [id for (id,) in cursor.fetchall()]
-    for id in ids:
-        try:
-            work(id)
-        except Exception:
-            logger.exception("%s failed for organization %s", work.__name__, id)
+        return [id for (id,) in cursor.fetchall()]
 
 
 def _count(organization_id: UUID) -> None:

@@ -1,10 +1,12 @@
-"""System checks: the wall between organizations must be standing before anything is served."""
+"""What must stand before anything is served: the wall between organizations, and static files."""
 
 import sys
 import time
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib.staticfiles.finders import get_finders
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,6 +15,8 @@ from django.db.utils import OperationalError
 # gunicorn gives up on an application that ends with this code, instead of starting it anew.
 REFUSED = 4
 HINT = "Connect as a role made with NOSUPERUSER NOBYPASSRLS, such as stoneware_app."
+
+NOT_COLLECTED = ["CVS", ".*", "*~"]  # what collectstatic passes over
 
 
 @register(Tags.database)
@@ -51,6 +55,25 @@ def refuse_unsafe_role(*, patience: float = 30) -> None:
             connection.close()
     if faults:
         sys.stderr.write(f"error: {faults[0]}\n")
+        raise SystemExit(REFUSED)
+
+
+def refuse_missing_static_files() -> None:
+    """End the process, with one line that says why, when pages would ask for what is not there.
+
+    Where static files have names that tell their content, each page with one that nobody has
+    collected would fail.
+    """
+    collected = getattr(staticfiles_storage, "hashed_files", None)
+    if collected is None:
+        return
+    files = (name for finder in get_finders() for name, _ in finder.list(NOT_COLLECTED))
+    missing = next((name for name in files if name not in collected), None)
+    if missing is not None:
+        sys.stderr.write(
+            f"error: The static file {missing} has not been collected. Run"
+            " `manage.py collectstatic --no-input`, here and after each update.\n"
+        )
         raise SystemExit(REFUSED)
 
 

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from apps.core.errors import InvalidError
 from apps.core.prepared import raw_cursor
+from apps.core.rounds import for_each
 from apps.core.tenancy import enter
 from apps.events.log import Origin, acting_as, changes, emit
 from apps.events.models import EventRetention
@@ -49,4 +50,4 @@ def prune_all() -> int:
     with connections["operator"].cursor() as cursor:
         cursor.execute("SELECT DISTINCT organization_id FROM event_retention")
         limited = [row[0] for row in cursor.fetchall()]
-    return sum(prune(organization_id=organization_id) for organization_id in limited)
+    return sum(for_each(limited, prune))

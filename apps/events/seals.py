@@ -15,6 +15,7 @@ from django.db import connections
 from django.utils import timezone
 
 from apps.core.prepared import raw_cursor
+from apps.core.rounds import for_each
 from apps.core.sealing import is_signed, sign
 from apps.core.tenancy import current, enter
 from apps.events.canonical import COLUMNS, FIRST, digest
@@ -77,7 +78,7 @@ def seal_all() -> int:
     with connections["operator"].cursor() as cursor:
         cursor.execute(_UNSEALED)
         waiting = [row[0] for row in cursor.fetchall()]
-    return sum(seal(organization_id=organization_id) for organization_id in waiting)
+    return sum(for_each(waiting, seal))
 
 
 def seal(*, organization_id: UUID) -> int:

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.db import connections
 
+from apps.core.rounds import for_each
 from apps.events import retention, seals
 
 
@@ -18,7 +19,7 @@ def check() -> int:
     with connections["operator"].cursor() as cursor:
         cursor.execute("SELECT DISTINCT organization_id FROM event_seal")
         sealed = [row[0] for row in cursor.fetchall()]
-    return sum(not seals.check(organization_id=one).is_valid for one in sealed)
+    return sum(not verdict.is_valid for verdict in for_each(sealed, seals.check))
 
 
 @shared_task(name="events.prune", ignore_result=True)

@@ -27,7 +27,7 @@ from apps.jobs.errors import (
 )
 from apps.jobs.kinds import AnyKind, Kind, Planned, StreamedKind, Work
 from apps.jobs.models import Job, JobItem, JobState
-from apps.jobs.pool import give_back
+from apps.jobs.pool import and_close, give_back
 
 SLICE: Final = 60.0  # seconds until a job makes room for others
 PAGE: Final = 500  # items planned in one transaction
@@ -132,7 +132,7 @@ def _work_off_in_threads(run: runs.Run, job: Job, kind: Kind[Any, Any], deadline
     with ThreadPoolExecutor(kind.concurrency, thread_name_prefix="item") as pool:
         # Each thread needs a copy of its own: a context runs in one thread at a time.
         futures = [
-            pool.submit(copy_context().run, _work_off, run, job, kind, deadline, stopped)
+            pool.submit(copy_context().run, and_close(_work_off), run, job, kind, deadline, stopped)
             for _ in range(kind.concurrency)
         ]
     for future in futures:
@@ -161,7 +161,7 @@ def attempt(work: Work, kind: Kind[Any, Any]) -> None:
     try:
         with enter(work.organization_id):
             material = kind.read(work)
-        give_back()  # the slow part must not keep one from the others
+        give_back()  # an old one is not kept through the slow part
         leases.complete(work, kind, kind.compute(work, material))
     except LostError:
         _logger.warning("Job %s, item %s: done by another run meanwhile", work.job.id, work.seq)

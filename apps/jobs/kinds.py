@@ -27,6 +27,7 @@ FREE = Decimal(0)
 _Material = TypeVar("_Material")
 _Result = TypeVar("_Result")
 _paths: dict[str, tuple[str, Queue]] = {}
+_upkeep: set[str] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +137,20 @@ class StreamedKind(AnyKind, Generic[_Material, _Result]):
         """Give back what was reserved for items that were read and will not be computed now."""
 
 
-def offer(name: str, path: str, *, queue: Queue = Queue.BULK) -> None:
-    """Register the kind class at the dotted ``path`` under ``name``, with its usual queue."""
+def offer(name: str, path: str, *, queue: Queue = Queue.BULK, is_upkeep: bool = False) -> None:
+    """Register the kind class at the dotted ``path`` under ``name``, with its usual queue.
+
+    With ``is_upkeep`` its jobs start by themselves, again and again: those that nobody asked for
+    are forgotten after a while (``upkeep.prune``).
+    """
     _paths[name] = path, queue
+    if is_upkeep:
+        _upkeep.add(name)
+
+
+def of_upkeep() -> list[str]:
+    """The kinds whose jobs start by themselves."""
+    return sorted(_upkeep)
 
 
 def is_known(name: str) -> bool:

@@ -23,7 +23,7 @@ from apps.core.tenancy import enter
 from apps.events.log import emit
 from apps.jobs.errors import LostError
 from apps.jobs.models import OPEN, UNFINISHED, WAITING, ItemState, Job, JobItem, JobState
-from apps.jobs.pool import give_back
+from apps.jobs.pool import and_close, give_back
 
 HOLD = timedelta(seconds=30)  # how long a run is believed alive after a heartbeat
 
@@ -77,7 +77,8 @@ class Heartbeat:
     def __init__(self, run: Run) -> None:
         self.run = run
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        beat = and_close(self._beat)
+        self._thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
 
     def __enter__(self) -> None:
         self._thread.start()

@@ -1,11 +1,11 @@
-"""The one task that runs every job, and the sweep that finds what nobody runs."""
+"""The one task that runs every job, and the sweeps: for what nobody runs, for what is over."""
 
 from uuid import UUID
 
 from celery import Task, shared_task
 from celery.signals import worker_shutting_down
 
-from apps.jobs import doorbell, engine
+from apps.jobs import doorbell, engine, upkeep
 from apps.jobs.models import Queue
 
 
@@ -23,6 +23,12 @@ def run(task: "Task[..., None]", organization_id: str, job_id: str) -> None:
 def ring_waiting() -> None:
     """Ring for the jobs that wait: Redis was emptied, a worker died, a retry is due."""
     doorbell.ring_waiting()
+
+
+@shared_task(name="jobs.prune", ignore_result=True)
+def prune() -> int:
+    """Forget the jobs of upkeep that ended some time ago; returns how many."""
+    return upkeep.prune()
 
 
 @worker_shutting_down.connect

@@ -6,7 +6,7 @@ from typing import Any
 from celery.schedules import crontab
 from kombu import Exchange, Queue
 
-from apps.core.embedded.paths import data_dir, redis_socket, socket_directory
+from apps.core.embedded.paths import data_dir, redis_socket, socket_directory, static_root
 from config import env
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -14,6 +14,7 @@ DATA_DIR = data_dir()
 
 # --- Where things are -------------------------------------------------------------------------
 SECRET_KEY = env.text("SECRET_KEY") or env.secret_file(DATA_DIR / "secret_key")
+SECRET_KEY_FALLBACKS = env.words("SECRET_KEY_FALLBACKS")  # of before, for what they sealed
 DEBUG = False
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 SITE_HOSTS = ALLOWED_HOSTS  # of no organization, where each has its own
@@ -116,7 +117,8 @@ TEMPLATES = [
 
 def _database(variable: str, role: str, **extra: Any) -> dict[str, Any]:
     url = env.text(variable, f"postgresql://{role}@/stoneware?host={socket_directory(DATA_DIR)}")
-    return {**env.database(url), **extra}
+    given = env.database(url)
+    return {**given, **extra, "OPTIONS": {**given["OPTIONS"], **extra.get("OPTIONS", {})}}
 
 
 DATABASES = {
@@ -172,6 +174,7 @@ CELERY_BEAT_SCHEDULE = {
     "forget-exports": {"task": "exchange.forget_exports", "schedule": 3600.0},
     "sweep-uploads": {"task": "exchange.sweep_uploads", "schedule": 3600.0},
     "ring-waiting-jobs": {"task": "jobs.ring_waiting", "schedule": 5.0},
+    "prune-jobs": {"task": "jobs.prune", "schedule": 3600.0},
     "return-expired-leases": {"task": "annotation.return_expired_leases", "schedule": 30.0},
     "prune-versions": {"task": "annotation.prune_versions", "schedule": 3600.0},
     "sweep-idempotent-requests": {
@@ -194,6 +197,7 @@ CELERY_BEAT_SCHEDULE = {
     "prune-predictions": {"task": "monitoring.prune", "schedule": 3600.0},
     "count-usage": {"task": "billing.count_usage", "schedule": crontab(minute=20, hour=0)},
     "renew-subscriptions": {"task": "billing.renew", "schedule": crontab(minute=40, hour=0)},
+    "clear-sessions": {"task": "users.clear_sessions", "schedule": crontab(minute=50, hour=0)},
     "refresh-review-queues": {"task": "quality.refresh_review", "schedule": 10.0},
 }
 
@@ -273,7 +277,7 @@ TIME_ZONE = "UTC"
 # --- Static files and headers -----------------------------------------------------------------
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = static_root()
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"

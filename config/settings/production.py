@@ -10,10 +10,16 @@ KNOWN_SECRETS = {"secret", "changeme", "change-me", "insecure", "stoneware", "te
 SECRET_KEY = env.text("SECRET_KEY")
 if not SECRET_KEY:
     raise ImproperlyConfigured("Production needs SECRET_KEY: 50 random characters or more.")
-if len(SECRET_KEY) < 50 or SECRET_KEY.lower() in KNOWN_SECRETS or len(set(SECRET_KEY)) < 16:
-    raise ImproperlyConfigured("SECRET_KEY is known or too weak: use 50 random characters or more.")
-if SECRET_KEY.startswith("django-insecure-"):
-    raise ImproperlyConfigured("SECRET_KEY is a development key: make a new one for production.")
+for name, secret in (
+    ("SECRET_KEY", SECRET_KEY),
+    *(("A key of SECRET_KEY_FALLBACKS", fallback) for fallback in SECRET_KEY_FALLBACKS),
+):
+    if len(secret) < 50 or secret.lower() in KNOWN_SECRETS or len(set(secret)) < 16:
+        raise ImproperlyConfigured(
+            f"{name} is known or too weak: use 50 random characters or more."
+        )
+    if secret.startswith("django-insecure-"):
+        raise ImproperlyConfigured(f"{name} is a development key: make a new one for production.")
 
 ALLOWED_HOSTS = env.words("ALLOWED_HOSTS")
 if not ALLOWED_HOSTS:

@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 import textwrap
+from urllib.parse import quote
 
 import pytest
 from django.conf import settings
@@ -13,7 +14,7 @@ from django.db import connections
 
 from apps.core.embedded.paths import PROJECT_ROOT
 
-STRONG = secrets.token_urlsafe(64)
+STRONG, OTHER, LAST = (secrets.token_urlsafe(64) for _ in range(3))
 
 
 def boot(script: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -50,6 +51,10 @@ def test_production_boots_with_a_strong_secret_and_its_names() -> None:
         ({"SECRET_KEY": "a" * 64}, "known or too weak"),
         ({"SECRET_KEY": "0123456789" * 7}, "known or too weak"),
         ({"SECRET_KEY": "django-insecure-" + STRONG}, "development key"),
+        (
+            {"SECRET_KEY": STRONG, "SECRET_KEY_FALLBACKS": f"{OTHER},changeme"},
+            "A key of SECRET_KEY_",
+        ),
         ({"SECRET_KEY": STRONG}, "Production needs ALLOWED_HOSTS"),
         ({"SECRET_KEY": STRONG, "ALLOWED_HOSTS": " , "}, "Production needs ALLOWED_HOSTS"),
         ({"SECRET_KEY": STRONG, "ALLOWED_HOSTS": "*"}, "needs SITE_URL"),
@@ -62,10 +67,29 @@ def test_production_refuses_to_boot(environment: dict[str, str], reason: str) ->
     assert reason in done.stderr
 
 
+def test_what_an_earlier_key_sealed_and_signed_holds_after_a_change() -> None:
+    hosted = {"DJANGO_SETTINGS_MODULE": "config.settings.production", "ALLOWED_HOSTS": "localhost"}
+    sealing = """
+        from apps.core.sealing import seal, sign
+        print(seal("a secret", context="row 1").hex(), sign("a text", purpose="test"))
+        """
+    sealed, signature = boot(sealing, **hosted, SECRET_KEY=OTHER).stdout.split()
+    opening = f"""
+        from apps.core.sealing import is_signed, unseal
+        print(is_signed("a text", "{signature}", purpose="test"))
+        print(unseal(bytes.fromhex("{sealed}"), context="row 1"))
+        """
+    forgotten = boot(opening, **hosted, SECRET_KEY=STRONG)
+    assert (forgotten.stdout, "BrokenSealError" in forgotten.stderr) == ("False\n", True)
+    kept = boot(opening, **hosted, SECRET_KEY=STRONG, SECRET_KEY_FALLBACKS=f"{LAST}, {OTHER}")
+    assert kept.stdout == "True\na secret\n", kept.stderr
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
         ("DATABASE_URL", "sqlite:///x"),
+        ("DATABASE_URL", "postgresql://stoneware_app@db.example.org/stoneware?sslmod=verify-full"),
         ("LEASE_MINUTES", "ten"),
         ("WORKER_THREADS", "many"),
         ("SITE_URL", "stoneware.example"),
@@ -77,6 +101,30 @@ def test_a_typo_fails_at_start(variable: str, value: str) -> None:
     done = boot(DJANGO_SETTINGS_MODULE="config.settings.development", **{variable: value})
     assert done.returncode != 0
     assert "ImproperlyConfigured" in done.stderr
+
+
+@pytest.mark.django_db
+def test_options_of_a_database_url_reach_the_connection() -> None:
+    """Beside those that the settings give by themselves."""
+    database = connections["default"].settings_dict
+    where = f"@/{database['NAME']}?host={quote(database['HOST'], safe='')}"
+    options = "&sslmode=prefer&connect_timeout=7&options=-c%20statement_timeout%3D4321"
+    done = boot(
+        """
+        from django.db import connections
+        for alias in ("default", "owner"):
+            connection = connections[alias]
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW statement_timeout")
+                print(*cursor.fetchone())
+            told = connection.get_connection_params()
+            print(*(told.get(name) for name in ("sslmode", "connect_timeout", "prepare_threshold")))
+        """,
+        DJANGO_SETTINGS_MODULE="config.settings.development",
+        DATABASE_URL=f"postgresql://stoneware_app{where}{options}",
+        OWNER_DATABASE_URL=f"postgresql://stoneware_owner{where}{options}",
+    )
+    assert done.stdout.splitlines() == ["4321ms", "prefer 7 1", "4321ms", "prefer 7 None"], done
 
 
 def test_production_is_strict_about_cookies_and_transport() -> None:

@@ -20,6 +20,7 @@ from apps.events.log import Origin, acting_as, changes, emit
 from apps.events.models import Event, EventCheck, EventRetention, EventSeal
 from apps.organizations.models import Organization
 from tests.factories import make_organization
+from tests.trouble import refusing
 
 pytestmark = [
     pytest.mark.alone,  # seals wait for every older transaction of the server
@@ -307,6 +308,29 @@ def test_the_rounds_seal_and_check_every_organization(acme: Organization) -> Non
     for organization in (acme, other):
         with enter(organization.id):
             assert EventCheck.objects.get().problem == ""
+
+
+def test_what_fails_for_one_organization_keeps_no_other_from_its_round(
+    acme: Organization, caplog: Any
+) -> None:
+    other = make_organization("Other")
+    tell(acme, 2)
+    with refusing(acme, "INSERT", "event_seal"):
+        assert tasks.seal() == 1
+    assert tasks.seal() == 1
+    with refusing(acme, "INSERT", "event_check"):
+        assert tasks.check() == 0
+    for organization, checks in ((acme, 0), (other, 1)):
+        age(organization, 100)
+        with enter(organization.id):
+            assert EventCheck.objects.count() == checks
+            retention.set_retention(days=30)
+    with refusing(acme, "INSERT", "event"):
+        assert tasks.prune() == 1
+    assert tasks.prune() == 3
+    failed = [record.args for record in caplog.records if "failed for" in record.getMessage()]
+    whose = ("seals.seal", "seals.check", "retention.prune")
+    assert failed == [(f"apps.events.{name}", acme.id) for name in whose]
 
 
 # --- What an event says of where it comes from ----------------------------------------------------

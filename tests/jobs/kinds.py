@@ -70,8 +70,9 @@ class CountInChain(Count):
 
 
 def offer_all() -> None:
-    """Register the kinds ``count``, ``count_together`` and ``count_in_chain``."""
+    """Register the kinds ``count``, ``tidy``, ``count_together`` and ``count_in_chain``."""
     kinds.offer("count", "tests.jobs.kinds.Count")
+    kinds.offer("tidy", "tests.jobs.kinds.Count", is_upkeep=True)
     kinds.offer("count_together", "tests.jobs.kinds.CountTogether")
     kinds.offer("count_in_chain", "tests.jobs.kinds.CountInChain")
 

@@ -1,5 +1,6 @@
 """A real worker and a real Redis, both treated badly."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from apps.core import doorbell as core_doorbell
 from apps.core.embedded.paths import PROJECT_ROOT, redis_socket
 from apps.core.embedded.services import Services
 from apps.core.tenancy import enter
-from apps.jobs import doorbell
+from apps.jobs import doorbell, runs
 from apps.jobs.engine import run_slice
 from apps.jobs.models import Job, JobItem, JobState, Queue
 from apps.jobs.services import enqueue
@@ -275,6 +277,39 @@ def test_threads_of_one_job_share_its_items(tenant: Organization) -> None:
     assert job.state == JobState.DONE
     assert job.seconds is not None
     assert job.seconds < 12 * 0.3
+
+
+@pytest.mark.parametrize(
+    ("kind", "beat"), [("count", 0.05), ("count_together", 60)], ids=["heartbeat", "items"]
+)
+def test_the_threads_of_a_slice_leave_no_connection_behind(
+    tenant: Organization, kind: str, beat: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where connections are kept, and before the collector finds those of dead threads."""
+    connections.close_all()
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 600)
+    monkeypatch.setattr(runs, "HOLD", timedelta(seconds=3 * beat))
+    job = start(tenant, kind=kind, items=8, seconds=0.05)
+    gc.disable()
+    try:
+        before = connections_open()
+        run_slice(organization_id=tenant.id, job_id=job.id)
+        assert connections_open() == before
+    finally:
+        gc.enable()
+    with enter(tenant.id):
+        assert Job.objects.get(id=job.id).state == JobState.DONE
+
+
+def connections_open() -> int:
+    """How many the application's role has, once those that were closed are gone."""
+    time.sleep(0.3)
+    with connections["operator"].cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND usename = 'stoneware_app'"
+        )
+        return int(cursor.fetchone()[0])
 
 
 def test_one_thread_can_pause_the_job_for_all(tenant: Organization) -> None:

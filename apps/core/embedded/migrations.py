@@ -5,12 +5,11 @@ the code knows and those that the database has. Both are noted after a successfu
 both are as noted, there is nothing to apply.
 """
 
-import hashlib
 import json
-import site
 import sys
 from pathlib import Path
 
+from apps.core.embedded.digests import digest_of
 from apps.core.embedded.errors import EmbeddedError
 from apps.core.embedded.paths import POSTGRES_DATABASE, PROJECT_ROOT, run_directory
 from apps.core.embedded.postgres import Postgres
@@ -46,14 +45,7 @@ def is_noted(note: Path, *, postgres: Postgres) -> bool:
 
 def known() -> str:
     """A digest of our migrations' text and of the installed packages' names and versions."""
-    digest = hashlib.sha256()
-    for file in sorted(PROJECT_ROOT.glob("apps/*/migrations/*.py")):
-        digest.update(str(file.relative_to(PROJECT_ROOT)).encode())
-        digest.update(file.read_bytes())
-    for folder in site.getsitepackages():
-        for package in sorted(Path(folder).glob("*.dist-info")):
-            digest.update(package.name.encode())
-    return digest.hexdigest()
+    return digest_of(PROJECT_ROOT.glob("apps/*/migrations/*.py"))
 
 
 def applied(postgres: Postgres) -> str:

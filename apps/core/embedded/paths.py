@@ -26,6 +26,11 @@ def absolute(path: Path) -> Path:
     return (PROJECT_ROOT / path.expanduser()).resolve()
 
 
+def static_root() -> Path:
+    """Where static files are collected: ``STATIC_ROOT``, or ``staticfiles`` in the project."""
+    return absolute(Path(os.environ.get("STATIC_ROOT") or "staticfiles"))
+
+
 def run_directory(data_dir: Path) -> Path:
     """What only matters while the instance runs (mode 0700)."""
     return data_dir / "run"
@@ -68,7 +73,7 @@ def log_directory(data_dir: Path) -> Path:
 
 
 def log_file(data_dir: Path, part: str) -> Path:
-    """The log of one part: ``postgres``, ``redis``, ``web``, ``worker``, ``migrate``, ``demo``."""
+    """The log of a part (``postgres``, ``redis`` …) or a step (``migrate``, ``static`` …)."""
     return log_directory(data_dir) / f"{part}.log"
 
 

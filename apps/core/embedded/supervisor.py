@@ -34,6 +34,7 @@ from apps.core.embedded.paths import (
 from apps.core.embedded.process import Process
 from apps.core.embedded.revival import say, watch
 from apps.core.embedded.services import Services
+from apps.core.embedded.static_files import collect
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 6900  # Argilla's, so existing scripts connect unchanged
@@ -62,6 +63,8 @@ class Supervisor:
             supervisor_file(self.data_dir).unlink(missing_ok=True)  # a killed predecessor's
             if migrate(data_dir=self.data_dir, postgres=services.postgres):
                 say("The database is up to date.")
+            if collect(data_dir=self.data_dir):
+                say("The static files are collected.")
             self._forget_figures()
             application = self._application(listener)
             stack.callback(self._stop, application)

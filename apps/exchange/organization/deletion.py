@@ -18,6 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.core.errors import ConflictError, InvalidError
+from apps.core.rounds import for_each
 from apps.core.sealing import is_signed, sign
 from apps.core.tenancy import enter
 from apps.events.log import emit
@@ -87,9 +88,7 @@ def delete_due() -> int:
     with connections["operator"].cursor() as cursor:
         cursor.execute("SELECT id FROM organization WHERE deletion_due_at <= now()")
         due = [row[0] for row in cursor.fetchall()]
-    for organization_id in due:
-        delete_organization(organization_id=organization_id)
-    return len(due)
+    return len(for_each(due, delete_organization))
 
 
 def delete_organization(*, organization_id: UUID) -> DeletionCertificate:

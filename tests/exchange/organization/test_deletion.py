@@ -20,6 +20,7 @@ from apps.exchange.tasks import delete_organizations
 from apps.organizations.models import DeletionCertificate, Organization
 from apps.users.models import User
 from tests import factories
+from tests.trouble import refusing
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "owner", "operator"])
 
@@ -96,6 +97,17 @@ def test_all_of_it_goes_and_nothing_else(acme: Organization, monkeypatch: Any) -
     gone.text = gone.text.replace("25", "24")
     assert not deletion.is_genuine(gone)
     assert delete_organizations() == 0
+
+
+def test_one_that_cannot_be_deleted_keeps_no_other(acme: Organization, caplog: Any) -> None:
+    other = make("Other")
+    for organization in (acme, other):
+        ask(organization, days_ago=31)
+    with refusing(acme, "DELETE", "record"):
+        assert delete_organizations() == 1
+    assert f"failed for organization {acme.id}" in caplog.text
+    assert (counts(acme.id)["record"], counts(other.id)["record"]) == (25, 0)
+    assert delete_organizations() == 1
 
 
 def test_not_before_its_time(acme: Organization) -> None:
