@@ -65,7 +65,9 @@ def measure(n: int = 240, **values: Any) -> Measured:
     suggest(question, skilled(truth, luck, wrong=lambda x: x < 0.4), agent=AGENTS[0], scores=luck)
     a = evaluate_agent(agent=AGENTS[0], gold=gold)
     right = [t if x > 0.15 else other(t) for t, x in zip(truth, luck, strict=True)]
-    suggest(question, right, agent=AGENTS[1], scores=luck)
+    # Wrong ones are equally unsure: where the sure ones begin must not hang on chance's split.
+    sure = [x if x > 0.15 else 0.05 for x in luck]
+    suggest(question, right, agent=AGENTS[1], scores=sure)
     b = evaluate_agent(agent=AGENTS[1], gold=gold, with_test=True)
     return Measured(question, gold, a, b)
 
