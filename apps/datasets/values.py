@@ -178,6 +178,11 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
+def says_same(one: Any, other: Any) -> bool:
+    """Whether two answers say the same, in whatever order they were given."""
+    return canonical(one) == canonical(other)
+
+
 def check_score(value: Any, score: Any) -> None:
     """A number from 0 to 1 for one value, a list of them (as long) for a list; or null."""
     if score is None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from apps.annotation.models import Response, ResponseStatus
 from apps.datasets.models import Question, QuestionType
 from apps.datasets.schema import QuestionRule
-from apps.datasets.values import canonical
+from apps.datasets.values import says_same
 from apps.labeling.review_values import Shown, show_value, word_diff
 from apps.organizations.models import Membership
 from apps.quality.models import Feedback, FeedbackKind, Mention
@@ -92,5 +92,5 @@ def _change(row: Feedback, rule: QuestionRule) -> Change:
         before=show_value(rule, before, fields),
         after=shown,
         is_ambiguous=rule.name in row.ambiguous,
-        is_same=canonical(before) == canonical(after),
+        is_same=says_same(before, after),
     )

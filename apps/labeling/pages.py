@@ -29,9 +29,9 @@ class AnnotatePage:
 
     ``status`` is the queue shown. ``values`` and ``errors`` are those of an answer that could not
     be saved; without them the stored answer is shown. ``told`` are the codes of what the person is
-    to be told (templates/labeling/_told.html), ``strays`` the answers to questions that are gone;
-    ``overview`` may be given where several pages of
-    one dataset are shown. ``pairs`` are what an address asks of the queue.
+    to be told (templates/labeling/_told.html), ``strays`` the answers to questions that are gone.
+    ``overview`` may be given where several pages of one dataset are shown. ``pairs`` are what an
+    address asks of the queue.
     """
 
     dataset: Dataset

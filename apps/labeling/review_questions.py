@@ -8,7 +8,7 @@ from uuid import UUID
 from apps.annotation.models import Response
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import QuestionRule
-from apps.datasets.values import canonical
+from apps.datasets.values import canonical, says_same
 from apps.labeling.questions import QuestionCard, show_questions, show_score
 from apps.labeling.review_values import (
     Person,
@@ -171,6 +171,6 @@ def _chosen(page: "ReviewPage", name: str, choices: Sequence[Choice]) -> str:
             return AMBIGUOUS
         decided = page.adjudication.values.get(name, {}).get("value")
         if decided is not None:
-            same = (one.code for one in choices if canonical(one.value) == canonical(decided))
+            same = (one.code for one in choices if says_same(one.value, decided))
             return next(same, EDIT)
     return next((choice.code for choice in choices if choice.is_agreed), "")

@@ -22,7 +22,7 @@ from apps.core.tenancy import current
 from apps.datasets import content
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import DatasetSchema, QuestionRule, load_schema
-from apps.datasets.values import canonical, clean_value
+from apps.datasets.values import clean_value, says_same
 from apps.monitoring.models import Monitor, Prediction, Routed
 from apps.quality.embeddings import MAX_CHARACTERS, embed
 from apps.quality.few_shot import restore
@@ -237,7 +237,7 @@ def _contradicted(
     return {
         item.external_id
         for item, proposal in zip(items, proposals, strict=True)
-        if canonical(item.value) != canonical(proposal.value)
+        if not says_same(item.value, proposal.value)
     }
 
 

@@ -19,7 +19,7 @@ from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.datasets.schema import load_schema
-from apps.datasets.values import canonical
+from apps.datasets.values import says_same
 from apps.jobs.models import Job
 from apps.organizations.models import Membership
 from apps.pipelines.dry_runs import dry_run_items
@@ -163,7 +163,7 @@ class Change:
 
     @property
     def is_changed(self) -> bool:
-        return not self.item.error and canonical(self.before) != canonical(self.after)
+        return not self.item.error and not says_same(self.before, self.after)
 
 
 def changes_of(job: Job) -> list[Change]:

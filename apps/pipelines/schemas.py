@@ -56,20 +56,16 @@ def closed(properties: Mapping[str, Any]) -> Document:
     }
 
 
-def _values(rule: QuestionRule) -> list[Any]:
-    return rule.values
-
-
 def _label(rule: QuestionRule) -> Document:
-    return {"label": {"enum": _values(rule)}}
+    return {"label": {"enum": rule.values}}
 
 
 def _labels(rule: QuestionRule) -> Document:
-    return {"labels": {"type": "array", "items": {"enum": _values(rule)}, "minItems": 1}}
+    return {"labels": {"type": "array", "items": {"enum": rule.values}, "minItems": 1}}
 
 
 def _rating(rule: QuestionRule) -> Document:
-    return {"rating": {"enum": _values(rule)}}
+    return {"rating": {"enum": rule.values}}
 
 
 def _text(rule: QuestionRule) -> Document:
@@ -80,13 +76,13 @@ def _spans(rule: QuestionRule) -> Document:
     span = {
         "quote": {"type": "string", "description": "Copied from the text, word for word."},
         "occurrence": {"type": "integer", "minimum": 1},
-        "label": {"enum": _values(rule)},
+        "label": {"enum": rule.values},
     }
     return {"spans": {"type": "array", "items": closed(span)}}
 
 
 def _ranking(rule: QuestionRule) -> Document:
-    place = {"type": "array", "items": {"enum": _values(rule)}, "minItems": 1}
+    place = {"type": "array", "items": {"enum": rule.values}, "minItems": 1}
     return {"ranking": {"type": "array", "items": place, "minItems": 1}}
 
 

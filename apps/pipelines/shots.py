@@ -22,7 +22,7 @@ from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import VectorSettings
 from apps.datasets.schema import DatasetSchema, QuestionRule
-from apps.datasets.values import canonical
+from apps.datasets.values import says_same
 from apps.pipelines.prompts import Shot
 from apps.quality.causes import known_answers
 from apps.quality.consensus import consensus
@@ -73,8 +73,7 @@ def load_pool(schema: DatasetSchema, rule: QuestionRule, *, before: datetime | N
         [Shot(fields[id], values[id]) for id in ids],
         embed([searchable_text(fields[id], schema.fields) for id in ids]),
         np.array(
-            [id in suggested and canonical(suggested[id]) != canonical(values[id]) for id in ids],
-            dtype=bool,
+            [id in suggested and not says_same(suggested[id], values[id]) for id in ids], dtype=bool
         ),
     )
 

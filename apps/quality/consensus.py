@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import QuestionRule
-from apps.datasets.values import canonical
 from apps.quality.agreement import covered
 from apps.quality.answers import majority
 
@@ -101,7 +100,7 @@ def _apart(spans: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
 
 
 def _identical(rule: QuestionRule, answers: Sequence[Any]) -> Any:
-    return answers[0] if len(set(map(canonical, answers))) == 1 else None
+    return answers[0] if all(answer == answers[0] for answer in answers) else None
 
 
 _RULES: Final[Mapping[str, Callable[[QuestionRule, Sequence[Any]], Any]]] = {

@@ -19,7 +19,7 @@ from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
 from apps.datasets.services import hold_schema
-from apps.datasets.values import canonical, clean_value
+from apps.datasets.values import clean_value, says_same
 from apps.events.log import Happening, emit, emit_all
 from apps.organizations.models import Membership
 from apps.quality.causes import leave_queue, take_turns
@@ -176,7 +176,8 @@ def _tell(
         before = {name: response.values[name] for name in names}
         after = {name: ruling.values[name] for name in names if name in ruling.values}
         ambiguous = [name for name in ruling.ambiguous if name in names]
-        changed = ambiguous or any(_differ(before[name], after[name]) for name in after)
+        same = (says_same(before[name]["value"], after[name]["value"]) for name in after)
+        changed = ambiguous or not all(same)
         rows.append(
             Feedback(
                 record=record,
@@ -191,10 +192,6 @@ def _tell(
             )
         )
     Feedback.objects.bulk_create(rows)
-
-
-def _differ(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return canonical(one["value"]) != canonical(other["value"])
 
 
 @transaction.atomic

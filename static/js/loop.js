@@ -113,8 +113,7 @@ async function deliver(entry, headers) {
 function take(receipt) {
   numbers = receipt;
   showNumbers(receipt);
-  for (const code of receipt.dataset.told.split(" ").filter(Boolean))
-    notices.tell(code, receipt.dataset.strays);
+  notices.tellAll(receipt.dataset);
   return "done";
 }
 

@@ -15,6 +15,11 @@ export function tell(code, strays = "") {
   box().append(shown);
 }
 
+/** Show those that a record or a receipt brings along. */
+export function tellAll({ told = "", strays }) {
+  for (const code of told.split(" ").filter(Boolean)) tell(code, strays);
+}
+
 /** Put away what was said of earlier records. */
 export function forget() {
   for (const note of all("[data-told]", box())) note.remove();

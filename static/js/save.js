@@ -152,15 +152,11 @@ function receive(status, text, word) {
     if (status === 200) kept.put(stage.record(), null);
     ahead.drop(next.dataset.record); // or it would come once more
     stage.show(next, said);
-    return tell(next.dataset);
+    if (next.dataset.told) notices.forget();
+    return notices.tellAll(next.dataset);
   }
   if (status >= 500 || status < 400) return fail("server");
   fail([401, 403, 404, 409].includes(status) ? String(status) : "server");
-}
-
-function tell({ told = "", strays }) {
-  if (told) notices.forget();
-  for (const code of told.split(" ").filter(Boolean)) notices.tell(code, strays);
 }
 
 /** Keep the form, say what happened, offer to try again. */

@@ -181,6 +181,5 @@ def _forget_accounts(organization_id: UUID) -> None:
         elsewhere = {row[0] for row in cursor.fetchall()}
     with enter(organization_id):
         accounts = User.objects.filter(id__in=ids - elsewhere, is_staff=False)
-        gone = list(accounts.values_list("id", flat=True))
-        Membership.objects.filter(user__in=gone).update(user=None)
-        accounts.filter(id__in=gone).delete()
+        Membership.objects.filter(user__in=accounts).update(user=None)
+        accounts.delete()
