@@ -180,6 +180,12 @@ def visit(chromium: Any, site: Site) -> Iterator[Callable[..., Any]]:
             with suppress(Exception):  # it is on its way to another page
                 page.evaluate("() => { window.fetch = () => new Promise(() => {}); }")
         context.close()
-    # failures that a test makes on purpose, and the storage that signing out clears
-    expected = ("Failed to load resource", "htmx:error: Failed to fetch", "Clear-Site-Data")
+    # failures that a test makes on purpose, the storage that signing out clears, and leaving with
+    # answers on their way before anybody touched the page: only a slow machine gets to see that
+    expected = (
+        "Failed to load resource",
+        "htmx:error: Failed to fetch",
+        "Clear-Site-Data",
+        "Blocked attempt to show a 'beforeunload' confirmation panel",
+    )
     assert [text for text in complaints if not any(known in text for known in expected)] == []
