@@ -1,48 +1,14 @@
-"""How far people agree: chance-corrected over a dataset, and plainly within one record.
-
-Krippendorff's alpha, from counts of values by unit (K. Krippendorff, "Computing Krippendorff's
-Alpha-Reliability", 2011). Within a record: the mean over pairs of answers, from 0 to 1.
-"""
+"""How far people agree within one record: the mean over pairs of answers, from 0 to 1."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import QuestionRule
 
-Floats = NDArray[np.float64]
-
-
-def alpha(counts: NDArray[Any], *, ordinal: bool = False) -> float | None:
-    """Alpha of ``counts`` (units, values): how often each value was given to each unit.
-
-    Values stand in their order if ``ordinal``. None where it cannot be estimated: no unit with
-    two answers, or one value only.
-    """
-    table = np.asarray(counts, dtype=np.float64)
-    table = table[table.sum(axis=1) >= 2]
-    totals = table.sum(axis=0)
-    n = totals.sum()
-    if not len(table) or np.count_nonzero(totals) < 2:
-        return None
-    distance = _ordinal(totals) if ordinal else 1 - np.eye(len(totals))
-    sizes = table.sum(axis=1, keepdims=True)
-    observed = ((table / (sizes - 1)).T @ table - np.diag((table / (sizes - 1)).sum(axis=0))) / n
-    expected = (np.outer(totals, totals) - np.diag(totals)) / (n * (n - 1))
-    return float(1 - (observed * distance).sum() / (expected * distance).sum())
-
-
-def _ordinal(totals: Floats) -> Floats:
-    """Squared distance: the values between two, and half of each."""
-    middle = np.cumsum(totals) - totals / 2
-    return np.asarray((middle[:, None] - middle[None, :]) ** 2)
-
-
-# --- Within one record ---------------------------------------------------------------------------
 # What counts as disagreement: below this the record is worth a reviewer's look.
 LEAST: Final[Mapping[str, float]] = {
     QuestionType.LABEL: 1.0,

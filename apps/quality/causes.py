@@ -21,9 +21,10 @@ from apps.core.prepared import raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import QuestionType
 from apps.datasets.schema import DatasetSchema, QuestionRule
-from apps.quality.agreement import LEAST, agreement, alpha, disagrees
+from apps.quality.agreement import LEAST, agreement, disagrees
 from apps.quality.consensus import consensus
 from apps.quality.dawid_skene import Votes, estimate
+from apps.quality.measures import alpha
 from apps.quality.models import (
     Adjudication,
     DatasetReview,
@@ -158,7 +159,8 @@ class Crowd:
         items, _, classes = self.votes.shape
         cells = self.votes.items * classes + self.votes.labels
         counts = np.bincount(cells, minlength=items * classes).reshape(items, classes)
-        return alpha(counts, ordinal=all(isinstance(value, int) for value in self.values))
+        is_ordinal = all(isinstance(value, int) for value in self.values)
+        return alpha.value(counts, alpha.ordinal(counts) if is_ordinal else alpha.nominal(classes))
 
 
 def is_classed(rule: QuestionRule) -> bool:

@@ -9,8 +9,9 @@ import pytest
 
 from apps.datasets.models import Question
 from apps.datasets.schema import QuestionRule
-from apps.quality.agreement import agreement, alpha, disagrees
+from apps.quality.agreement import agreement, disagrees
 from apps.quality.consensus import consensus
+from apps.quality.measures import alpha
 from tests.factories import QUESTIONS
 
 
@@ -36,7 +37,8 @@ def by_pairs(counts: Any, ordinal: bool) -> float:
 @pytest.mark.parametrize("seed", range(4))
 def test_alpha_is_what_its_definition_says(seed: int, ordinal: bool) -> None:
     counts = np.random.default_rng(seed).integers(0, 3, (12, 4))
-    assert alpha(counts, ordinal=ordinal) == pytest.approx(by_pairs(counts, ordinal))
+    distance = alpha.ordinal(counts) if ordinal else alpha.nominal(4)
+    assert alpha.value(counts, distance) == pytest.approx(by_pairs(counts, ordinal))
 
 
 def test_krippendorffs_own_example() -> None:
@@ -49,13 +51,13 @@ def test_krippendorffs_own_example() -> None:
     ]
     table = np.array(observers)
     counts = np.stack([(table == value).sum(axis=0) for value in range(1, 6)], axis=1)
-    assert alpha(counts) == pytest.approx(0.743, abs=5e-4)
-    assert alpha(counts, ordinal=True) == pytest.approx(0.815, abs=5e-4)
+    assert alpha.value(counts, alpha.nominal(5)) == pytest.approx(0.743, abs=5e-4)
+    assert alpha.value(counts, alpha.ordinal(counts)) == pytest.approx(0.815, abs=5e-4)
 
 
 def test_alpha_of_one_value_or_of_single_answers_cannot_be_told() -> None:
-    assert alpha(np.array([[2, 0], [3, 0]])) is None
-    assert alpha(np.array([[1, 0], [0, 1]])) is None
+    assert alpha.value(np.array([[2, 0], [3, 0]]), alpha.nominal(2)) is None
+    assert alpha.value(np.array([[1, 0], [0, 1]]), alpha.nominal(2)) is None
 
 
 def rule(name: str) -> QuestionRule:

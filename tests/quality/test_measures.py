@@ -12,7 +12,6 @@ from sklearn import metrics
 
 from apps.datasets.models import Question
 from apps.datasets.schema import QuestionRule
-from apps.quality.agreement import alpha as plain_alpha
 from apps.quality.measures import alpha as reliability
 from apps.quality.measures import labels, paired, parts
 from apps.quality.measures.comparison import compare, disagreeing
@@ -140,14 +139,14 @@ def test_calibration_is_the_weighted_gap() -> None:
 # --- Agreement -----------------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", ["nominal", "ordinal"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_alpha_is_that_of_agreement_with_an_interval(seed: int, kind: str) -> None:
+def test_alpha_lies_in_its_interval(seed: int, kind: str) -> None:
     counts = np.random.default_rng(seed).integers(0, 3, (30, 4))
     distance = reliability.nominal(4) if kind == "nominal" else reliability.ordinal(counts)
     found = reliability.alpha(counts, distance)
     assert found is not None
     assert found.low is not None
     assert found.high is not None
-    assert found.value == pytest.approx(plain_alpha(counts, ordinal=kind == "ordinal"))
+    assert found.value == pytest.approx(reliability.value(counts, distance))
     assert found.low <= found.value <= found.high
 
 
@@ -321,9 +320,11 @@ def test_the_ceiling_is_how_often_two_people_agree() -> None:
     assert told["ceiling"]["n"] == 3
     assert told["ceiling"]["agreement"]["value"] == pytest.approx(2 / 3)
     assert told["ceiling"]["alpha"]["value"] == pytest.approx(
-        plain_alpha(np.array([[2, 0], [1, 1], [0, 1], [0, 3]]))
+        reliability.value(np.array([[2, 0], [1, 1], [0, 1], [0, 3]]), reliability.nominal(2))
     )
-    with_model = plain_alpha(np.array([[3, 0], [2, 1], [1, 1], [1, 3]]))
+    with_model = reliability.value(
+        np.array([[3, 0], [2, 1], [1, 1], [1, 3]]), reliability.nominal(2)
+    )
     assert told["metrics"]["alpha_with_model"]["value"] == pytest.approx(with_model)
 
 

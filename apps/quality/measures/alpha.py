@@ -5,6 +5,7 @@ Agreement on Set-valued Items (MASI) for Semantic and Pragmatic Annotation", LRE
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,11 @@ def nominal(values: int) -> Floats:
 
 def ordinal(counts: NDArray[Any]) -> Floats:
     """Squared: the values between two in the (units, k) ``counts``, and half of each."""
-    totals = _pairable(counts).sum(axis=0)
+    return ranks_between(_pairable(counts).sum(axis=0))
+
+
+def ranks_between(totals: Floats) -> Floats:
+    """The same, of how often each value was given to units that have two answers."""
     middle = np.cumsum(totals) - totals / 2
     return np.asarray((middle[:, None] - middle[None, :]) ** 2)
 
@@ -56,18 +61,38 @@ def alpha(counts: NDArray[Any], distance: Floats) -> Estimate | None:
     The interval resamples units. None where it cannot be estimated: no unit with two answers, or
     one value only.
     """
+    summands = _summands(counts, distance)
+    return None if summands is None else bootstrap(summands, Statistic(distance))
+
+
+def value(counts: NDArray[Any], distance: Floats) -> float | None:
+    """The same without its interval."""
+    summands = _summands(counts, distance)
+    return None if summands is None else float(Statistic(distance)(summands.sum(axis=0)[None])[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Statistic:
+    """Alpha of (n, 2 + k) sums over units: how far they are apart, their answers, of each value."""
+
+    distance: Floats
+
+    def __call__(self, sums: Floats) -> Floats:
+        n, totals = sums[:, 1], sums[:, 2:]
+        by_chance = ((totals @ self.distance) * totals).sum(axis=1) / (n * (n - 1))
+        return np.asarray(1 - divided(sums[:, 0] / n, by_chance))
+
+
+def apart(table: Floats, distance: Floats) -> Floats:
+    """Of each unit: its answers' distances, each two twice, over the answers less one."""
+    return np.asarray(((table @ distance) * table).sum(axis=1) / (table.sum(axis=1) - 1))
+
+
+def _summands(counts: NDArray[Any], distance: Floats) -> Floats | None:
     table = _pairable(counts)
     if not len(table) or np.count_nonzero(table.sum(axis=0)) < 2:
         return None
-    sizes = table.sum(axis=1)
-    apart = ((table @ distance) * table).sum(axis=1) / (sizes - 1)
-
-    def statistic(sums: Floats) -> Floats:
-        n, totals = sums[:, 1], sums[:, 2:]
-        by_chance = ((totals @ distance) * totals).sum(axis=1) / (n * (n - 1))
-        return np.asarray(1 - divided(sums[:, 0] / n, by_chance))
-
-    return bootstrap(np.column_stack([apart, sizes, table]), statistic)
+    return np.column_stack([apart(table, distance), table.sum(axis=1), table])
 
 
 def _pairable(counts: NDArray[Any]) -> Floats:

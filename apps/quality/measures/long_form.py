@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.quality.dawid_skene import Votes
-from apps.quality.measures.alpha import nominal
+from apps.quality.measures.alpha import Statistic, apart, nominal, ranks_between
 from apps.quality.measures.intervals import SEED, Estimate, bootstrap
-from apps.quality.measures.labels import NONE, divided
+from apps.quality.measures.labels import NONE
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -43,28 +43,18 @@ def alpha(votes: Votes, *, ordinal: bool = False, distance: Floats | None = None
     if np.count_nonzero(totals) < 2:
         return Reliability(n, None)
     if distance is None:
-        distance = _between(totals) if ordinal else nominal(kept.classes)
+        distance = ranks_between(totals) if ordinal else nominal(kept.classes)
     is_nominal = np.array_equal(distance, nominal(kept.classes))
-    apart = _apart_nominal(kept, n) if is_nominal else _apart(kept, n, distance)
+    units = _apart_nominal(kept, n) if is_nominal else _apart(kept, n, distance)
     pools, pool = min(n, POOLS), pools_of(n)
     of_answer = pool[kept.items]
     cells = np.bincount(of_answer * kept.classes + kept.labels, minlength=pools * kept.classes)
     sums = [
-        np.bincount(pool, weights=apart, minlength=pools),
+        np.bincount(pool, weights=units, minlength=pools),
         np.bincount(of_answer, minlength=pools),
         cells.reshape(pools, kept.classes),
     ]
-    return Reliability(n, bootstrap(np.column_stack(sums), _Statistic(distance)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Statistic:
-    distance: Floats
-
-    def __call__(self, sums: Floats) -> Floats:
-        n, totals = sums[:, 1], sums[:, 2:]
-        by_chance = ((totals @ self.distance) * totals).sum(axis=1) / (n * (n - 1))
-        return np.asarray(1 - divided(sums[:, 0] / n, by_chance))
+    return Reliability(n, bootstrap(np.column_stack(sums), Statistic(distance)))
 
 
 def pools_of(n: int) -> Integers:
@@ -83,11 +73,6 @@ def pairable(votes: Votes) -> Votes:
     return Votes(np.asarray(items[order], np.int64), people, labels, classes=votes.classes)
 
 
-def _between(totals: Floats) -> Floats:
-    middle = np.cumsum(totals) - totals / 2
-    return np.asarray((middle[:, None] - middle[None, :]) ** 2)
-
-
 def _apart_nominal(votes: Votes, n: int) -> Floats:
     """Of each unit: pairs that differ, over the answers less one."""
     cells, counts = np.unique(votes.items * votes.classes + votes.labels, return_counts=True)
@@ -98,15 +83,15 @@ def _apart_nominal(votes: Votes, n: int) -> Floats:
 
 def _apart(votes: Votes, n: int, distance: Floats) -> Floats:
     """The same under any distance; a table of at most 4 million cells at a time."""
-    apart, k = np.zeros(n), votes.classes
+    found, k = np.zeros(n), votes.classes
     step = max(min(ROWS, 4_000_000 // k), 1)
     for begin in range(0, n, step):
         end = min(begin + step, n)
         rows = slice(*np.searchsorted(votes.items, [begin, end]))
         cells = (votes.items[rows] - begin) * k + votes.labels[rows]
         table = np.bincount(cells, minlength=(end - begin) * k).reshape(-1, k).astype(np.float64)
-        apart[begin:end] = ((table @ distance) * table).sum(axis=1) / (table.sum(axis=1) - 1)
-    return apart
+        found[begin:end] = apart(table, distance)
+    return found
 
 
 # --- Two at a time -------------------------------------------------------------------------------
