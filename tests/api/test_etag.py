@@ -15,6 +15,7 @@ from apps.organizations.services import create_api_key
 from apps.workspaces.models import Workspace
 from tests.api.conftest import OVERHEAD, Api, Cast
 from tests.factories import make_dataset, make_member, make_organization
+from tests.meanwhile import waiting
 
 KINDS = ("dataset", "field", "question", "property", "vector")
 STALE = '"0123456789abcdef0123456789abcdef"'
@@ -169,20 +170,10 @@ def test_of_two_who_read_the_same_one_writes() -> None:
         lock_dataset(dataset)  # until all of them have looked
         for writer in writers:
             writer.start()
-        _wait_for(lambda: _waiting() == len(writers))
+        _wait_for(lambda: waiting() == len(writers))
     for writer in writers:
         writer.join(timeout=20)
     assert sorted(statuses) == [200, 412, 412]
-
-
-def _waiting() -> int:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return int(cursor.fetchone()[0])
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:

@@ -18,6 +18,7 @@ from apps.organizations.tasks import sweep_idempotent_requests
 from apps.workspaces.models import Workspace
 from tests.api.conftest import OVERHEAD, Api, Cast
 from tests.factories import make_dataset, make_member, make_organization, make_records
+from tests.meanwhile import waiting
 
 REPLAYED = "Idempotent-Replayed"
 
@@ -266,13 +267,7 @@ def _run(answers: list[Any], send: Callable[[], Any]) -> None:
 
 def _wait_for_a_waiter() -> None:
     for _ in range(400):
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            if cursor.fetchone()[0]:
-                return
+        if waiting():
+            return
         threading.Event().wait(0.025)
     raise AssertionError("Nobody waits.")

@@ -22,6 +22,7 @@ from apps.records.models import Record, Suggestion
 from apps.workspaces.models import Workspace
 from tests import factories
 from tests.labeling.conftest import BACKEND, Site
+from tests.meanwhile import waiting
 
 ALL = ("sentiment", "genre", "quality", "order", "comment", "entities")
 SignIn = Callable[[Membership], Client]
@@ -599,7 +600,7 @@ def test_a_dataset_deleted_while_a_record_of_it_is_asked_for_is_gone(site: Site)
             with site.inside(), transaction.atomic():
                 Dataset.objects.filter(pk=site.dataset.pk).delete()
                 begun.set()
-                while not somebody_waits():
+                while not waiting():
                     time.sleep(0.01)
         finally:
             connection.close()
@@ -610,12 +611,3 @@ def test_a_dataset_deleted_while_a_record_of_it_is_asked_for_is_gone(site: Site)
         answers = [client.get(whole(name, site.dataset)) for name in ("ahead", "annotate")]
         deletion.result()
     assert [answer.status_code for answer in answers] == [404, 404]
-
-
-def somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-            " WHERE NOT l.granted AND a.datname = current_database())"
-        )
-        return bool(cursor.fetchone()[0])

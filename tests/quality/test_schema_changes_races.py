@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
 
 from apps.annotation.bulk import BulkAnswer, answer_records
 from apps.annotation.ingest import log_records
@@ -29,6 +29,7 @@ from apps.records.models import Record, Suggestion
 from apps.records.services import upsert_suggestion
 from tests.conftest import ALL_DATABASES
 from tests.factories import make_dataset, make_member, make_organization, make_records
+from tests.meanwhile import waiting
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=ALL_DATABASES)
 MIXED = {"sentiment": {"value": "mixed"}}
@@ -124,19 +125,12 @@ class World:
             one = pool.submit(act, first, goes_first=True)
             assert is_written.wait(30)
             other = pool.submit(act, second, goes_first=False)
-            while not (other.done() or _is_somebody_waiting()):
+            while not (other.done() or waiting()):
                 time.sleep(0.01)
             may_commit.set()
             one.result(30)
             other.exception(30)
         return other
-
-
-def _is_somebody_waiting() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
-        [found] = cursor.fetchone() or (False,)
-    return bool(found)
 
 
 @pytest.fixture
