@@ -1,10 +1,10 @@
 """Every night: count, correct, renew and collect, one organization after the other."""
 
 import logging
+from typing import Any
 from uuid import UUID
 
 from celery import shared_task
-from django.db import connections
 from django.utils import timezone
 
 from apps.billing.collectors import CollectionError, get_collector
@@ -17,7 +17,7 @@ from apps.billing.services import (
     settle_standing,
 )
 from apps.billing.usage import keep_calls, measure, month_after, month_of, snapshot
-from apps.core.rounds import for_each
+from apps.core.rounds import find, for_each
 from apps.core.tenancy import enter
 from apps.organizations.models import Organization
 from apps.organizations.volume import end_needless_grace
@@ -34,15 +34,13 @@ def count_usage() -> None:
 @shared_task(name="billing.renew", ignore_result=True)
 def renew_subscriptions() -> None:
     """Begin the terms that are due, issue their invoices, and try to have open ones paid."""
-    ids = _organizations()
-    for_each(ids, _renew)
-    for_each(ids, _collect)
+    organizations = _organizations()
+    for_each(organizations, _renew)
+    for_each(organizations, _collect)
 
 
-def _organizations() -> list[UUID]:
-    with connections["operator"].cursor() as cursor:
-        cursor.execute("SELECT id FROM organization ORDER BY id")
-        return [id for (id,) in cursor.fetchall()]
+def _organizations() -> list[dict[str, Any]]:
+    return find("SELECT id AS organization_id FROM organization ORDER BY id")
 
 
 def _count(organization_id: UUID) -> None:

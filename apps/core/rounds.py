@@ -1,25 +1,34 @@
-"""Work that goes from one organization to the next."""
+"""Rounds: work that is found in all organizations, and done inside one after the other."""
 
 import logging
-from collections.abc import Callable, Iterable
-from typing import TypeVar
-from uuid import UUID
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from django.db import connections
 
 _T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
 
 
-def for_each(organization_ids: Iterable[UUID], work: Callable[..., _T]) -> list[_T]:
-    """What ``work(organization_id=…)`` returns for each; what fails for one is logged.
+def find(statement: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """The rows of all organizations, by column; asked as the operator."""
+    with connections["operator"].cursor() as cursor:
+        cursor.execute(statement, parameters)
+        columns = [column.name for column in cursor.description]
+        return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
 
-    It must not keep the others from theirs.
+
+def for_each(places: Iterable[Mapping[str, Any]], work: Callable[..., _T]) -> list[_T]:
+    """What ``work(**place)`` returns for each place, e.g. an organization and a dataset.
+
+    What fails at one is logged: it must not keep the others from theirs.
     """
     done = []
-    for organization_id in organization_ids:
+    for place in places:
         try:
-            done.append(work(organization_id=organization_id))
+            done.append(work(**place))
         except Exception:
-            name = f"{work.__module__}.{work.__name__}"
-            logger.exception("%s failed for organization %s", name, organization_id)
+            where = ", ".join(f"{key.removesuffix('_id')} {id}" for key, id in place.items())
+            logger.exception("%s.%s failed for %s", work.__module__, work.__qualname__, where)
     return done

@@ -3,12 +3,12 @@
 from typing import Final
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from apps.core.errors import InvalidError
 from apps.core.prepared import raw_cursor
-from apps.core.rounds import for_each
+from apps.core.rounds import find, for_each
 from apps.core.tenancy import enter
 from apps.events.log import Origin, acting_as, changes, emit
 from apps.events.models import EventRetention
@@ -47,7 +47,4 @@ def prune(*, organization_id: UUID) -> int:
 
 def prune_all() -> int:
     """``prune`` for every organization that does not keep its events for ever."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute("SELECT DISTINCT organization_id FROM event_retention")
-        limited = [row[0] for row in cursor.fetchall()]
-    return sum(for_each(limited, prune))
+    return sum(for_each(find("SELECT DISTINCT organization_id FROM event_retention"), prune))

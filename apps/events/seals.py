@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connections
 from django.utils import timezone
 
 from apps.core.prepared import raw_cursor
-from apps.core.rounds import for_each
+from apps.core.rounds import find, for_each
 from apps.core.sealing import is_signed, sign
 from apps.core.tenancy import current, enter
 from apps.events.canonical import COLUMNS, FIRST, digest
@@ -47,7 +46,7 @@ WHERE organization_id = %(o)s AND (xact, id) > (%(xact)s, %(id)s::uuid) AND xact
 ORDER BY xact, id LIMIT {PAGE}
 """  # noqa: S608  (constant text)
 _UNSEALED = """
-SELECT o.id FROM organization o WHERE EXISTS (
+SELECT o.id AS organization_id FROM organization o WHERE EXISTS (
     SELECT FROM event e WHERE e.organization_id = o.id AND e.xact > coalesce(
         (SELECT max(s.up_to) FROM event_seal s WHERE s.organization_id = o.id), -1))
 """
@@ -75,10 +74,7 @@ class Verdict:
 
 def seal_all() -> int:
     """Seal what waits in every organization; returns how many seals that made."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(_UNSEALED)
-        waiting = [row[0] for row in cursor.fetchall()]
-    return sum(for_each(waiting, seal))
+    return sum(for_each(find(_UNSEALED), seal))
 
 
 def seal(*, organization_id: UUID) -> int:

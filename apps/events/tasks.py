@@ -1,9 +1,8 @@
 """The rounds over the event log: seal, check, remove what is no longer kept."""
 
 from celery import shared_task
-from django.db import connections
 
-from apps.core.rounds import for_each
+from apps.core.rounds import find, for_each
 from apps.events import retention, seals
 
 
@@ -16,9 +15,7 @@ def seal() -> int:
 @shared_task(name="events.check", ignore_result=True)
 def check() -> int:
     """Check every organization's log; returns how many are not whole."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute("SELECT DISTINCT organization_id FROM event_seal")
-        sealed = [row[0] for row in cursor.fetchall()]
+    sealed = find("SELECT DISTINCT organization_id FROM event_seal")
     return sum(not verdict.is_valid for verdict in for_each(sealed, seals.check))
 
 

@@ -4,10 +4,9 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db import connections
 from django.utils import timezone
 
-from apps.core.rounds import for_each
+from apps.core.rounds import find, for_each
 from apps.core.tenancy import enter
 from apps.jobs import kinds
 from apps.jobs.models import Job
@@ -18,14 +17,12 @@ BATCH: Final = 500  # jobs, each with its items, in one transaction
 
 def prune() -> int:
     """Forget what has been kept long enough, of all organizations; returns how many jobs."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(
-            "SELECT DISTINCT organization_id FROM job"
-            " WHERE created_by_id IS NULL AND kind = ANY(%s) AND finished_at < %s",
-            [kinds.of_upkeep(), timezone.now() - KEPT],
-        )
-        ids = [id for (id,) in cursor.fetchall()]
-    return sum(for_each(ids, _prune))
+    places = find(
+        "SELECT DISTINCT organization_id FROM job"
+        " WHERE created_by_id IS NULL AND kind = ANY(%s) AND finished_at < %s",
+        [kinds.of_upkeep(), timezone.now() - KEPT],
+    )
+    return sum(for_each(places, _prune))
 
 
 def _prune(organization_id: UUID) -> int:

@@ -16,6 +16,7 @@ from typing import Final
 from uuid import UUID
 
 from apps.core.ids import uuid7s
+from apps.core.rounds import for_each
 from apps.core.tenancy import enter
 from apps.llms import budgets, client, ledger, limits
 from apps.llms.budgets import Amount, BudgetReachedError, Payer
@@ -215,11 +216,12 @@ def give_up(prepared: Sequence[Prepared]) -> Decimal:
 
 def book_old(*, age: timedelta = ABANDONED_AFTER) -> int:
     """Book the calls of all organizations whose worker died and that nobody took up again."""
-    booked = 0
-    for organization_id in ledger.organizations_with_old(age):
+
+    def book(organization_id: UUID) -> int:
         with enter(organization_id):
-            booked += _book_unknown(ledger.take_old(age))
-    return booked
+            return _book_unknown(ledger.take_old(age))
+
+    return sum(for_each(ledger.organizations_with_old(age), book))
 
 
 def most(connection: ProviderConnection, request: Request) -> Amount:

@@ -11,10 +11,9 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connections
-
 from apps.core.metrics import LLM_CALLS
 from apps.core.prepared import as_rows, raw_cursor
+from apps.core.rounds import find
 from apps.core.tenancy import current
 from apps.llms.budgets import Amount, Payer
 from apps.llms.models import EntryKind
@@ -228,11 +227,9 @@ WHERE inserted_at < statement_timestamp() - make_interval(secs => %s)
 """
 
 
-def organizations_with_old(age: timedelta) -> list[UUID]:
-    """The organizations that have attempts opened so long ago; as the operator."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(_WITH_OLD, [age.total_seconds()])
-        return [id for (id,) in cursor.fetchall()]
+def organizations_with_old(age: timedelta) -> list[dict[str, UUID]]:
+    """The organizations that have attempts opened so long ago."""
+    return find(_WITH_OLD, [age.total_seconds()])
 
 
 def _row(attempt: Attempt) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from typing import Final
 
 from celery import shared_task
-from django.db import connections
 
+from apps.core.rounds import find, for_each
 from apps.llms import batching, calls
 
 _DUE: Final = """
-SELECT organization_id, id FROM llm_batch WHERE next_look_at <= now()
+SELECT organization_id, id AS batch_id FROM llm_batch WHERE next_look_at <= now()
 ORDER BY next_look_at LIMIT 20
 """
 
@@ -22,8 +22,4 @@ def book_abandoned() -> None:
 @shared_task(name="llms.look_after_batches")
 def look_after_batches() -> None:
     """Take the batches that are due, of all organizations, a step further."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(_DUE)
-        due = cursor.fetchall()
-    for organization_id, batch_id in due:
-        batching.look_after(organization_id, batch_id)
+    for_each(find(_DUE), batching.look_after)

@@ -1,6 +1,5 @@
 """Setting a question's monitor, and what happens by the clock. Who may do so is for the callers."""
 
-import logging
 from typing import Any, Final
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 
 from apps.core.errors import InvalidError
+from apps.core.rounds import find, for_each
 from apps.core.tenancy import enter
 from apps.datasets.models import Question
 from apps.events.log import emit
@@ -16,8 +16,6 @@ from apps.monitoring.models import Monitor
 from apps.quality.answers import LEARNABLE, submitted_count
 
 RETRAIN: Final = "monitor.retrain_due"
-
-_logger = logging.getLogger(__name__)
 
 
 @transaction.atomic
@@ -113,20 +111,12 @@ WHERE m.organization_id = p.organization_id AND m.question_id = p.monitor_id
 
 def notice_due() -> int:
     """Tell of the monitors with enough new answers, of all organizations; returns how many."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(_DUE)
-        due = cursor.fetchall()
-    return sum(_notice(organization_id, question_id) for organization_id, question_id in due)
+    return sum(for_each(find(_DUE), _notice))
 
 
 def _notice(organization_id: UUID, question_id: UUID) -> bool:
-    """One organization's trouble must not stop the others."""
-    try:
-        with enter(organization_id):
-            return notice_retrain(question_id=question_id)
-    except Exception:
-        _logger.exception("No notice to retrain for question %s", question_id)
-        return False
+    with enter(organization_id):
+        return notice_retrain(question_id=question_id)
 
 
 @transaction.atomic

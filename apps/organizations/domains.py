@@ -14,13 +14,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext
 
 from apps.core.dns import UnresolvedError, read_texts
 from apps.core.errors import ConflictError, InvalidError
+from apps.core.rounds import find, for_each
 from apps.core.tenancy import enter
 from apps.events.log import emit
 from apps.organizations import directory
@@ -140,10 +141,10 @@ def look_again(*, read: Callable[[str], list[str]] = read_texts) -> int:
 
     A name server that does not answer proves nothing, in neither direction.
     """
-    with connections["operator"].cursor() as cursor:
-        cursor.execute("SELECT id FROM organization WHERE domain_verified_at IS NOT NULL")
-        found = [id for (id,) in cursor.fetchall()]
-    return sum(_look_again(id, read) for id in found)
+    used = find(
+        "SELECT id AS organization_id FROM organization WHERE domain_verified_at IS NOT NULL"
+    )
+    return sum(for_each(used, lambda organization_id: _look_again(organization_id, read)))
 
 
 def _look_again(organization_id: UUID, read: Callable[[str], list[str]]) -> bool:

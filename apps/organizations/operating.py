@@ -7,11 +7,12 @@ from uuid import UUID
 from allauth.mfa.models import Authenticator
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.rounds import find, for_each
 from apps.core.tenancy import enter
 from apps.events.log import emit
 from apps.organizations import directory
@@ -118,17 +119,17 @@ def end_support(*, access: SupportAccess) -> None:
 
 def end_old_support() -> int:
     """End, with their events, accesses of any organization whose time is over; how many."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(
-            "SELECT organization_id, id FROM support_access"
-            " WHERE ended_at IS NULL AND ends_at < now() LIMIT 1000"
-        )
-        found = cursor.fetchall()
-    for organization_id, access_id in found:
-        with enter(organization_id):
-            for access in SupportAccess.objects.filter(id=access_id):
-                end_support(access=access)
-    return len(found)
+    found = find(
+        "SELECT organization_id, id AS access_id FROM support_access"
+        " WHERE ended_at IS NULL AND ends_at < now() LIMIT 1000"
+    )
+    return len(for_each(found, _end_support))
+
+
+def _end_support(organization_id: UUID, access_id: UUID) -> None:
+    with enter(organization_id):
+        for access in SupportAccess.objects.filter(id=access_id):
+            end_support(access=access)
 
 
 def find_support(access_id: UUID, operator_id: UUID) -> SupportAccess | None:

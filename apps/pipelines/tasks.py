@@ -4,8 +4,8 @@ from typing import Final
 from uuid import UUID
 
 from celery import shared_task
-from django.db import connections
 
+from apps.core.rounds import find, for_each
 from apps.core.tenancy import enter
 from apps.jobs.doorbell import ring
 from apps.jobs.services import add_cost, hasten
@@ -13,7 +13,7 @@ from apps.llms.batching import claim_cost
 from apps.llms.withdrawal import withdraw
 
 _ANSWERED: Final = """
-SELECT job.organization_id, job.id FROM job
+SELECT job.organization_id, job.id AS job_id FROM job
 WHERE job.state = 'running' AND job.params @> '{"in_batches": true}'
   AND EXISTS (
     SELECT FROM job_item item
@@ -46,31 +46,32 @@ WHERE unclaimed_usd > 0 AND job_id IS NOT NULL LIMIT 100
 @shared_task(name="pipelines.wake_batches")
 def wake_batches() -> None:
     """Let the runs of all organizations go on whose batches are done."""
-    for organization_id, job_id in _found(_ANSWERED):
-        with enter(organization_id):
-            hasten(job_id=job_id)
-        ring(organization_id=organization_id, job_id=job_id)
+    for_each(find(_ANSWERED), _wake)
 
 
 @shared_task(name="pipelines.withdraw_batches")
 def withdraw_batches() -> None:
     """Have the batches cancelled whose runs were cancelled, failed or deleted."""
-    for organization_id, job_id in _found(_UNWANTED):
-        with enter(organization_id):
-            withdraw(job_id=job_id)
+    for_each(find(_UNWANTED), _withdraw)
 
 
 @shared_task(name="pipelines.charge_batches")
 def charge_batches() -> None:
     """Add what batches cost to the cost of their runs, which may have ended by now."""
-    for organization_id, job_id in _found(_UNCLAIMED):
-        with enter(organization_id):
-            add_cost(job_id=job_id, usd=claim_cost(job_id=job_id))
+    for_each(find(_UNCLAIMED), _charge)
 
 
-def _found(statement: str) -> list[tuple[UUID, UUID]]:
-    """Jobs with their organizations; as the operator."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(statement)
-        found: list[tuple[UUID, UUID]] = cursor.fetchall()
-    return found
+def _wake(organization_id: UUID, job_id: UUID) -> None:
+    with enter(organization_id):
+        hasten(job_id=job_id)
+    ring(organization_id=organization_id, job_id=job_id)
+
+
+def _withdraw(organization_id: UUID, job_id: UUID) -> None:
+    with enter(organization_id):
+        withdraw(job_id=job_id)
+
+
+def _charge(organization_id: UUID, job_id: UUID) -> None:
+    with enter(organization_id):
+        add_cost(job_id=job_id, usd=claim_cost(job_id=job_id))

@@ -5,7 +5,6 @@ completed or flagged, page by page, and then question by question. How soon it m
 with the number of answers, so that the work is a bounded share of a worker.
 """
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,13 +12,14 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q
 from django.utils import timezone
 from django.utils.translation import gettext
 
 from apps.annotation.models import Response
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
+from apps.core.rounds import find, for_each
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
@@ -52,7 +52,6 @@ OWN_KINDS: Final = tuple(
     if reason not in {ReviewReason.UNCERTAIN, ReviewReason.EVALUATION}
 )
 _START: Final = UUID(int=0)
-_logger = logging.getLogger(__name__)
 
 
 def review_settings(dataset_id: UUID) -> DatasetReview:
@@ -119,21 +118,13 @@ WHERE c.last_activity_at IS NOT NULL AND (r.refreshed_at IS NULL
 
 def refresh_due() -> int:
     """Start the refreshes that are due, of all organizations; returns how many."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(_DUE, [REST.total_seconds(), timezone.now()])
-        due = cursor.fetchall()
-    return sum(_refresh(organization_id, dataset_id) for organization_id, dataset_id in due)
+    return sum(for_each(find(_DUE, [REST.total_seconds(), timezone.now()]), _refresh))
 
 
 def _refresh(organization_id: UUID, dataset_id: UUID) -> bool:
-    """One organization's trouble must not stop the others."""
-    try:
-        with enter(organization_id):
-            dataset = Dataset.objects.select_related("workspace").filter(id=dataset_id).first()
-            return dataset is not None and start_refresh(dataset=dataset) is not None
-    except Exception:
-        _logger.exception("The review queue of dataset %s could not be refreshed", dataset_id)
-        return False
+    with enter(organization_id):
+        dataset = Dataset.objects.select_related("workspace").filter(id=dataset_id).first()
+        return dataset is not None and start_refresh(dataset=dataset) is not None
 
 
 @dataclass(frozen=True, slots=True)

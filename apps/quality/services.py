@@ -3,13 +3,13 @@
 Who may do so is for the callers to check.
 """
 
-import logging
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import transaction
 
 from apps.core.errors import ConflictError, InvalidError
+from apps.core.rounds import find, for_each
 from apps.core.tenancy import enter
 from apps.datasets.models import Question
 from apps.events.log import emit
@@ -22,7 +22,6 @@ from apps.quality.models import SuggesterSettings
 KIND: Final = "suggest_few_shot"
 PICK: Final = "pick_records"
 
-_logger = logging.getLogger(__name__)
 
 _DUE = """
 SELECT s.organization_id, s.question_id FROM suggester_settings s
@@ -133,22 +132,14 @@ def maybe_retrain(*, question: Question) -> Job | None:
 
 def retrain_due() -> int:
     """Start the trainings that are due, of all organizations; returns how many."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(_DUE)
-        due = cursor.fetchall()
-    return sum(_retrain(organization_id, question_id) for organization_id, question_id in due)
+    return sum(for_each(find(_DUE), _retrain))
 
 
 def _retrain(organization_id: UUID, question_id: UUID) -> bool:
-    """One organization's trouble must not stop the others."""
-    try:
-        with enter(organization_id):
-            questions: Any = Question.objects.select_related("dataset__workspace")
-            question = questions.filter(id=question_id).first()
-            return question is not None and maybe_retrain(question=question) is not None
-    except Exception:
-        _logger.exception("The suggester of question %s could not be started", question_id)
-        return False
+    with enter(organization_id):
+        questions: Any = Question.objects.select_related("dataset__workspace")
+        question = questions.filter(id=question_id).first()
+        return question is not None and maybe_retrain(question=question) is not None
 
 
 def _require_learnable(question: Question) -> None:

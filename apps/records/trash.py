@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from typing import Final
+from uuid import UUID
 
-from django.db import connections
 from django.utils import timezone
 
+from apps.core.rounds import find, for_each
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset
 from apps.records.services import delete_with_records
@@ -15,15 +16,18 @@ KEPT: Final = timedelta(days=30)
 
 def empty_trash() -> int:
     """Delete what has lain there for ``KEPT``, of every organization; returns how many."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(
-            "SELECT organization_id, id FROM dataset WHERE trashed_at <= %s",
-            [timezone.now() - KEPT],
-        )
-        found = cursor.fetchall()
-    for organization_id, dataset_id in found:
-        with enter(organization_id):
-            old = Dataset.objects.filter(id=dataset_id, trashed_at__lte=timezone.now() - KEPT)
-            for dataset in old.select_for_update():  # what is just restored is not among them
-                delete_with_records(dataset=dataset)
-    return len(found)
+    places = find(
+        "SELECT organization_id, id AS dataset_id FROM dataset WHERE trashed_at <= %s",
+        [timezone.now() - KEPT],
+    )
+    return sum(for_each(places, _delete))
+
+
+def _delete(organization_id: UUID, dataset_id: UUID) -> bool:
+    with enter(organization_id):
+        old = Dataset.objects.filter(id=dataset_id, trashed_at__lte=timezone.now() - KEPT)
+        dataset = old.select_for_update().first()
+        if dataset is None:  # just restored
+            return False
+        delete_with_records(dataset=dataset)
+        return True

@@ -9,6 +9,7 @@ from django.utils import timezone
 from apps.annotation.distribution import claim
 from apps.annotation.ingest import log_records
 from apps.annotation.services import save_response
+from apps.core import rounds
 from apps.core.errors import ConflictError, NotFoundError
 from apps.core.tenancy import current, enter
 from apps.datasets.models import Dataset
@@ -74,7 +75,7 @@ def test_the_trash_is_emptied_after_thirty_days(
     make_records(dataset, 3)
     trash_dataset(dataset=dataset)
     Dataset.objects.filter(id=dataset.id).update(trashed_at=timezone.now() - timedelta(days=days))
-    monkeypatch.setattr(trash, "connections", {"operator": connection})
+    monkeypatch.setattr(rounds, "connections", {"operator": connection})
     organization_id = current()
     trash.empty_trash()
     with enter(organization_id):

@@ -18,7 +18,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from apps.core.errors import ConflictError, InvalidError
-from apps.core.rounds import for_each
+from apps.core.rounds import find, for_each
 from apps.core.sealing import is_signed, sign
 from apps.core.tenancy import enter
 from apps.events.log import emit
@@ -85,9 +85,7 @@ def keep_organization(*, organization: Organization) -> Organization:
 
 def delete_due() -> int:
     """Delete the organizations whose time has come; returns how many."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute("SELECT id FROM organization WHERE deletion_due_at <= now()")
-        due = [row[0] for row in cursor.fetchall()]
+    due = find("SELECT id AS organization_id FROM organization WHERE deletion_due_at <= now()")
     return len(for_each(due, delete_organization))
 
 
