@@ -59,13 +59,13 @@ class Place:
 def find_places(member: Membership, search: str) -> list[Place]:
     """What has ``search`` in its name, and the record that has it as its id.
 
-    Datasets come after pages; without a search the organization's pages come last. At most five
+    Datasets come after pages; without a search the organization's pages come last. At most six
     queries.
     """
     permissions.remember_roles(member)
     words = search.casefold().split()
     pages = [Place(str(text), reverse(name), icon) for name, text, icon in PAGES]
-    found = [place for place in pages if _has(words, place.text)]
+    found = [*(place for place in pages if _has(words, place.text)), *_creation(member, words)]
     managed = [place for place in _organization(member) if _has(words, place.text)]
     if search:
         found += [*managed, *_records(member, search), *_views(member, search)]
@@ -78,6 +78,12 @@ def find_places(member: Membership, search: str) -> list[Place]:
 
 def _has(words: Sequence[str], text: str) -> bool:
     return all(word in text.casefold() for word in words)
+
+
+def _creation(member: Membership, words: Sequence[str]) -> Iterator[Place]:
+    text = gettext("New dataset")
+    if _has(words, text) and permissions.may_somewhere(member, Action.MANAGE_DATASET):
+        yield Place(text, reverse("console:create_dataset"), "plus")
 
 
 def _organization(member: Membership) -> list[Place]:

@@ -224,9 +224,9 @@ def test_the_palette_costs_the_same_however_many_workspaces(
         place = factories.make_workspace(f"w-{number}")
         WorkspaceMembership.objects.create(workspace=place, membership=ann)
         factories.make_dataset(place)
-        with django_assert_num_queries(8):
+        with django_assert_num_queries(9):
             client.get("/search")
-        with django_assert_num_queries(11):
+        with django_assert_num_queries(12):
             client.get("/search?q=dataset")
 
 
@@ -253,6 +253,20 @@ def test_the_palette_knows_the_organizations_pages_that_one_may_open(
     assert {name for name in ALL if reverse(f"console:{name}") in offered} == names
     for name in names:
         assert client.get(reverse(f"console:{name}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("role", "here", "may"),
+    [("admin", None, True), ("annotator", "admin", True), ("annotator", None, False)],
+)
+def test_the_palette_offers_a_new_dataset_to_who_may_create_one(
+    workspace: Workspace, sign_in: SignIn, role: str, here: str | None, may: bool
+) -> None:
+    member = factories.make_member(role=role, workspace=workspace)
+    WorkspaceMembership.objects.filter(membership=member).update(role=here)
+    client, page = sign_in(member), reverse("console:create_dataset")
+    assert (page in lines(client, "new")) == (page in lines(client)) == may
+    assert (client.get(page).status_code == 200) == may
 
 
 MODELS = {"studio", "evaluations", "monitoring", "jobs", "new_run", "drafts", "guidelines"}
