@@ -55,7 +55,9 @@ def restore(backup: Path, data_dir: Path, *, durable: bool = True) -> Restored:
         _refuse(data_dir)
         with restored.step("check"):
             chain = chain_of(backup)
-            check_version(chain[-1].path / FILES / "VERSION")
+            version = chain[-1].path / FILES / "VERSION"
+            if version.exists():
+                check_version(version)
             for one in chain:
                 check(one)
         with _unfinished(data_dir) as directory:
