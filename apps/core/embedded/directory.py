@@ -84,9 +84,10 @@ def make_private(directory: Path, *, tighten: bool = True) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = directory.lstat()
     if status.st_uid != os.geteuid():
+        owner = user_name(status.st_uid)
         raise DirectoryNotOursError(
-            f"{directory} belongs to {user_name(status.st_uid)}, not to "
-            f"{user_name(os.geteuid())}: choose another."
+            f"{directory} belongs to {owner}, not to {user_name(os.geteuid())}: "
+            f"run this as {owner}, or choose another directory."
         )
     if tighten:
         directory.chmod(0o700)
