@@ -19,7 +19,7 @@ from apps.core.embedded.backups.folder import held, names, next_name
 from apps.core.embedded.backups.making import serving
 from apps.core.embedded.backups.reports import reported
 from apps.core.embedded.backups.restoring import restore
-from apps.core.embedded.directory import DataDirectory
+from apps.core.embedded.directory import explained
 from apps.core.embedded.errors import EmbeddedError
 from apps.core.embedded.paths import POSTGRES_DATABASE, PROJECT_ROOT
 from apps.core.embedded.postgres import Postgres
@@ -68,20 +68,17 @@ def drill(source: Path, reports: Path, *, durable: bool = True) -> Drill:
     What is wrong inside is among the drill's problems. Raises an ``EmbeddedError`` when it cannot
     be restored at all. Either way there is a report, and no restored instance any more.
     """
-    try:
-        with held(reports, "drill"):
-            scratch = reports / SCRATCH
-            shutil.rmtree(scratch, ignore_errors=True)  # of a killed run
-            name = f"{next_name(reports)}-{SCRATCH}"
-            with reported(reports, name, kind="drill") as outcome:
-                try:
-                    found = _look_through(newest(source), scratch, durable=durable)
-                finally:
-                    shutil.rmtree(scratch, ignore_errors=True)
-                outcome.ok, outcome.bytes = not found.problems, found.bytes
-                outcome.detail = found.detail
-    except OSError as error:
-        raise DataDirectory(reports).explain(error) from error
+    with explained(reports), held(reports, "drill"):
+        scratch = reports / SCRATCH
+        shutil.rmtree(scratch, ignore_errors=True)  # of a killed run
+        name = f"{next_name(reports)}-{SCRATCH}"
+        with reported(reports, name, kind="drill") as outcome, explained(reports):
+            try:
+                found = _look_through(newest(source), scratch, durable=durable)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+            outcome.ok, outcome.bytes = not found.problems, found.bytes
+            outcome.detail = found.detail
     return found
 
 

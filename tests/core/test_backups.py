@@ -281,7 +281,7 @@ def test_a_chain_of_a_week_ends(
     instance: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make(instance, tmp_path)
-    monkeypatch.setattr("apps.core.embedded.backups.making.LONGEST_CHAIN", timedelta(0))
+    monkeypatch.setattr("apps.core.embedded.backups.making.LONGEST_CHAIN", -timedelta(minutes=1))
     assert make(instance, tmp_path).backup.kind == "full"
 
 

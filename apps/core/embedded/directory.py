@@ -4,7 +4,8 @@ import errno
 import fcntl
 import os
 import pwd
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from apps.core.embedded.errors import (
@@ -74,6 +75,15 @@ class DataDirectory:
         if isinstance(error, FileExistsError | NotADirectoryError):
             return EmbeddedError(f"{error.filename} is not a directory.")
         return EmbeddedError(f"{self.path} cannot be used: {error.strerror} ({error.filename}).")
+
+
+@contextmanager
+def explained(directory: Path) -> Iterator[None]:
+    """Errors of the operating system in our words; they are about the directory."""
+    try:
+        yield
+    except OSError as error:
+        raise DataDirectory(directory).explain(error) from error
 
 
 def make_private(directory: Path, *, tighten: bool = True) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -65,13 +65,15 @@ def chain_of(path: Path) -> list[Backup]:
 
 def whole_chains(folder: Path) -> list[list[Backup]]:
     """The chain of each backup that could be restored, in the order of the backups."""
-    found = []
+    found: dict[str, list[Backup]] = {}
     for name in names(folder):
-        try:
-            found.append(chain_of(folder / name))
-        except DamagedBackupError:
-            continue
-    return found
+        with suppress(DamagedBackupError):
+            backup = read_backup(folder / name)
+            if backup.after is None:
+                found[name] = [backup]
+            elif backup.after in found:
+                found[name] = [*found[backup.after], backup]
+    return [*found.values()]
 
 
 def sweep(folder: Path) -> None:

@@ -33,7 +33,7 @@ from apps.core.embedded.backups.manifest import (
 )
 from apps.core.embedded.backups.reports import reported
 from apps.core.embedded.backups.tools import run_tool
-from apps.core.embedded.directory import DataDirectory, check_version, make_private
+from apps.core.embedded.directory import check_version, explained, make_private
 from apps.core.embedded.errors import DirectoryInUseError, EmbeddedError, PartFailedError
 from apps.core.embedded.paths import (
     POSTGRES_PORT,
@@ -67,21 +67,18 @@ def back_up(
     began = time.monotonic()
     _refuse(data_dir, folder)
     reports = backup_directory(data_dir)
-    try:
-        with held(folder, "backup"):
-            make_private(reports, tighten=False)
-            sweep(folder)
-            name = next_name(folder, reports)
-            with reported(reports, name, kind="backup") as outcome:
-                with serving(data_dir, durable=durable) as postgres:
-                    backup = Making(postgres, folder, name).make(full=full)
-                removed = prune(folder, keep=keep, now=datetime.now(UTC))
-                seconds = round(time.monotonic() - began, 1)
-                outcome.ok, outcome.bytes = True, backup.bytes
-                since = f"since {backup.after} " if backup.after else ""
-                outcome.detail = f"{backup.kind} {since}in {seconds:.0f} s"
-    except OSError as error:
-        raise DataDirectory(folder).explain(error) from error
+    with explained(folder), held(folder, "backup"):
+        make_private(reports, tighten=False)
+        sweep(folder)
+        name = next_name(folder, reports)
+        with reported(reports, name, kind="backup") as outcome, explained(folder):
+            with serving(data_dir, durable=durable) as postgres:
+                backup = Making(postgres, folder, name).make(full=full)
+            removed = prune(folder, keep=keep, now=datetime.now(UTC))
+            seconds = round(time.monotonic() - began, 1)
+            outcome.ok, outcome.bytes = True, backup.bytes
+            since = f"since {backup.after} " if backup.after else ""
+            outcome.detail = f"{backup.kind} {since}in {seconds:.0f} s"
     return Made(backup, seconds, removed)
 
 

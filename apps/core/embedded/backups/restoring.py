@@ -19,7 +19,7 @@ from apps.core.embedded.backups.manifest import (
     sync,
 )
 from apps.core.embedded.backups.tools import run_tool
-from apps.core.embedded.directory import DataDirectory, check_version
+from apps.core.embedded.directory import DataDirectory, check_version, explained
 from apps.core.embedded.errors import EmbeddedError
 from apps.core.embedded.paths import postgres_directory
 from apps.core.embedded.postgres import Postgres, hand_over
@@ -51,15 +51,10 @@ def restore(backup: Path, data_dir: Path, *, durable: bool = True) -> Restored:
     nothing is left of it.
     """
     restored = Restored(data_dir, backup.name)
-    try:
+    with explained(data_dir):
         _refuse(data_dir)
         with restored.step("check"):
-            chain = chain_of(backup)
-            version = chain[-1].path / FILES / "VERSION"
-            if version.exists():
-                check_version(version)
-            for one in chain:
-                check(one)
+            chain = _checked(backup)
         with _unfinished(data_dir) as directory:
             with restored.step("copy"):
                 _copy(chain, directory.path, durable=durable)
@@ -69,8 +64,6 @@ def restore(backup: Path, data_dir: Path, *, durable: bool = True) -> Restored:
             restored.bytes = bytes_on_disk(directory.path)
             directory.path.rename(data_dir)
             sync(data_dir.parent)
-    except OSError as error:
-        raise DataDirectory(data_dir).explain(error) from error
     return restored
 
 
@@ -79,6 +72,17 @@ def _refuse(data_dir: Path) -> None:
         raise EmbeddedError(f"{data_dir} is not empty: choose another --data-dir.")
     if os.path.ismount(data_dir):
         raise EmbeddedError(f"{data_dir} is a mount point: choose a directory in it.")
+
+
+def _checked(backup: Path) -> list[Backup]:
+    """The chain of the backup, whose every file is as it was written."""
+    chain = chain_of(backup)
+    version = backup / FILES / "VERSION"
+    if version.exists():
+        check_version(version)
+    for one in chain:
+        check(one)
+    return chain
 
 
 @contextmanager
