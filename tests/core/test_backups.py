@@ -213,7 +213,7 @@ def test_what_is_damaged_is_named_and_nothing_is_restored(
     """Of the backup itself, and of the one that it continues."""
     made = chain[0]
     path = made[which].backup.path
-    (target,) = [*path.glob(file)] or [path / file]
+    target = min(path.glob(file), default=path / file)
     with harmed(target, harm), pytest.raises(EmbeddedError, match=says) as caught:
         bring_back(made[1].backup.path, tmp_path / "new")
     assert target.name in str(caught.value)
