@@ -315,6 +315,23 @@ def test_thinking_aloud_is_no_part_of_the_answer(
     assert reply.text == '\n{"label": "refund"}'
 
 
+def test_a_thought_that_does_not_end_is_no_answer(
+    connection: ProviderConnection, llm_server: LlmServer
+) -> None:
+    llm_server.script(".", answer='<think>The user wants {"label": "refund"}', times=1)
+    llm_server.script(".", answer="<thinker> is a word")
+    thought, other = ask(connection, request(), request())
+    assert (thought.text, other.text) == ("", "<thinker> is a word")
+
+
+def test_a_refusal_is_not_taken_for_an_answer(
+    connection: ProviderConnection, llm_server: LlmServer
+) -> None:
+    llm_server.script(".", refusal="I cannot help with that.")
+    (reply,) = ask(connection, request())
+    assert (reply.finish_reason, reply.text) == ("refusal", "I cannot help with that.")
+
+
 def test_tokens_are_estimated_from_what_was_counted(
     connection: ProviderConnection, llm_server: LlmServer
 ) -> None:

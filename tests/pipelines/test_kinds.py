@@ -15,6 +15,7 @@ from apps.jobs.engine import run_slice
 from apps.jobs.kinds import Work
 from apps.jobs.models import Job, JobItem
 from apps.llms import calls
+from apps.llms.models import LLMResponse
 from apps.pipelines.kinds import Loaded, RecipeKind
 from apps.pipelines.models import SuggestionVersion
 from apps.records.models import Record, Suggestion
@@ -93,6 +94,17 @@ def test_a_page_written_twice_leaves_one_result(
     assert sum(again, Decimal(0)) == 0  # type: ignore[arg-type]
     assert list(Suggestion.objects.order_by("id").values_list("id", "value", "updated_at")) == rows
     assert SuggestionVersion.objects.count() == len(records)
+
+
+def test_a_long_reason_to_end_is_cut(
+    order: Callable[..., Job], records: list[Record], llm_server: LlmServer
+) -> None:
+    reason = "stop because the model has reached a natural end of its turn"
+    llm_server.script(".", finish_reason=reason)
+    job = run(order())
+    assert (job.state, job.done) == ("done", 6)
+    kept = set(LLMResponse.objects.values_list("finish_reason", flat=True))
+    assert kept == {reason[:50]}
 
 
 def test_an_answer_that_cannot_be_stored_yet_is_not_paid_twice(
