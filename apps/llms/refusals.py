@@ -85,7 +85,7 @@ def broken(error: Exception) -> ProviderError:
 def told_to_wait(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Seconds that ``retry-after-ms`` or ``Retry-After`` (seconds or a date) ask for; None: none.
 
-    At most ``LONGEST_WAIT``.
+    At most ``LONGEST_WAIT``; no time at all, or one that is over, is none.
     """
     seconds = _number(headers.get("retry-after-ms"))
     if seconds is not None:
@@ -95,7 +95,7 @@ def told_to_wait(headers: Mapping[str, str], now: datetime | None = None) -> flo
         seconds = _number(said)
         if seconds is None and said:
             seconds = _until(said, now or datetime.now(UTC))
-    return None if seconds is None else min(max(seconds, 0.0), LONGEST_WAIT)
+    return min(seconds, LONGEST_WAIT) if seconds is not None and seconds > 0 else None
 
 
 def _meaning(status: int, message: str, code: str, headers: Mapping[str, str]) -> ProviderError:

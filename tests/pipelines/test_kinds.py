@@ -18,6 +18,7 @@ from apps.llms import calls
 from apps.llms.models import LLMResponse
 from apps.pipelines.kinds import Loaded, RecipeKind
 from apps.pipelines.models import SuggestionVersion
+from apps.pipelines.steering import MOST_WAITS
 from apps.records.models import Record, Suggestion
 from tests.llm_server.controls import LlmServer
 from tests.pipelines.conftest import answer, run
@@ -105,6 +106,31 @@ def test_a_long_reason_to_end_is_cut(
     assert (job.state, job.done) == ("done", 6)
     kept = set(LLMResponse.objects.values_list("finish_reason", flat=True))
     assert kept == {reason[:50]}
+
+
+@pytest.mark.parametrize(("wait", "earlier"), [("0", 0), ("1", MOST_WAITS)])
+def test_a_provider_that_never_gets_better_is_not_asked_for_ever(
+    order: Callable[..., Job], llm_server: LlmServer, wait: str, earlier: int
+) -> None:
+    error = {"message": "overloaded"}
+    llm_server.script(".", status=503, headers={"Retry-After": wait}, error=error)
+    job = order()
+    run_slice(organization_id=current(), job_id=job.id, seconds=0)
+    JobItem.objects.filter(job=job).update(attempts=earlier)
+    run_slice(organization_id=current(), job_id=job.id, seconds=0.4)
+    assert set(JobItem.objects.filter(job=job).values_list("failures", flat=True)) == {1}
+    assert llm_server.ledger()["calls"] == 6
+
+
+def test_a_provider_that_says_when_to_come_back_is_obeyed(
+    order: Callable[..., Job], llm_server: LlmServer
+) -> None:
+    error = {"message": "overloaded"}
+    llm_server.script(".", status=503, headers={"Retry-After": "0.01"}, error=error, times=6)
+    job = order()
+    run_slice(organization_id=current(), job_id=job.id, seconds=0.4)
+    assert llm_server.ledger()["calls"] == 6, "nobody is asked more than once a second"
+    assert not JobItem.objects.filter(job=job, failures__gt=0).exists()
 
 
 def test_an_answer_that_cannot_be_stored_yet_is_not_paid_twice(
