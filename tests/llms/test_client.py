@@ -206,7 +206,11 @@ def test_a_limit_tells_how_long_to_wait(
 ) -> None:
     llm_server.configure(
         failure_rate=1,
+        (400, {"message": "Your credit balance is too low to access the API."}, QuotaError),
         failures=["rate_limit"],
+        (403, {"message": "Your account has been flagged"}, CredentialError),
+        (403, {"message": "It requires moderation and your input was flagged."}, RefusedError),
+        (403, {"message": "No", "code": "content_policy_violation"}, RefusedError),
         retry_after=2.5 if form else None,
         retry_after_form=form or "ms",
     )
