@@ -85,7 +85,8 @@ async def complete(connection: ProviderConnection, request: Request) -> Reply:
     memory = memory_of(connection)
     if request.schema is not None and memory.dialect.form is None:
         async with memory.turn():  # one call finds out, the others know then
-            return await _converse(connection, request, memory)
+            if memory.dialect.form is None:
+                return await _converse(connection, request, memory)
     return await _converse(connection, request, memory)
 
 

@@ -95,6 +95,14 @@ def test_the_form_is_found_out_once(
     assert ledger["answered"] == 12
 
 
+def test_those_who_waited_for_the_form_are_asked_together(
+    connection: ProviderConnection, llm_server: LlmServer
+) -> None:
+    llm_server.configure(latency_ms=200)
+    ask(connection, *(request(f"text {n}") for n in range(12)), together=True)
+    assert llm_server.ledger()["max_in_flight"] > 1
+
+
 def test_what_is_known_already_is_not_tried(
     connection: ProviderConnection, llm_server: LlmServer
 ) -> None:
