@@ -105,7 +105,7 @@ def told_to_wait(headers: Mapping[str, str], now: datetime | None = None) -> flo
 
 
 def _meaning(status: int, message: str, code: str, headers: Mapping[str, str]) -> ProviderError:
-    wait = told_to_wait(headers)
+    wait, told = told_to_wait(headers), f"{code} {message}".lower()
     if status == 402 or (status in (403, 429) and any(word in code for word in _NO_CREDIT)):
         return QuotaError(message)
     if status == 400 and any(word in told for word in _NO_CREDIT_WORDS):

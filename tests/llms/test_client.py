@@ -126,9 +126,41 @@ def test_a_server_that_fails_without_a_word_is_asked_otherwise_in_the_end(
     connection: ProviderConnection, llm_server: LlmServer
 ) -> None:
     llm_server.script("Which", failure="server_error", times=3)
-    results = ask(connection, *[request()] * 3)
-    assert [type(result) for result in results] == [TransientError, TransientError, Reply]
+    for _ in range(2):  # the surest form fails each time, the next one does not
+        llm_server.script("again", failure="server_error", times=1)
+        llm_server.script("again", answer="{}", times=1)
+    asked = [*[request()] * 3, *[request("again")] * 2]
+    results = ask(connection, *asked[:4])
+    assert [type(one) for one in results] == [TransientError, TransientError, Reply, Reply]
+    assert dialects.memory_of(connection).dialect.form is None
+    assert isinstance(ask(connection, asked[4])[0], Reply)
     assert dialects.memory_of(connection).dialect.form == "json_object_schema"
+
+
+def test_a_form_that_a_bad_moment_led_to_is_not_learned(
+    connection: ProviderConnection, llm_server: LlmServer
+) -> None:
+    llm_server.script("Which", failure="server_error", times=5)
+    results = ask(connection, *[request()] * 3)
+    assert [type(one) for one in results] == [TransientError, TransientError, Reply]
+    assert dialects.memory_of(connection).dialect.form is None
+    ask(connection, request())
+    assert dialects.memory_of(connection).dialect.form == "json_schema"
+
+
+@pytest.mark.parametrize("param", ["temperature", None])
+def test_a_value_that_is_refused_says_nothing_about_its_parameter(
+    connection: ProviderConnection, llm_server: LlmServer, param: str | None
+) -> None:
+    told = {"message": "temperature must be between 0 and 1", "code": "invalid_value"}
+    llm_server.script("hot", status=400, times=1, error={**told, "param": param})
+    hot, cold = ask(
+        connection,
+        request("hot", schema=None, temperature=1.5),
+        request("cold", schema=None),
+    )
+    assert (type(hot), type(cold)) == (RefusedError, Reply)
+    assert [call["body"]["temperature"] for call in llm_server.calls()] == [1.5, 0]
 
 
 def test_a_refusal_of_one_schema_changes_that_call_alone(
@@ -174,7 +206,11 @@ def test_parameters_that_a_model_refuses_are_left_out_from_then_on(
         (400, {"message": "too long", "code": "context_length_exceeded"}, RefusedError),
         (401, {"message": "Incorrect API key"}, CredentialError),
         (402, {"message": "Payment required"}, QuotaError),
+        (400, {"message": "Your credit balance is too low to access the API."}, QuotaError),
         (403, {"message": "Not for you"}, CredentialError),
+        (403, {"message": "Your account has been flagged"}, CredentialError),
+        (403, {"message": "It requires moderation and your input was flagged."}, RefusedError),
+        (403, {"message": "No", "code": "content_policy_violation"}, RefusedError),
         (404, {"message": "No such model"}, SetupError),
         (408, {"message": "Too slow"}, TransientError),
         (409, {"message": "Conflict"}, TransientError),
@@ -214,11 +250,7 @@ def test_a_limit_tells_how_long_to_wait(
 ) -> None:
     llm_server.configure(
         failure_rate=1,
-        (400, {"message": "Your credit balance is too low to access the API."}, QuotaError),
         failures=["rate_limit"],
-        (403, {"message": "Your account has been flagged"}, CredentialError),
-        (403, {"message": "It requires moderation and your input was flagged."}, RefusedError),
-        (403, {"message": "No", "code": "content_policy_violation"}, RefusedError),
         retry_after=2.5 if form else None,
         retry_after_form=form or "ms",
     )
