@@ -152,8 +152,8 @@ WHERE organization_id = %(o)s AND subject_id = ANY(%(subjects)s)
 """
 
 
-def reserve(payer: Payer, amount: Amount) -> bool:
-    """Set the amount aside in every budget of the payer; False when there is none.
+def reserve(payer: Payer, amount: Amount) -> Sequence[Budget]:
+    """Set the amount aside in every budget of the payer; returns these, lifted ones too.
 
     Inside the organization, last before the end of the transaction. One statement without
     budgets, else two. Raises ``BudgetReachedError``, and reserves nothing, when one has less left.
@@ -163,7 +163,7 @@ def reserve(payer: Payer, amount: Amount) -> bool:
         _refuse_beyond(budget, amount)
     if budgets:
         _change(payer.subjects(), reserved=amount)
-    return bool(budgets)
+    return budgets
 
 
 def settle(payer: Payer, *, reserved: Amount, spent: Amount) -> None:

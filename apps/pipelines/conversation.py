@@ -30,6 +30,7 @@ class Call:
     prepared: Prepared
     text: str = ""
     document: Any = None
+    cut_at: int | None = None  # tokens
     repaired: bool = False
 
 
@@ -82,6 +83,8 @@ class Conversation:
         if outcome.reply is not None:
             check_whole(outcome.reply, call.request)
             call.text = outcome.reply.text
+            is_cut = outcome.reply.finish_reason == "length"
+            call.cut_at = outcome.reply.completion_tokens if is_cut else None
 
     async def _read(self, call: Call) -> None:
         try:
@@ -92,7 +95,8 @@ class Conversation:
     async def _repair(self, call: Call, message: str) -> None:
         """Tell the model what is wrong with its answer, once. Raises ``InvalidError``."""
         if call.repaired:
-            raise InvalidError(f"The answer cannot be used: {message}")
+            cut = "" if call.cut_at is None else f" It was cut off at {call.cut_at:,} tokens."
+            raise InvalidError(f"The answer cannot be used: {message}{cut}")
         call.repaired = True
         request = replace(
             call.request,

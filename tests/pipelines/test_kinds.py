@@ -133,6 +133,13 @@ def test_a_provider_that_says_when_to_come_back_is_obeyed(
     assert not JobItem.objects.filter(job=job, failures__gt=0).exists()
 
 
+def test_a_document_cut_off_says_so(order: Callable[..., Job], llm_server: LlmServer) -> None:
+    llm_server.script("cheese", answer='{"label": ', finish_reason="length")
+    job = run(order())
+    [error] = job.error_sample
+    assert error["error"].endswith("not one JSON object. It was cut off at 3 tokens.")
+
+
 def test_an_answer_that_cannot_be_stored_yet_is_not_paid_twice(
     waiting: None, order: Callable[..., Job], records: list[Record], llm_server: LlmServer
 ) -> None:
