@@ -15,6 +15,8 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+from django.db.models.functions import Now
+
 from apps.core.ids import uuid7s
 from apps.core.rounds import for_each
 from apps.core.tenancy import enter
@@ -25,7 +27,7 @@ from apps.llms.errors import NoTurnError, ProviderError, TransientError
 from apps.llms.keys import canonical_json, digest
 from apps.llms.learning import remember
 from apps.llms.ledger import Attempt, Entry, Kept
-from apps.llms.models import EntryKind
+from apps.llms.models import EntryKind, LLMAttempt
 from apps.llms.wire import Reply, Request
 
 __all__ = [
@@ -273,6 +275,15 @@ def reserve(attempts: Sequence[Attempt]) -> dict[UUID, bool]:
     if metered:
         ledger.meter(list(metered))
     return metered
+
+
+def has_reserved(*, job_id: UUID) -> bool:
+    """Whether calls of the job are open that count in a budget and are soon settled.
+
+    Not those of batches, which are dated ahead.
+    """
+    opened = LLMAttempt.objects.filter(job_id=job_id, is_metered=True)
+    return opened.filter(inserted_at__lte=Now()).exists()
 
 
 def settle_budgets(entries: Iterable[Entry]) -> None:

@@ -11,7 +11,7 @@ from django.db import OperationalError, transaction
 
 from apps.core.errors import DomainError
 from apps.core.tenancy import enter
-from apps.jobs.errors import PauseJobError
+from apps.jobs.errors import PauseJobError, RetryLaterError
 from apps.jobs.kinds import Planned, StreamedKind, Undone, Work
 from apps.jobs.models import Job
 from apps.llms import batching, calls
@@ -23,7 +23,7 @@ from apps.pipelines.conversation import Conversation
 from apps.pipelines.dry_runs import store_dry_run
 from apps.pipelines.recipes.base import Answered, Context, Recipe, Usage
 from apps.pipelines.runs import Connections, context_of, recipe_of
-from apps.pipelines.steering import steer
+from apps.pipelines.steering import SHORTEST_WAIT, steer
 
 BATCH_SECONDS: Final = 6 * 3600.0  # until an item whose batch nobody told of is looked at again
 
@@ -180,7 +180,16 @@ def _prepare(
 
 
 def _prepare_more(work: Work, requests: Sequence[Request]) -> list[Prepared]:
-    return _prepare([(work, request) for request in requests])
+    """For an item in flight. What it and others have set aside comes back when they land: only
+    without that does a budget pause the job."""
+    try:
+        with transaction.atomic():
+            return _prepare([(work, request) for request in requests])
+    except PauseJobError as error:
+        is_budget = isinstance(error.__cause__, BudgetReachedError)
+        if is_budget and calls.has_reserved(job_id=work.job.id):
+            raise RetryLaterError(str(error), seconds=SHORTEST_WAIT) from error
+        raise
 
 
 def _settle(outcomes: Sequence[Sequence[Outcome]]) -> list[Decimal]:

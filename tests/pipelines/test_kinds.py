@@ -15,7 +15,7 @@ from apps.jobs.engine import run_slice
 from apps.jobs.kinds import Work
 from apps.jobs.models import Job, JobItem
 from apps.llms import calls
-from apps.llms.models import LLMResponse
+from apps.llms.models import Budget, LLMResponse, Provider, ProviderModel
 from apps.pipelines.kinds import Loaded, RecipeKind
 from apps.pipelines.models import SuggestionVersion
 from apps.pipelines.steering import MOST_WAITS
@@ -138,6 +138,33 @@ def test_a_document_cut_off_says_so(order: Callable[..., Job], llm_server: LlmSe
     job = run(order())
     [error] = job.error_sample
     assert error["error"].endswith("not one JSON object. It was cut off at 3 tokens.")
+
+
+def test_a_repair_waits_for_what_others_have_set_aside(
+    order: Callable[..., Job], llm_server: LlmServer, provider: Provider
+) -> None:
+    """Each of the six calls reserves some 5,000 tokens, and takes about 200."""
+    Provider.objects.update(concurrency=1)
+    ProviderModel.objects.update(answer_form="json_schema")
+    llm_server.configure(latency_ms=50)
+    llm_server.script("Ana flew", answer="oops", times=1)
+    job = order(budget={"max_tokens": 20_000})
+    while run(job).state == "running":
+        JobItem.objects.filter(job=job).update(available_at=None)
+    assert (job.state, job.done, job.error_sample) == ("done", 6, [])
+    assert Budget.objects.get().spent_tokens < 5_000
+
+
+def test_a_repair_that_no_budget_is_left_for_pauses_the_job(
+    order: Callable[..., Job], llm_server: LlmServer, records: list[Record]
+) -> None:
+    llm_server.script("Ana flew", answer="oops " * 3_000)
+    job = order(budget={"max_tokens": 8_000}, selection={"record_ids": [records[0].id]})
+    while run(job).state == "running":
+        JobItem.objects.filter(job=job).update(available_at=None)
+    assert (job.state, job.done) == ("paused", 0)
+    assert "budget is reached" in job.error_sample[0]["error"]
+    assert llm_server.ledger()["calls"] == 1
 
 
 def test_an_answer_that_cannot_be_stored_yet_is_not_paid_twice(
