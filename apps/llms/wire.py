@@ -6,6 +6,7 @@ from typing import Any, Final
 
 REFUSAL: Final = "refusal"  # why an answer ended that says only why there is none
 
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A call, complete: its canonical JSON is the key of its answer in the cache.
