@@ -68,9 +68,9 @@ Trial = Callable[[], Probe]
 def begin(*, provider: Provider, model: str | None = None) -> Trial:
     """Prepare a call of the model, by default the provider's default one.
 
-    What is returned makes the call, books it and remembers what was learned. It is called when this
-    is committed, outside the organization, and takes ``PATIENCE`` seconds at most. Neither raises an
-    error of the provider.
+    What is returned makes the call, books it and remembers what was learned. It is called when
+    this is committed, outside the organization, and takes ``PATIENCE`` seconds at most. Neither
+    raises an error of the provider.
     """
     try:
         connection = connect(provider=provider, model=model)

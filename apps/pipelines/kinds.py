@@ -105,6 +105,9 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
             for error in [talk.error or unwritten.get(work.seq)]
         ]
 
+    def settle_lost(self, pairs: Sequence[tuple[Work, Conversation]]) -> Decimal:
+        return sum(_settle([talk.outcomes for _, talk in pairs]), Decimal(0))
+
     def release_many(self, pairs: Sequence[tuple[Work, Loaded]]) -> None:
         calls.release([prepared for _, item in pairs for prepared in item.prepared])
 

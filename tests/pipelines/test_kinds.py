@@ -14,8 +14,16 @@ from apps.core.tenancy import current
 from apps.jobs.engine import run_slice
 from apps.jobs.kinds import Work
 from apps.jobs.models import Job, JobItem
+from apps.jobs.stream import in_database
 from apps.llms import calls
-from apps.llms.models import Budget, LLMResponse, Provider, ProviderModel
+from apps.llms.models import (
+    Budget,
+    LedgerEntry,
+    LLMAttempt,
+    LLMResponse,
+    Provider,
+    ProviderModel,
+)
 from apps.pipelines.kinds import Loaded, RecipeKind
 from apps.pipelines.models import SuggestionVersion
 from apps.pipelines.steering import MOST_WAITS
@@ -165,6 +173,31 @@ def test_a_repair_that_no_budget_is_left_for_pauses_the_job(
     assert (job.state, job.done) == ("paused", 0)
     assert "budget is reached" in job.error_sample[0]["error"]
     assert llm_server.ledger()["calls"] == 1
+
+
+def test_answers_that_come_too_late_are_kept_and_booked(
+    order: Callable[..., Job], llm_server: LlmServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, compute = order(), RecipeKind.compute
+    mine = JobItem.objects.filter(job=job)
+
+    async def lose(self: RecipeKind, work: Work, material: Loaded) -> Any:
+        """Another run takes the item, as if this one had been silent for too long."""
+        await in_database(lambda: mine.filter(seq=work.seq).update(attempts=2))
+        return await compute(self, work, material)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecipeKind, "compute", lose)
+        run_slice(organization_id=current(), job_id=job.id)
+    job.refresh_from_db()
+    assert (job.done, Suggestion.objects.count(), LLMAttempt.objects.count()) == (0, 0, 0)
+    paid = LedgerEntry.objects.of_job(job.id).totals()
+    assert (paid["call"], paid["usd"]) == (6, job.cost)
+    assert job.cost > 0
+    mine.update(state="pending", run=None)
+    assert (run(job).state, job.done) == ("done", 6)
+    assert llm_server.ledger()["calls"] == 6, "the other run finds the answers"
+    assert job.cost == paid["usd"]
 
 
 def test_an_answer_that_cannot_be_stored_yet_is_not_paid_twice(
