@@ -75,7 +75,8 @@ class Prepared:
 
     ``busy_seconds`` is when it is worth looking again for an answer that is on its way; ``since``,
     of ``time.monotonic``, is when its attempt was opened. With ``is_limited`` some budget has a
-    limit, and ``attempt.worst`` is set aside in it.
+    limit, and ``attempt.worst`` is set aside in it. What is ``is_fetched`` was answered by a batch
+    and is in the books: finding the answer saves nothing.
     """
 
     ask: Ask
@@ -84,6 +85,7 @@ class Prepared:
     is_busy: bool = False
     busy_seconds: float = BUSY_SECONDS
     is_limited: bool = False
+    is_fetched: bool = False
     since: float = field(default_factory=time.monotonic)
 
     @property
@@ -199,7 +201,7 @@ def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:
     entries = {
         one.prepared.attempt.id: _entry(one)
         for one in outcomes
-        if one.is_hit or one.prepared.attempt.id in still
+        if (one.is_hit and not one.prepared.is_fetched) or one.prepared.attempt.id in still
     }
     if entries:
         ledger.enter_ledger(list(entries.values()))

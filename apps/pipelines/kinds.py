@@ -150,7 +150,10 @@ def _prepare_in_batches(asked: Sequence[tuple[Work, Request]]) -> list[Prepared]
     first = [pair for pair, direct in zip(asked, goes, strict=True) if not direct]
     handed = iter(_prepare(first, batching.order))
     prepared = [next(sent if direct else handed) for direct in goes]
-    return [replace(one, busy_seconds=BATCH_SECONDS) if one.is_busy else one for one in prepared]
+    return [
+        replace(one, busy_seconds=BATCH_SECONDS) if one.is_busy else replace(one, is_fetched=waited)
+        for one, waited in zip(prepared, again, strict=True)
+    ]
 
 
 def _prepare(
