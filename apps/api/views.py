@@ -6,7 +6,8 @@ first and look up afterwards.
 """
 
 import typing
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
@@ -22,6 +23,8 @@ from apps.api import wire
 from apps.api.errors import InvalidRequestError, LengthRequiredError
 from apps.api.http import IDEMPOTENCY_KEY, FirstOffered
 from apps.api.idempotency import once
+from apps.core.tenancy import enter
+from apps.events.log import acting_as, origin
 from apps.organizations.directory import KeyHolder
 from apps.organizations.models import Membership, Scope
 
@@ -131,6 +134,18 @@ class ApiMixin(APIView):
         if has_body:
             _ = request.data
         self.kwargs = {name: _path_argument(name, value) for name, value in kwargs.items()}
+
+    @contextmanager
+    def between(self) -> Iterator[None]:
+        """A block between two transactions: what was done is committed, the rest has its own.
+
+        For what waits for others. A key held for ``Idempotency-Key`` is let go.
+        """
+        organization_id, doing = self.request.auth.organization_id, origin()
+        self.request.scope.close()
+        yield
+        self.request.scope.enter_context(enter(organization_id))
+        self.request.scope.enter_context(acting_as(doing))
 
     def read_body(self, schema: type[_Schema]) -> _Schema:
         """The body as ``schema``. Raises ``InvalidRequestError``."""

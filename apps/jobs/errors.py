@@ -23,11 +23,15 @@ class PauseJobError(SteeringError):
 
 
 class RetryLaterError(SteeringError):
-    """Try this item again in ``seconds``; it does not count as a failure."""
+    """Try this item again in ``seconds``; it does not count as a failure.
 
-    def __init__(self, message: str, *, seconds: float) -> None:
+    It does, if the item has come back unblamed ``most`` times already.
+    """
+
+    def __init__(self, message: str, *, seconds: float, most: int | None = None) -> None:
         super().__init__(message)
         self.seconds = seconds
+        self.most = most
 
 
 class FailedTryError(Exception):

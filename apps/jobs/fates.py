@@ -55,7 +55,9 @@ def tried_again(work: Work, error: str) -> Fate:
 def after(work: Work, error: Exception, *, max_attempts: int) -> Fate:
     """The fate of an item that ended with an error of its kind."""
     if isinstance(error, RetryLaterError):
-        return put_back(error.seconds)
+        if error.most is None or work.attempt - work.failures <= error.most:
+            return put_back(error.seconds)
+        error = FailedTryError(str(error))
     if isinstance(error, SteeringError):
         return put_back()
     if isinstance(error, DomainError):

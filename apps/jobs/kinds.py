@@ -133,6 +133,13 @@ class StreamedKind(AnyKind, Generic[_Material, _Result]):
     async def close(self) -> None:
         """The last thing in the event loop, when all items are back."""
 
+    def settle_lost(self, pairs: Sequence[tuple[Work, _Result]]) -> Decimal:
+        """Book results whose items another run has taken meanwhile; returns what they cost in USD.
+
+        Nothing else may be written: the items are somebody else's.
+        """
+        return FREE
+
     def release_many(self, pairs: Sequence[tuple[Work, _Material]]) -> None:
         """Give back what was reserved for items that were read and will not be computed now."""
 

@@ -8,6 +8,7 @@ talks to the database.
 import logging
 import time
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from django.db import OperationalError, transaction
@@ -16,10 +17,11 @@ from apps.core.tenancy import enter
 from apps.jobs import fates, leases
 from apps.jobs.errors import PauseJobError, RetryLaterError, SteeringError
 from apps.jobs.fates import Fate
-from apps.jobs.kinds import StreamedKind, Undone, Work
+from apps.jobs.kinds import FREE, StreamedKind, Undone, Work
 from apps.jobs.models import Job
 from apps.jobs.pool import give_back
 from apps.jobs.runs import Run
+from apps.jobs.services import add_cost
 from apps.jobs.workshop import Errand, Landing, Workshop, in_database
 
 __all__ = ["in_database", "work_off"]
@@ -175,13 +177,25 @@ class Stream:
         return self.store(landings)
 
     def store(self, landings: Sequence[Landing]) -> None:
-        """Store results and completions, in one transaction; what others took is passed over."""
+        """Store results and completions, in one transaction; what others took is only booked."""
         with enter(self.run.organization_id):
             held = leases.hold_many(self.job, [landing.work for landing in landings])
             ours = [landing for landing in landings if landing.work.seq in held]
             if len(ours) < len(landings):
-                _logger.warning("Job %s: items were done by another run meanwhile", self.job.id)
+                _logger.warning("Job %s: items were taken by another run meanwhile", self.job.id)
+            lost = [landing for landing in landings if landing.work.seq not in held]
+            paid = self._let_go(lost) if lost else FREE
             self._settle(self._write(ours))
+            if paid:
+                add_cost(job_id=self.job.id, usd=paid)
+
+    def _let_go(self, lost: Sequence[Landing]) -> Decimal:
+        """What was spent on lost items is spent, and their answers are worth keeping."""
+        unbegun = [(one.work, one.material) for one in lost if not one.begun]
+        if unbegun:
+            self.kind.release_many(unbegun)
+        pairs = [(one.work, one.result) for one in lost if one.begun and one.error is None]
+        return self.kind.settle_lost(pairs) if pairs else FREE
 
     def _write(self, landings: Sequence[Landing]) -> list[tuple[Work, Fate]]:
         unbegun = [(one.work, one.material) for one in landings if not one.begun]

@@ -160,7 +160,7 @@ def _write(prepared: Sequence[Prepared]) -> None:
                 workspace_id=one.ask.workspace_id,
                 seq=one.ask.seq,
                 attempt=one.ask.attempt,
-                request=json.loads(orjson.dumps(asdict(one.ask.request))),
+                request=json.loads(orjson.dumps(asdict(one.outgoing))),
             )
             for one in prepared
         ]

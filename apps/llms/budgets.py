@@ -111,10 +111,12 @@ def set_budget(
     budget = found.first()
     if usd is None and tokens is None and budget is None:
         return None
-    before = _limits(budget)
     if budget is None:
         month = None if scope == BudgetScope.JOB else this_month()
         budget = Budget(id=uuid7(), scope=scope, subject_id=subject_id, month=month)
+        Budget.objects.bulk_create([budget], ignore_conflicts=True)
+        budget = found.get()  # this one, or that of whoever was first just now
+    before = _limits(budget)
     budget.limit_usd, budget.limit_tokens = usd, tokens
     budget.save()
     told = {"scope": scope, **changes(before, _limits(budget))}
@@ -131,12 +133,9 @@ def _check_limits(usd: Decimal | None, tokens: int | None) -> None:
         raise InvalidError(gettext("A budget is at most %s tokens.") % f"{MOST_TOKENS:,}")
 
 
-def _limits(budget: Budget | None) -> dict[str, object]:
-    usd = budget.limit_usd if budget else None
-    return {
-        "usd": None if usd is None else f"{usd:.2f}",
-        "tokens": budget.limit_tokens if budget else None,
-    }
+def _limits(budget: Budget) -> dict[str, object]:
+    usd = budget.limit_usd
+    return {"usd": None if usd is None else f"{usd:.2f}", "tokens": budget.limit_tokens}
 
 
 _LOCKED = "t.subject_id = ANY(%(subjects)s) ORDER BY t.subject_id FOR UPDATE"
@@ -153,8 +152,8 @@ WHERE organization_id = %(o)s AND subject_id = ANY(%(subjects)s)
 """
 
 
-def reserve(payer: Payer, amount: Amount) -> bool:
-    """Set the amount aside in every budget of the payer; False when there is none.
+def reserve(payer: Payer, amount: Amount) -> Sequence[Budget]:
+    """Set the amount aside in every budget of the payer; returns these, lifted ones too.
 
     Inside the organization, last before the end of the transaction. One statement without
     budgets, else two. Raises ``BudgetReachedError``, and reserves nothing, when one has less left.
@@ -164,7 +163,7 @@ def reserve(payer: Payer, amount: Amount) -> bool:
         _refuse_beyond(budget, amount)
     if budgets:
         _change(payer.subjects(), reserved=amount)
-    return bool(budgets)
+    return budgets
 
 
 def settle(payer: Payer, *, reserved: Amount, spent: Amount) -> None:

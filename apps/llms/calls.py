@@ -15,6 +15,8 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+from django.db.models.functions import Now
+
 from apps.core.ids import uuid7s
 from apps.core.rounds import for_each
 from apps.core.tenancy import enter
@@ -25,7 +27,7 @@ from apps.llms.errors import NoTurnError, ProviderError, TransientError
 from apps.llms.keys import canonical_json, digest
 from apps.llms.learning import remember
 from apps.llms.ledger import Attempt, Entry, Kept
-from apps.llms.models import EntryKind
+from apps.llms.models import EntryKind, LLMAttempt
 from apps.llms.wire import Reply, Request
 
 __all__ = [
@@ -42,7 +44,7 @@ __all__ = [
     "settle_budgets",
 ]
 
-USUAL_ANSWER: Final = 4096  # tokens reserved for an answer without a limit of its own
+USUAL_ANSWER: Final = 4096  # tokens a budget allows for an answer without a limit of its own
 ABANDONED_AFTER: Final = timedelta(minutes=30)  # longer than any call, with the wait for its turn
 BUSY_SECONDS: Final = 1.0  # until an answer that somebody else is waiting for is looked up again
 
@@ -72,7 +74,9 @@ class Prepared:
     """A call that is ready: from the cache, to be sent, or, ``is_busy``, in flight elsewhere.
 
     ``busy_seconds`` is when it is worth looking again for an answer that is on its way; ``since``,
-    of ``time.monotonic``, is when its attempt was opened.
+    of ``time.monotonic``, is when its attempt was opened. With ``is_limited`` some budget has a
+    limit, and ``attempt.worst`` is set aside in it. What is ``is_fetched`` was answered by a batch
+    and is in the books: finding the answer saves nothing.
     """
 
     ask: Ask
@@ -80,11 +84,24 @@ class Prepared:
     kept: Kept | None = None
     is_busy: bool = False
     busy_seconds: float = BUSY_SECONDS
+    is_limited: bool = False
+    is_fetched: bool = False
     since: float = field(default_factory=time.monotonic)
 
     @property
     def key(self) -> bytes:
         return self.attempt.key
+
+    @property
+    def outgoing(self) -> Request:
+        """The request as it is made: where a budget is limited, so is the answer.
+
+        That is no part of its key: with a limit or without, it is the same question.
+        """
+        request = self.ask.request
+        if not self.is_limited or request.max_tokens is not None:
+            return request
+        return replace(request, max_tokens=USUAL_ANSWER)
 
     @property
     def hit(self) -> Reply | None:
@@ -140,6 +157,7 @@ def prepare(asks: Sequence[Ask]) -> list[Prepared]:
             replace(attempt, is_metered=attempt.id in metered),
             found.get(attempt.key),
             is_busy=attempt.key not in found and attempt.id not in opened,
+            is_limited=metered.get(attempt.id, False),
         )
         for ask, attempt in zip(asks, attempts, strict=True)
     ]
@@ -156,7 +174,7 @@ async def send(prepared: Prepared) -> Outcome:
     try:
         tokens = client.estimate(connection, request)
         async with limits.slot(connection, tokens=tokens, since=prepared.since) as used:
-            reply = await client.complete(connection, request)
+            reply = await client.complete(connection, prepared.outgoing)
             used(reply.prompt_tokens + reply.completion_tokens)
     except ProviderError as error:
         return Outcome(prepared, error=error)
@@ -183,7 +201,7 @@ def settle(outcomes: Sequence[Outcome]) -> list[Decimal]:
     entries = {
         one.prepared.attempt.id: _entry(one)
         for one in outcomes
-        if one.is_hit or one.prepared.attempt.id in still
+        if (one.is_hit and not one.prepared.is_fetched) or one.prepared.attempt.id in still
     }
     if entries:
         ledger.enter_ledger(list(entries.values()))
@@ -249,15 +267,25 @@ def _attempt(id: UUID, ask: Ask) -> Attempt:
     )
 
 
-def reserve(attempts: Sequence[Attempt]) -> set[UUID]:
-    """Reserve the most the attempts may cost; returns which are in some budget."""
-    metered: set[UUID] = set()
+def reserve(attempts: Sequence[Attempt]) -> dict[UUID, bool]:
+    """Reserve the most the attempts may cost; returns which count in some budget, and whether
+    that has a limit."""
+    metered: dict[UUID, bool] = {}
     for payer, mine in _by_payer(attempts).items():
-        if budgets.reserve(payer, _total(one.worst for one in mine)):
-            metered |= {one.id for one in mine}
+        if found := budgets.reserve(payer, _total(one.worst for one in mine)):
+            metered |= {one.id: any(budget.is_limited for budget in found) for one in mine}
     if metered:
         ledger.meter(list(metered))
     return metered
+
+
+def has_reserved(*, job_id: UUID) -> bool:
+    """Whether calls of the job are open that count in a budget and are soon settled.
+
+    Not those of batches, which are dated ahead.
+    """
+    opened = LLMAttempt.objects.filter(job_id=job_id, is_metered=True)
+    return opened.filter(inserted_at__lte=Now()).exists()
 
 
 def settle_budgets(entries: Iterable[Entry]) -> None:

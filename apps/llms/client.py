@@ -24,13 +24,14 @@ from apps.llms.connections import ProviderConnection
 from apps.llms.dialects import Memory, memory_of
 from apps.llms.errors import RefusedError, SetupError, TransientError
 from apps.llms.transport import new_client
-from apps.llms.wire import Reply, Request
+from apps.llms.wire import REFUSAL, Reply, Request
 
 if TYPE_CHECKING:
     import openai
 
 _CONNECT_SECONDS: Final = 10.0
 _MOST_TOKENS: Final = 100_000_000  # a count beyond is no count
+_LONGEST_REASON: Final = 50  # characters, as its column
 _NO_TIMEOUT: Final = httpx2.Timeout(None, connect=_CONNECT_SECONDS)
 # What the client would tell of this machine and its environment.
 _TELLTALE: Final = (
@@ -84,7 +85,8 @@ async def complete(connection: ProviderConnection, request: Request) -> Reply:
     memory = memory_of(connection)
     if request.schema is not None and memory.dialect.form is None:
         async with memory.turn():  # one call finds out, the others know then
-            return await _converse(connection, request, memory)
+            if memory.dialect.form is None:
+                return await _converse(connection, request, memory)
     return await _converse(connection, request, memory)
 
 
@@ -200,11 +202,12 @@ def read_reply(
     try:
         choice = document["choices"][0]
         message = choice["message"]
-        written = _written(message)
+        written, is_refusal = _written(message)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise TransientError("The answer holds no choice.") from error
     text = texts.answer_of(written)
-    reason = texts.clean(str(choice.get("finish_reason") or "")) or None
+    told = REFUSAL if is_refusal else texts.clean(str(choice.get("finish_reason") or ""))
+    reason = told[:_LONGEST_REASON] or None
     if len(written) > texts.MAX_TEXT:
         reason = "length"
     usage = document.get("usage")
@@ -227,12 +230,13 @@ def read_reply(
     )
 
 
-def _written(message: Mapping[str, Any]) -> str:
-    """What the model wrote: a text, parts of one, or why it would not."""
+def _written(message: Mapping[str, Any]) -> tuple[str, bool]:
+    """What the model wrote, a text or parts of one; or why it would not, and True."""
     content = message.get("content")
     if isinstance(content, list):
         content = "".join(str(part.get("text") or "") for part in content)
-    return str(content or message.get("refusal") or "")
+    refusal = "" if content else str(message.get("refusal") or "")
+    return str(content or refusal), bool(refusal)
 
 
 def _kept(

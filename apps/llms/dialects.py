@@ -41,16 +41,21 @@ _PARAMETERS: Final = {
     "seed": Quirk.NO_SEED,
 }
 _PUZZLES: Final = 3  # failures without a word about the form before the next form is tried
+_PROOFS: Final = 3  # calls that a form come to so must be alone in answering
 _WEIGHT: Final = 2000.0  # tokens that the ratio known so far counts for
 _MOST_MEMORIES: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """``form`` is None while nobody knows; then the surest is used."""
+    """``form`` is None while nobody knows; then the surest is used.
+
+    ``is_guess`` is a form that was come to by nothing but failures of the server.
+    """
 
     form: str | None = None
     quirks: frozenset[str] = frozenset()
+    is_guess: bool = False
 
     def body(self, request: Request) -> dict[str, Any]:
         """The call as this model wants it, for ``/chat/completions``."""
@@ -77,10 +82,11 @@ class Dialect:
         quirk = _PARAMETERS[parameter]
         return None if quirk in self.quirks else replace(self, quirks=self.quirks | {quirk})
 
-    def less_sure(self) -> "Dialect | None":
-        """The dialect with the next form; None after the last."""
+    def less_sure(self, *, is_guess: bool) -> "Dialect | None":
+        """The dialect with the next form; None after the last. What follows a guess is one."""
         following = _FORMS[_FORMS.index(self.form or _FORMS[0]) + 1 :]
-        return replace(self, form=following[0]) if following else None
+        is_guess = is_guess or self.is_guess
+        return replace(self, form=following[0], is_guess=is_guess) if following else None
 
 
 @dataclass(slots=True)
@@ -94,6 +100,7 @@ class Memory:
     new_characters: float = 0.0
     new_tokens: float = 0.0
     puzzles: int = 0
+    proofs: int = 0
     locks: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = field(
         default_factory=WeakKeyDictionary
     )
@@ -118,12 +125,13 @@ class Memory:
         is_named = any(word in told for word in _FORM_WORDS)
         if not is_named and not self._is_puzzling(error.status):
             return None
-        return tried.less_sure()
+        return tried.less_sure(is_guess=error.status >= 500 and not is_named)
 
     def learn(self, spoken: Dialect, request: Request) -> None:
         """The call succeeded in this dialect."""
-        self.puzzles = 0
-        form = self.dialect.form or (spoken.form or _FORMS[0] if request.schema else None)
+        form = self.dialect.form
+        if form is None and request.schema is not None and self._is_proven(spoken):
+            form = spoken.form or _FORMS[0]
         known = Dialect(form, self.dialect.quirks | spoken.quirks)
         if known != self.dialect:
             self.dialect, self.is_new = known, True
@@ -135,6 +143,17 @@ class Memory:
             self.tokens += tokens
             self.new_characters += characters
             self.new_tokens += tokens
+
+    def _is_proven(self, spoken: Dialect) -> bool:
+        """Whether the form is the model's, not one that a server's bad moment led to.
+
+        A guess is proven by several calls in a row of which each fails in the surest form and
+        is answered in this one; so the next call tries the surest again.
+        """
+        self.proofs = self.proofs + 1 if spoken.is_guess else 0
+        is_proven = not spoken.is_guess or self.proofs >= _PROOFS
+        self.puzzles = 0 if is_proven else _PUZZLES - 1
+        return is_proven
 
     def _is_puzzling(self, status: int) -> bool:
         """Whether a refusal without a reason may be due to the form: while no form ever worked.
@@ -188,11 +207,11 @@ def _parameter_refused(
 ) -> str | None:
     """The parameter that the refusal is about, if the call had it."""
     body = tried.body(request)
+    told = f"{error.code} {told}"
+    if not any(word in told for word in _NOT_KNOWN):
+        return None  # it may be the value that is refused
     for parameter in _PARAMETERS:
-        is_about = error.param == parameter or (
-            parameter in told and any(word in told for word in _NOT_KNOWN)
-        )
-        if is_about and parameter in body:
+        if parameter in told and parameter in body:
             return parameter
     return None
 

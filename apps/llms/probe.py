@@ -1,15 +1,23 @@
-"""Trying a provider out: one tiny call, told in plain words."""
+"""Trying a provider out: one tiny call, told in plain words.
+
+It is prepared in one transaction and booked in another. In between none is open, since the call may
+take long, and what it has set aside in budgets is theirs for whom it is locked.
+"""
 
 import asyncio
 import json
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
+from django.db import transaction
 from django.utils.translation import gettext
 
+from apps.core.tenancy import current, enter
 from apps.llms import calls, client, embeddings
 from apps.llms.budgets import Payer
 from apps.llms.connections import ProviderConnection, connect
@@ -54,20 +62,29 @@ class Probe:
     offered: list[str] | None = None
 
 
-def probe(*, provider: Provider, model: str | None = None) -> Probe:
-    """Call the model, by default the provider's default one, and remember what was learned.
+Trial = Callable[[], Probe]
 
-    Never raises an error of the provider. The caller waits for ``PATIENCE`` seconds at most.
+
+def begin(*, provider: Provider, model: str | None = None) -> Trial:
+    """Prepare a call of the model, by default the provider's default one.
+
+    What is returned makes the call, books it and remembers what was learned. It is called when
+    this is committed, outside the organization, and takes ``PATIENCE`` seconds at most. Neither
+    raises an error of the provider.
     """
     try:
         connection = connect(provider=provider, model=model)
     except ProviderError as error:
-        return Probe(model or provider.default_model, error.message)
+        return partial(Probe, model or provider.default_model, error.message)
     kind = ProviderModel.objects.values_list("kind", flat=True).get(id=connection.model_id)
-    return _embed(connection) if kind == ModelKind.EMBEDDING else _chat(connection)
+    try:
+        with transaction.atomic():
+            return _embed(connection) if kind == ModelKind.EMBEDDING else _chat(connection)
+    except calls.BudgetReachedError as error:
+        return partial(Probe, connection.model, error.message)
 
 
-def _chat(connection: ProviderConnection) -> Probe:
+def _chat(connection: ProviderConnection) -> Trial:
     """A call through cache, budget and books like any other; the salt makes it a new one."""
     request = Request(
         connection.model,
@@ -76,10 +93,12 @@ def _chat(connection: ProviderConnection) -> Probe:
         max_tokens=500,
         salt=uuid.uuid4().hex,
     )
-    try:
-        (prepared,) = calls.prepare([calls.Ask(connection, request)])
-    except calls.BudgetReachedError as error:
-        return Probe(connection.model, error.message)
+    (prepared,) = calls.prepare([calls.Ask(connection, request)])
+    return partial(_finish_chat, current(), prepared)
+
+
+def _finish_chat(organization_id: UUID, prepared: calls.Prepared) -> Probe:
+    connection = prepared.ask.connection
 
     async def send() -> tuple[calls.Outcome, list[str] | None]:
         outcome = await calls.send(prepared)
@@ -87,7 +106,8 @@ def _chat(connection: ProviderConnection) -> Probe:
 
     found = asyncio.run(_within(send()))
     outcome, offered = found or (calls.Outcome(prepared, error=TransientError(_too_late())), None)
-    (usd,) = calls.settle([outcome])
+    with enter(organization_id):
+        (usd,) = calls.settle([outcome])
     return replace(_told(connection, outcome, offered), usd=usd)
 
 
@@ -109,12 +129,14 @@ def _told(
     )
 
 
-def _embed(connection: ProviderConnection) -> Probe:
+def _embed(connection: ProviderConnection) -> Trial:
     """A text's vector, booked like any call."""
-    try:
-        portions = embeddings.prepare(connection, [_QUESTION], Payer(None, None))
-    except calls.BudgetReachedError as error:
-        return Probe(connection.model, error.message)
+    portions = embeddings.prepare(connection, [_QUESTION], Payer(None, None))
+    return partial(_finish_embedding, current(), portions)
+
+
+def _finish_embedding(organization_id: UUID, portions: list[embeddings.Portion]) -> Probe:
+    connection = portions[0].connection
 
     async def send() -> tuple[list[embeddings.Embedded], list[str] | None]:
         sent = await embeddings.send(portions)
@@ -122,7 +144,8 @@ def _embed(connection: ProviderConnection) -> Probe:
 
     late = embeddings.Embedded(portions[0], error=TransientError(_too_late()))
     sent, offered = asyncio.run(_within(send())) or ([late], None)
-    usd = embeddings.settle(sent)
+    with enter(organization_id):
+        usd = embeddings.settle(sent)
     try:
         (vector,) = embeddings.vectors_of(sent)
     except ProviderError as error:

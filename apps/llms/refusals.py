@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 _LONGEST: Final = 500  # characters of a provider's message that are passed on
 _NO_CREDIT: Final = ("insufficient_quota", "billing", "deactivated", "credit_balance")
+_NO_CREDIT_WORDS: Final = ("credit balance is too low", "insufficient balance")  # with a 400
+# About what was sent; a 403 is else about who sent it.
+_MODERATED: Final = (
+    *("moderation", "input was flagged", "prompt was flagged", "content was flagged"),
+    *("content policy", "content_policy", "content_filter"),
+)
 _TRANSIENT: Final = {408, 409, 425}
 # What a call may end with when there is no answer, beside an error of the OpenAI client.
 BROKEN: Final = (
@@ -85,7 +91,7 @@ def broken(error: Exception) -> ProviderError:
 def told_to_wait(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
     """Seconds that ``retry-after-ms`` or ``Retry-After`` (seconds or a date) ask for; None: none.
 
-    At most ``LONGEST_WAIT``.
+    At most ``LONGEST_WAIT``; no time at all, or one that is over, is none.
     """
     seconds = _number(headers.get("retry-after-ms"))
     if seconds is not None:
@@ -95,13 +101,17 @@ def told_to_wait(headers: Mapping[str, str], now: datetime | None = None) -> flo
         seconds = _number(said)
         if seconds is None and said:
             seconds = _until(said, now or datetime.now(UTC))
-    return None if seconds is None else min(max(seconds, 0.0), LONGEST_WAIT)
+    return min(seconds, LONGEST_WAIT) if seconds is not None and seconds > 0 else None
 
 
 def _meaning(status: int, message: str, code: str, headers: Mapping[str, str]) -> ProviderError:
-    wait = told_to_wait(headers)
+    wait, told = told_to_wait(headers), f"{code} {message}".lower()
     if status == 402 or (status in (403, 429) and any(word in code for word in _NO_CREDIT)):
         return QuotaError(message)
+    if status == 400 and any(word in told for word in _NO_CREDIT_WORDS):
+        return QuotaError(message)
+    if status == 403 and any(word in told for word in _MODERATED):
+        return RefusedError(message)
     if status in (401, 403):
         return CredentialError(message)
     if status == 429:

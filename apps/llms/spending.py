@@ -210,3 +210,7 @@ class Budget(TenantModel):
                 name="llm_budget_month_but_for_jobs",
             ),
         ]
+
+    @property
+    def is_limited(self) -> bool:
+        return self.limit_usd is not None or self.limit_tokens is not None

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+REFUSAL: Final = "refusal"  # why an answer ended that says only why there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Request:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """What came back. ``text`` holds neither NUL nor control characters but for line ends.
+
+    ``finish_reason`` is the provider's word, or ``REFUSAL``.
 
     Tokens are the provider's count, or an estimate where it gives none. ``raw`` is the answer as
     it can be stored: JSON, cut where it was too long.

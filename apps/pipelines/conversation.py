@@ -9,7 +9,8 @@ from typing import Any, Final
 from apps.core.errors import DomainError, InvalidError
 from apps.jobs.stream import in_database
 from apps.llms.calls import Outcome, Prepared, send
-from apps.llms.wire import Request
+from apps.llms.errors import RefusedError
+from apps.llms.wire import REFUSAL, Reply, Request
 from apps.pipelines.errors import InvalidAnswerError
 from apps.pipelines.parsers import read_answer
 from apps.pipelines.recipes.base import Context, Recipe
@@ -29,6 +30,7 @@ class Call:
     prepared: Prepared
     text: str = ""
     document: Any = None
+    cut_at: int | None = None  # tokens
     repaired: bool = False
 
 
@@ -78,7 +80,11 @@ class Conversation:
         self.outcomes.append(outcome)
         if outcome.error is not None:
             raise outcome.error
-        call.text = outcome.reply.text if outcome.reply else ""
+        if outcome.reply is not None:
+            check_whole(outcome.reply, call.request)
+            call.text = outcome.reply.text
+            is_cut = outcome.reply.finish_reason == "length"
+            call.cut_at = outcome.reply.completion_tokens if is_cut else None
 
     async def _read(self, call: Call) -> None:
         try:
@@ -89,7 +95,8 @@ class Conversation:
     async def _repair(self, call: Call, message: str) -> None:
         """Tell the model what is wrong with its answer, once. Raises ``InvalidError``."""
         if call.repaired:
-            raise InvalidError(f"The answer cannot be used: {message}")
+            cut = "" if call.cut_at is None else f" It was cut off at {call.cut_at:,} tokens."
+            raise InvalidError(f"The answer cannot be used: {message}{cut}")
         call.repaired = True
         request = replace(
             call.request,
@@ -121,6 +128,22 @@ class Conversation:
                 return step(self.context, self.material, self._documents)
             except InvalidAnswerError as error:
                 await self._repair(self.calls[error.index], error.message)
+
+
+def check_whole(reply: Reply, request: Request) -> None:
+    """Raise ``RefusedError`` for what is no answer, or half a text.
+
+    Half a document does not pass as a whole one, so that the model may be asked for it again.
+    """
+    if reply.finish_reason == REFUSAL:
+        raise RefusedError(f"The model refused to answer: {reply.text[:KEPT]}")
+    if request.schema is None and reply.finish_reason == "content_filter":
+        raise RefusedError("The provider's filter held the answer back.")
+    if request.schema is None and reply.finish_reason == "length":
+        raise RefusedError(
+            f"The answer was cut off at {reply.completion_tokens:,} tokens:"
+            " allow longer ones, or ask for less."
+        )
 
 
 def correction(message: str) -> str:

@@ -11,7 +11,7 @@ from django.db import OperationalError, transaction
 
 from apps.core.errors import DomainError
 from apps.core.tenancy import enter
-from apps.jobs.errors import PauseJobError
+from apps.jobs.errors import PauseJobError, RetryLaterError
 from apps.jobs.kinds import Planned, StreamedKind, Undone, Work
 from apps.jobs.models import Job
 from apps.llms import batching, calls
@@ -23,7 +23,7 @@ from apps.pipelines.conversation import Conversation
 from apps.pipelines.dry_runs import store_dry_run
 from apps.pipelines.recipes.base import Answered, Context, Recipe, Usage
 from apps.pipelines.runs import Connections, context_of, recipe_of
-from apps.pipelines.steering import steer
+from apps.pipelines.steering import SHORTEST_WAIT, steer
 
 BATCH_SECONDS: Final = 6 * 3600.0  # until an item whose batch nobody told of is looked at again
 
@@ -105,6 +105,9 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
             for error in [talk.error or unwritten.get(work.seq)]
         ]
 
+    def settle_lost(self, pairs: Sequence[tuple[Work, Conversation]]) -> Decimal:
+        return sum(_settle([talk.outcomes for _, talk in pairs]), Decimal(0))
+
     def release_many(self, pairs: Sequence[tuple[Work, Loaded]]) -> None:
         calls.release([prepared for _, item in pairs for prepared in item.prepared])
 
@@ -147,7 +150,10 @@ def _prepare_in_batches(asked: Sequence[tuple[Work, Request]]) -> list[Prepared]
     first = [pair for pair, direct in zip(asked, goes, strict=True) if not direct]
     handed = iter(_prepare(first, batching.order))
     prepared = [next(sent if direct else handed) for direct in goes]
-    return [replace(one, busy_seconds=BATCH_SECONDS) if one.is_busy else one for one in prepared]
+    return [
+        replace(one, busy_seconds=BATCH_SECONDS) if one.is_busy else replace(one, is_fetched=waited)
+        for one, waited in zip(prepared, again, strict=True)
+    ]
 
 
 def _prepare(
@@ -180,7 +186,16 @@ def _prepare(
 
 
 def _prepare_more(work: Work, requests: Sequence[Request]) -> list[Prepared]:
-    return _prepare([(work, request) for request in requests])
+    """For an item in flight. What it and others have set aside comes back when they land: only
+    without that does a budget pause the job."""
+    try:
+        with transaction.atomic():
+            return _prepare([(work, request) for request in requests])
+    except PauseJobError as error:
+        is_budget = isinstance(error.__cause__, BudgetReachedError)
+        if is_budget and calls.has_reserved(job_id=work.job.id):
+            raise RetryLaterError(str(error), seconds=SHORTEST_WAIT) from error
+        raise
 
 
 def _settle(outcomes: Sequence[Sequence[Outcome]]) -> list[Decimal]:

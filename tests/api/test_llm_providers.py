@@ -226,6 +226,17 @@ def attempt(owner: Api, provider: dict[str, Any], **body: Any) -> Any:
     return response.json()
 
 
+def test_a_test_that_is_sent_again_is_answered_again(
+    owner: Api, local: dict[str, Any], llm_server: LlmServer
+) -> None:
+    named = {"Idempotency-Key": "once"}
+    path = f"/llm/providers/{local['id']}/test"
+    first, second = (owner.post(path, {}, **named) for _ in range(2))
+    assert (first.status_code, first.json()["ok"]) == (200, True)
+    assert (second.json(), second["Idempotent-Replayed"]) == (first.json(), "true")
+    assert llm_server.ledger()["answered"] == 1
+
+
 @pytest.mark.parametrize("mode", ["json_schema", "json_object_schema", "json_object", "text"])
 def test_a_test_finds_out_how_the_model_is_asked(
     owner: Api, cast: Cast, local: dict[str, Any], llm_server: LlmServer, mode: str

@@ -28,6 +28,7 @@ class Script:
     headers: dict[str, str] = field(default_factory=dict)
     failure: str | None = None
     finish_reason: str | None = None
+    refusal: str | None = None  # what the model says instead of an answer
     times: int | None = None  # how often it applies; None: always
     used: int = 0
 

@@ -223,7 +223,8 @@ class Server:
         if limit is not None and answers.tokens(text) > limit:
             text, reason = text[: limit * 4], "length"
         counts = (answers.tokens(prompt), answers.tokens(text))
-        message = {"role": "assistant", "content": text, "refusal": None}
+        refusal = script.refusal if script else None
+        message = {"role": "assistant", "content": None if refusal else text, "refusal": refusal}
         reason = (script.finish_reason if script else None) or reason
         content = {
             "id": f"chatcmpl-{next(self.numbers)}",

@@ -1,13 +1,16 @@
 """A month's budget: what it says of itself, and what it refuses to be."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
 
 from apps.core.errors import InvalidError
 from apps.core.ids import uuid7
+from apps.core.tenancy import enter
 from apps.llms.budgets import (
     Amount,
     BudgetReachedError,
@@ -20,6 +23,8 @@ from apps.llms.budgets import (
 )
 from apps.llms.models import Budget, BudgetScope
 from apps.organizations.models import Organization
+from tests.factories import make_organization
+from tests.meanwhile import overlapping
 
 WORKSPACE = BudgetScope.WORKSPACE
 
@@ -72,3 +77,17 @@ def test_a_limit_has_its_limits(organization: Organization, limits: dict[str, An
     with pytest.raises(InvalidError, match="A budget is"):
         set_budget(scope=WORKSPACE, subject_id=uuid7(), **limits)
     assert not Budget.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_set_the_first_limit_at_once_are_both_heard() -> None:
+    acme = make_organization().id
+
+    def limited(usd: int) -> Callable[[], object]:
+        return partial(
+            set_budget, scope=BudgetScope.ORGANIZATION, subject_id=acme, usd=Decimal(usd)
+        )
+
+    assert overlapping(acme, limited(5), limited(6)).exception() is None
+    with enter(acme):
+        assert Budget.objects.get().limit_usd == 6

@@ -24,7 +24,15 @@ from apps.llms.calls import Ask, InFlightError, Outcome, Prepared
 from apps.llms.connections import Price, ProviderConnection
 from apps.llms.errors import NoTurnError, QuotaError, TransientError
 from apps.llms.keys import canonical_json, request_key
-from apps.llms.models import Budget, BudgetScope, EntryKind, LedgerEntry, LLMAttempt, LLMResponse
+from apps.llms.models import (
+    Budget,
+    BudgetScope,
+    EntryKind,
+    LedgerEntry,
+    LLMAttempt,
+    LLMResponse,
+    Quirk,
+)
 from apps.llms.wire import Request
 from apps.organizations.models import Membership, Organization
 from apps.pipelines.steering import steer
@@ -123,6 +131,28 @@ def test_a_call_is_paid_once_and_then_free(
     (prepared,) = calls.prepare([ask(priced)])
     assert prepared.hit is not None
     assert prepared.hit.text == kept.text
+
+
+@pytest.mark.parametrize("is_new", [False, True])
+def test_a_budget_allows_no_answer_longer_than_it_reserves(
+    priced: ProviderConnection, llm_server: LlmServer, is_new: bool
+) -> None:
+    connection = replace(priced, quirks={Quirk.MAX_COMPLETION_TOKENS} if is_new else set())
+    llm_server.script(".", answer="x" * 100_000)
+    set_budget(scope=BudgetScope.ORGANIZATION, subject_id=current(), tokens=20_000)
+    unlimited = Ask(connection, request_of("Hello", None))
+    call(unlimited)
+    (sent,) = llm_server.calls()
+    parameter = "max_completion_tokens" if is_new else "max_tokens"
+    assert sent["body"][parameter] == calls.USUAL_ANSWER
+    (entry,) = entries()
+    assert entry.completion_tokens == calls.USUAL_ANSWER
+    assert Budget.objects.get().spent_tokens < 20_000
+    set_budget(scope=BudgetScope.ORGANIZATION, subject_id=current())
+    (prepared,) = calls.prepare([unlimited])
+    assert prepared.hit is not None, "the same question, with a budget or without"
+    call(Ask(connection, request_of("Bye", None)))
+    assert parameter not in llm_server.calls()[1]["body"]
 
 
 def test_what_a_job_spent_is_one_query(

@@ -95,6 +95,14 @@ def test_the_form_is_found_out_once(
     assert ledger["answered"] == 12
 
 
+def test_those_who_waited_for_the_form_are_asked_together(
+    connection: ProviderConnection, llm_server: LlmServer
+) -> None:
+    llm_server.configure(latency_ms=200)
+    ask(connection, *(request(f"text {n}") for n in range(12)), together=True)
+    assert llm_server.ledger()["max_in_flight"] > 1
+
+
 def test_what_is_known_already_is_not_tried(
     connection: ProviderConnection, llm_server: LlmServer
 ) -> None:
@@ -118,9 +126,41 @@ def test_a_server_that_fails_without_a_word_is_asked_otherwise_in_the_end(
     connection: ProviderConnection, llm_server: LlmServer
 ) -> None:
     llm_server.script("Which", failure="server_error", times=3)
-    results = ask(connection, *[request()] * 3)
-    assert [type(result) for result in results] == [TransientError, TransientError, Reply]
+    for _ in range(2):  # the surest form fails each time, the next one does not
+        llm_server.script("again", failure="server_error", times=1)
+        llm_server.script("again", answer="{}", times=1)
+    asked = [*[request()] * 3, *[request("again")] * 2]
+    results = ask(connection, *asked[:4])
+    assert [type(one) for one in results] == [TransientError, TransientError, Reply, Reply]
+    assert dialects.memory_of(connection).dialect.form is None
+    assert isinstance(ask(connection, asked[4])[0], Reply)
     assert dialects.memory_of(connection).dialect.form == "json_object_schema"
+
+
+def test_a_form_that_a_bad_moment_led_to_is_not_learned(
+    connection: ProviderConnection, llm_server: LlmServer
+) -> None:
+    llm_server.script("Which", failure="server_error", times=5)
+    results = ask(connection, *[request()] * 3)
+    assert [type(one) for one in results] == [TransientError, TransientError, Reply]
+    assert dialects.memory_of(connection).dialect.form is None
+    ask(connection, request())
+    assert dialects.memory_of(connection).dialect.form == "json_schema"
+
+
+@pytest.mark.parametrize("param", ["temperature", None])
+def test_a_value_that_is_refused_says_nothing_about_its_parameter(
+    connection: ProviderConnection, llm_server: LlmServer, param: str | None
+) -> None:
+    told = {"message": "temperature must be between 0 and 1", "code": "invalid_value"}
+    llm_server.script("hot", status=400, times=1, error={**told, "param": param})
+    hot, cold = ask(
+        connection,
+        request("hot", schema=None, temperature=1.5),
+        request("cold", schema=None),
+    )
+    assert (type(hot), type(cold)) == (RefusedError, Reply)
+    assert [call["body"]["temperature"] for call in llm_server.calls()] == [1.5, 0]
 
 
 def test_a_refusal_of_one_schema_changes_that_call_alone(
@@ -166,7 +206,11 @@ def test_parameters_that_a_model_refuses_are_left_out_from_then_on(
         (400, {"message": "too long", "code": "context_length_exceeded"}, RefusedError),
         (401, {"message": "Incorrect API key"}, CredentialError),
         (402, {"message": "Payment required"}, QuotaError),
+        (400, {"message": "Your credit balance is too low to access the API."}, QuotaError),
         (403, {"message": "Not for you"}, CredentialError),
+        (403, {"message": "Your account has been flagged"}, CredentialError),
+        (403, {"message": "It requires moderation and your input was flagged."}, RefusedError),
+        (403, {"message": "No", "code": "content_policy_violation"}, RefusedError),
         (404, {"message": "No such model"}, SetupError),
         (408, {"message": "Too slow"}, TransientError),
         (409, {"message": "Conflict"}, TransientError),
@@ -224,10 +268,12 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
         ({}, None),
         ({"retry-after": "7"}, 7),
         ({"retry-after": "0.5"}, 0.5),
-        ({"retry-after": "-7"}, 0),
+        ({"retry-after": "-7"}, None),
+        ({"retry-after": "0"}, None),
+        ({"retry-after-ms": "0"}, None),
         ({"retry-after": "86400"}, 600),
         ({"retry-after": "Sat, 21 Nov 2026 12:00:30 GMT"}, 30),
-        ({"retry-after": "Sat, 21 Nov 2026 11:00:00 GMT"}, 0),
+        ({"retry-after": "Sat, 21 Nov 2026 11:00:00 GMT"}, None),
         ({"retry-after": "soon"}, None),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "1e400"}, 600),
@@ -313,6 +359,23 @@ def test_thinking_aloud_is_no_part_of_the_answer(
     llm_server.script(".", answer='<think>Is {it}?\nYes.</think>\n{"label": "refund"}')
     (reply,) = ask(connection, request())
     assert reply.text == '\n{"label": "refund"}'
+
+
+def test_a_thought_that_does_not_end_is_no_answer(
+    connection: ProviderConnection, llm_server: LlmServer
+) -> None:
+    llm_server.script(".", answer='<think>The user wants {"label": "refund"}', times=1)
+    llm_server.script(".", answer="<thinker> is a word")
+    thought, other = ask(connection, request(), request())
+    assert (thought.text, other.text) == ("", "<thinker> is a word")
+
+
+def test_a_refusal_is_not_taken_for_an_answer(
+    connection: ProviderConnection, llm_server: LlmServer
+) -> None:
+    llm_server.script(".", refusal="I cannot help with that.")
+    (reply,) = ask(connection, request())
+    assert (reply.finish_reason, reply.text) == ("refusal", "I cannot help with that.")
 
 
 def test_tokens_are_estimated_from_what_was_counted(

@@ -18,7 +18,7 @@ from apps.llms.connections import ProviderConnection, connect
 from apps.llms.embeddings import prepare, send, settle, vectors_of
 from apps.llms.errors import CredentialError, RefusedError, TransientError
 from apps.llms.models import Budget, BudgetScope, LedgerEntry, LLMAttempt, Provider
-from apps.llms.probe import probe
+from apps.llms.probe import begin
 from apps.llms.services import ModelInput, PriceInput
 from tests.llm_server.controls import LlmServer
 
@@ -152,13 +152,15 @@ def test_what_fails_is_booked_as_failed_and_what_is_useless_as_paid(
 
 
 def test_the_test_of_a_model_is_in_the_books(connection: ProviderConnection) -> None:
-    found = probe(provider=Provider.objects.get(), model="embedder")
+    found = begin(provider=Provider.objects.get(), model="embedder")()
     entry = LedgerEntry.objects.get()
     assert (found.error, found.dimensions) == (None, 64)
     assert (found.usd, found.prompt_tokens) == (entry.usd, entry.prompt_tokens)
     assert entry.usd > 0
     set_budget(scope=BudgetScope.ORGANIZATION, subject_id=current(), usd=Decimal(0))
-    assert "budget" in str(probe(provider=Provider.objects.get(), model="embedder").error)
+    refused = begin(provider=Provider.objects.get(), model="embedder")()
+    assert "budget" in str(refused.error)
+    assert not LLMAttempt.objects.exists()
     assert LedgerEntry.objects.count() == 1
 
 

@@ -103,6 +103,11 @@ def test_a_run_in_batches(acme: UUID, llm_server: LlmServer) -> None:
         assert Suggestion.objects.count() == RECORDS
         paid = [entry for entry in LedgerEntry.objects.all() if entry.kind == "call"]
         assert (len(paid), {entry.job_id for entry in paid}) == (RECORDS, {job.id})
+        assert len(paid) == LedgerEntry.objects.count(), "fetching an answer saved nothing"
+    again = work(acme, begin(acme))
+    with enter(acme):
+        known = LedgerEntry.objects.of_job(again.id).totals()
+        assert (known["hit"], known["call"], known["saved_usd"]) == (RECORDS, 0, paid_usd)
 
 
 def test_what_no_batch_answers_is_asked_directly(acme: UUID, llm_server: LlmServer) -> None:

@@ -56,6 +56,35 @@ def test_responses_stand_side_by_side_in_another_dataset(
         assert draft.metadata == {"one_model": "tiny", "two_model": "small"}
 
 
+def test_half_an_answer_is_no_response(
+    answers: Dataset, provider: Provider, llm_server: LlmServer
+) -> None:
+    cut = {"answer": "Call us at once and then go to the", "finish_reason": "length"}
+    llm_server.script("lost card", **cut)
+    llm_server.script("direct debit", answer="An order", finish_reason="content_filter")
+    llm_server.script("pay abroad", refusal="I do not talk about money.")
+    params = {"instruction": "text", "outputs": ["answer_1"]}
+    job = finish("responses", answers, provider, params=params)
+    assert (job.state, job.done, job.failed) == ("failed", 0, 3)
+    assert {one["seq"]: one["error"] for one in job.error_sample} == {
+        0: "The answer was cut off at 9 tokens: allow longer ones, or ask for less.",
+        1: "The provider's filter held the answer back.",
+        2: "The model refused to answer: I do not talk about money.",
+    }
+    assert drafts_of(job) == []
+    assert job.cost > 0, "it was paid for"
+
+
+def test_a_thought_cut_off_is_asked_for_again(
+    answers: Dataset, provider: Provider, llm_server: LlmServer
+) -> None:
+    llm_server.script("lost card", answer="<think>The user wants", times=1)
+    params = {"instruction": "text", "outputs": ["answer_1"]}
+    job = finish("responses", answers, provider, params=params)
+    assert (job.state, job.done, job.failed) == ("done", 3, 0)
+    assert not any("think" in draft.fields["answer_1"] for draft in drafts_of(job))
+
+
 def test_an_improvement_is_a_pair_to_prefer(
     answers: Dataset, provider: Provider, llm_server: LlmServer
 ) -> None:

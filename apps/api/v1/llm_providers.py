@@ -24,7 +24,7 @@ from apps.llms.models import (
     ProviderModel,
     ProviderQuerySet,
 )
-from apps.llms.probe import probe
+from apps.llms.probe import begin
 from apps.llms.services import (
     ModelInput,
     PriceInput,
@@ -231,7 +231,9 @@ class LlmProviderTest(ApiView):
         """Make one tiny call; ``ok`` says whether it worked, ``error`` why not."""
         body = self.read_body(ProbeBody)
         provider = find_provider(self, llm_provider_id)
-        found = probe(provider=provider, model=body.model)
+        trial = begin(provider=provider, model=body.model)
+        with self.between():
+            found = trial()
         document = {
             "ok": found.error is None,
             "model": found.model,

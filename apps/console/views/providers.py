@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -17,7 +18,7 @@ from apps.core.tenancy import current
 from apps.labeling.http import LabelingRequest, for_members
 from apps.llms.budgets import set_budget, standing_of
 from apps.llms.models import BudgetScope, Provider
-from apps.llms.probe import probe
+from apps.llms.probe import Probe, Trial, begin
 from apps.llms.services import create_provider, delete_provider, update_provider
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
@@ -105,12 +106,30 @@ def provider(request: LabelingRequest, llm_provider_id: UUID) -> HttpResponse:
 
 @never_cache
 @require_POST
+def test(request: LabelingRequest, llm_provider_id: UUID) -> HttpResponseBase:
+    """Make one tiny call, which costs a little, and say how it went.
+
+    No transaction is open while the provider is asked.
+    """
+    trials: list[Trial] = []
+    refused = _begin_test(request, llm_provider_id, trials)
+    return _show_test(request, llm_provider_id, trials[0]()) if trials else refused
+
+
 @for_members
-def test(request: LabelingRequest, llm_provider_id: UUID) -> HttpResponse:
-    """Make one tiny call, which costs a little, and say how it went."""
+def _begin_test(
+    request: LabelingRequest, llm_provider_id: UUID, trials: list[Trial]
+) -> HttpResponse:
     found = _find(request, llm_provider_id)
     permissions.check(request.member, Action.MANAGE_PROVIDERS)
-    result = probe(provider=found, model=request.POST.get("model", "")[:200] or None)
+    trials.append(begin(provider=found, model=request.POST.get("model", "")[:200] or None))
+    return HttpResponse(status=204)
+
+
+@for_members
+def _show_test(request: LabelingRequest, llm_provider_id: UUID, result: Probe) -> HttpResponse:
+    found = _find(request, llm_provider_id)
+    permissions.check(request.member, Action.MANAGE_PROVIDERS)
     rows = model_rows(found)[found.id]
     form = ProviderForm(initial=initial_of(found))
     models = model_forms(None, [row.initial for row in rows])
