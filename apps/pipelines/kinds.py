@@ -11,7 +11,7 @@ from django.db import OperationalError, transaction
 
 from apps.core.errors import DomainError
 from apps.core.tenancy import enter
-from apps.jobs.errors import PauseJobError
+from apps.jobs.errors import AbandonJobError, PauseJobError, RetryLaterError
 from apps.jobs.kinds import Planned, StreamedKind, Undone, Work
 from apps.jobs.models import Job
 from apps.llms import batching, calls
@@ -86,7 +86,14 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
 
     def write_many(self, pairs: Sequence[tuple[Work, Conversation]]) -> Sequence[Decimal | Undone]:
         job = pairs[0][0].job
-        context, recipe = context_of(job), recipe_of(job)
+        recipe = recipe_of(job)
+        try:
+            context = context_of(job, hold=True)
+        except AbandonJobError as error:
+            spent = _settle([talk.outcomes for _, talk in pairs])
+            return [Undone(error, cost) for cost in spent]
+        for _, talk in pairs:
+            refuse_outdated(talk, context)
         spent = _settle([talk.outcomes for _, talk in pairs])
         answered = [
             Answered(work.seq, talk.material, talk.result, usage_of(talk.outcomes))
@@ -110,6 +117,14 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
 
     async def close(self) -> None:
         await calls.close()
+
+
+def refuse_outdated(talk: Conversation, context: Context) -> None:
+    """An answer to questions that were edited meanwhile may name options that are gone: it is not
+    written, and the item comes back to be asked with the questions as they are."""
+    asked, now = talk.context.schema.dataset, context.schema.dataset
+    if talk.error is None and asked.schema_version != now.schema_version:
+        talk.error = RetryLaterError("The questions were changed meanwhile.", seconds=0)
 
 
 def write_apart(

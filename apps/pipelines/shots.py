@@ -165,17 +165,18 @@ def _nearest_by_vector(
     return found
 
 
-_pools: OrderedDict[tuple[UUID, UUID, UUID], Pool] = OrderedDict()
+_pools: OrderedDict[tuple[UUID, UUID, UUID, int], Pool] = OrderedDict()
 _lock = Lock()
 
 
 def pool_of_job(
     job_id: UUID | None, schema: DatasetSchema, rule: QuestionRule, before: datetime | None
 ) -> Pool:
-    """The pool of a running job, the same for all its items in this process."""
+    """The pool of a running job, the same for all its items in this process until the dataset's
+    questions are edited."""
     if job_id is None:
         return load_pool(schema, rule, before=before)
-    key = (current(), job_id, rule.id)
+    key = (current(), job_id, rule.id, schema.dataset.schema_version)
     with _lock:
         known = _pools.get(key)
     if known is None:
