@@ -332,3 +332,27 @@ def test_new_guidelines_are_tried_before_they_are_saved_and_then_asked_by(
     renewed = PromptVersion.objects.get(number=2)
     assert renewed.parent_id == version.id
     assert {row.agent for row in Suggestion.objects.all()} == {"stub/tiny@v2"}
+
+
+def test_asking_again_replaces_what_the_version_said_and_nothing_of_others(
+    order: Order, dataset: Dataset, member: Any, records: list[Record], llm_server: LlmServer
+) -> None:
+    """Also of a version that leaves other agents' suggestions alone."""
+    llm_server.script("Be fair", answer={"label": "mixed", "confidence": 0.5})
+    llm_server.script("Be strict", answer={"label": "negative", "confidence": 0.5})
+    question = Question.objects.get(dataset=dataset, name="sentiment")
+    write_suggestions(
+        question=question,
+        record_ids=[records[0].id],
+        proposals=[Proposal("positive", 0.5)],
+        overwrite=True,
+    )
+    run(order(params={"overwrite": False}))
+    dataset_services.update_dataset(dataset=dataset, changes={"guidelines": "Be strict."})
+    dataset.refresh_from_db()
+    (affected,) = affected_prompts(dataset)
+    job = run(reprompt(dataset=dataset, version=affected.version, created_by=member))
+    assert job.done == 5
+    assert suggested(job) == {
+        record.fields["text"]: "negative" if n else "positive" for n, record in enumerate(records)
+    }
