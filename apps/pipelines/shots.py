@@ -87,19 +87,23 @@ def agreed_values(
 ) -> dict[UUID, Any]:
     """What people have come to on the records, as far as they agree. Two queries.
 
-    A reviewer's decision comes first; where that calls the question ambiguous, there is none.
+    A reviewer's decision about the question comes first; where it calls that ambiguous, there is
+    none. What a model's answer was taken for is nobody's.
     """
     given: dict[UUID, list[Any]] = {}
     answered = _submitted(schema, before).filter(record_id__in=record_ids)
     for id, values in answered.values_list("record_id", "values"):
         given.setdefault(id, []).extend(_answers(schema, rule, values))
     agreed = {id: consensus(rule, answers) for id, answers in given.items()}
-    decided = Adjudication.objects.filter(dataset_id=schema.dataset.id, record_id__in=record_ids)
+    decisions = Adjudication.objects.by_people().filter(dataset_id=schema.dataset.id)
+    decided = decisions.filter(record_id__in=record_ids)
     if before is not None:
         decided = decided.filter(decided_at__lte=before)
     for id, values, ambiguous in decided.values_list("record_id", "values", "ambiguous"):
-        found = [] if rule.name in ambiguous else _answers(schema, rule, values)
-        agreed[id] = found[0] if found else None
+        if rule.name in ambiguous:
+            agreed[id] = None
+        elif found := _answers(schema, rule, values):
+            agreed[id] = found[0]
     return {id: value for id, value in agreed.items() if value is not None}
 
 
