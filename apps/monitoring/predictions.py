@@ -128,9 +128,11 @@ def _check(
     for position, item in enumerate(items):
         try:
             _check_one(schema, rule, item)
-            item.predicted_at = (item.predicted_at or now).astimezone(UTC)  # days are UTC's
-            if not oldest <= item.predicted_at <= now + SLACK:
+            # Compared before it is converted: the ends of time have no UTC. Days are UTC's.
+            at = item.predicted_at or now
+            if not oldest <= at <= now + SLACK:
                 raise InvalidError(f"predicted_at is not of the last {monitor.keep_days} days")
+            item.predicted_at = at.astimezone(UTC)
         except DomainError as error:
             raise InvalidError(
                 f"Prediction at position {position} is not valid because {error.message}"
