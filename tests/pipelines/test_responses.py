@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from apps.core.errors import InvalidError
+from apps.core.errors import ArchivedError, InvalidError
 from apps.datasets.models import Dataset
 from apps.llms.models import Provider
 from apps.records.models import Record
@@ -107,4 +108,12 @@ def test_drafts_stay_in_the_workspace(answers: Dataset, provider: Provider) -> N
     elsewhere = make_dataset()
     params = {"instruction": "text", "outputs": ["text"], "target": str(elsewhere.id)}
     with pytest.raises(InvalidError, match="no dataset of this workspace"):
+        start("responses", answers, provider, params=params)
+
+
+def test_an_archived_target_takes_nothing(answers: Dataset, provider: Provider) -> None:
+    target = make_fields(make_dataset(answers.workspace), ["one"])
+    Dataset.objects.filter(id=target.id).update(archived_at=timezone.now())
+    params = {"instruction": "text", "outputs": ["one"], "target": str(target.id)}
+    with pytest.raises(ArchivedError):
         start("responses", answers, provider, params=params)
