@@ -58,7 +58,7 @@ def evaluate(
         model=model,
         budget=budget,
     )
-    job = start_run(dataset=gold.dataset, order=order, created_by=created_by)
+    job = start_run(dataset=gold.dataset, order=order, created_by=created_by, measures=True)
     return _begin(
         gold,
         with_test=with_test,

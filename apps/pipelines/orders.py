@@ -24,7 +24,7 @@ from apps.llms.spending import BudgetScope
 from apps.organizations.models import Membership
 from apps.pipelines.estimates import Estimate, estimate_run
 from apps.pipelines.models import PromptVersion
-from apps.pipelines.recipes.base import Asking, Context, Prompt, Recipe
+from apps.pipelines.recipes.base import EVALUATION, Asking, Context, Prompt, Recipe
 from apps.pipelines.recipes.registry import load
 from apps.pipelines.runs import RunSpec, make_context, prompt_of, read_params
 from apps.pipelines.selection import Selection
@@ -107,19 +107,23 @@ def estimate_order(*, dataset: Dataset, order: RunOrder, member: Membership | No
 
 
 @transaction.atomic
-def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | None = None) -> Job:
+def start_run(
+    *,
+    dataset: Dataset,
+    order: RunOrder,
+    created_by: Membership | None = None,
+    measures: bool = False,
+) -> Job:
     """Queue the run; its estimate stands in ``job.params["estimate"]``.
 
     A dry run goes to the interactive queue and writes nothing but its own items. Any other run
     with a prompt has a prompt version, made here where the order names none, which from then on
-    never changes. Raises ``InvalidError`` for what cannot be done, ``ArchivedError``.
+    never changes. ``measures``: somebody keeps the answers of a run that is for them alone. Raises
+    ``InvalidError`` for what cannot be done, ``ArchivedError``.
     """
     refuse_archived(dataset)
     terms = _terms(dataset, order)
-    if order.dry_run is None and order.guidelines is not None:
-        raise InvalidError(_("Other guidelines than the dataset's can only be tried in a dry run."))
-    if order.in_batches and (order.dry_run is not None or terms.connection is None):
-        raise InvalidError(_("Batches are for runs that ask a model, and take up to a day."))
+    _check_startable(order, terms, measures=measures)
     if order.dry_run is None and terms.version is None and _has_prompt(terms):
         terms = _with_version(dataset, terms, created_by)
     spec = _spec(dataset, order, terms, created_by)
@@ -143,6 +147,15 @@ def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | Non
             tokens=order.budget.max_tokens,
         )
     return job
+
+
+def _check_startable(order: RunOrder, terms: _Terms, *, measures: bool) -> None:
+    if order.dry_run is None and order.guidelines is not None:
+        raise InvalidError(_("Other guidelines than the dataset's can only be tried in a dry run."))
+    if order.in_batches and (order.dry_run is not None or terms.connection is None):
+        raise InvalidError(_("Batches are for runs that ask a model, and take up to a day."))
+    if terms.recipe.write_modes == (EVALUATION,) and not measures:
+        raise InvalidError(_("Nobody would keep the answers: start an evaluation instead."))
 
 
 def _estimate(order: RunOrder, terms: _Terms, context: Context) -> Estimate:

@@ -17,6 +17,7 @@ from apps.jobs.models import Job
 from apps.jobs.services import retry_failed
 from apps.llms.models import Provider, ProviderModel
 from apps.pipelines.models import PromptVersion
+from apps.pipelines.orders import RunOrder, start_run
 from apps.pipelines.shots import load_pool
 from apps.pipelines.versions import prompt_now, save_prompt
 from apps.records.models import Record, Suggestion
@@ -207,3 +208,13 @@ def test_a_deleted_evaluation_stops_its_job(
     assert job is not None
     delete_evaluation(evaluation=evaluation)
     assert run(job).state == "cancelled"
+
+
+def test_a_run_that_only_measures_needs_an_evaluation(
+    organization: Any, provider: Provider, llm_server: LlmServer
+) -> None:
+    question, _truth = answered(4)
+    order = RunOrder(recipe="evaluate", question=question.name, provider_id=provider.id)
+    with pytest.raises(InvalidError, match="start an evaluation"):
+        start_run(dataset=question.dataset, order=order)
+    assert not Job.objects.exists()
