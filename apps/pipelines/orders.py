@@ -24,14 +24,20 @@ from apps.llms.spending import BudgetScope
 from apps.organizations.models import Membership
 from apps.pipelines.estimates import Estimate, estimate_run
 from apps.pipelines.models import PromptVersion
-from apps.pipelines.recipes.base import EVALUATION, Asking, Context, Prompt, Recipe
+from apps.pipelines.recipes.base import (
+    EVALUATION,
+    MAX_AGENT,
+    Asking,
+    Context,
+    Prompt,
+    Recipe,
+)
 from apps.pipelines.recipes.registry import load
-from apps.pipelines.runs import RunSpec, make_context, prompt_of, read_params
+from apps.pipelines.runs import Connections, RunSpec, make_context, prompt_of, read_params
 from apps.pipelines.selection import Selection
 from apps.pipelines.versions import mark_used, prompt_now, save_prompt
 from apps.records.models import Record
 
-MAX_AGENT: Final = 200
 MAX_DRY: Final = 20  # items of a dry run
 
 
@@ -159,10 +165,22 @@ def _check_startable(order: RunOrder, terms: _Terms, *, measures: bool) -> None:
 
 
 def _estimate(order: RunOrder, terms: _Terms, context: Context) -> Estimate:
-    connection = terms.connection
-    if connection is not None and order.in_batches and order.dry_run is None:
-        connection = connection.in_batches
-    return estimate_run(terms.recipe, context, connection, items=order.dry_run)
+    """Raises ``InvalidError`` for a model that cannot be asked, also where it is not the run's
+    own."""
+    own = terms.connection
+    if own is None:
+        return estimate_run(terms.recipe, context, None, items=order.dry_run)
+    connections = Connections(own.provider_id)
+    connections.found[own.model] = own
+
+    def to(model: str) -> ProviderConnection:
+        try:
+            found = connections.to(model)
+        except ProviderError as error:
+            raise InvalidError(error.message) from error
+        return found.in_batches if order.in_batches and order.dry_run is None else found
+
+    return estimate_run(terms.recipe, context, to, items=order.dry_run)
 
 
 def _kept(spec: RunSpec, estimate: Estimate) -> dict[str, Any]:
