@@ -178,6 +178,15 @@ def labels_of(rule: QuestionRule, value: Any) -> list[str]:
     return [""]
 
 
+def as_value(rule: QuestionRule, label: str) -> Any:
+    """An answer that says the label and nothing else."""
+    if rule.type == QuestionType.MULTI_LABEL:
+        return [label]
+    if rule.type == QuestionType.SPAN:
+        return [{"label": label, "start": 0, "end": 0}]
+    return label
+
+
 def bin_of(score: float | None) -> int:
     """0 to 9, the last with both its ends; ``NO_SCORE`` for none."""
     return NO_SCORE if score is None else min(int(score * BINS), BINS - 1)
