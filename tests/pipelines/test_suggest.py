@@ -10,6 +10,7 @@ from apps.datasets.models import Dataset, Question
 from apps.datasets.schema import DatasetSchema
 from apps.datasets.services import datasets as dataset_services
 from apps.jobs.models import Job, JobItem, Queue
+from apps.jobs.services import retry_failed
 from apps.llms.models import Provider
 from apps.pipelines.dry_runs import dry_run_items, extrapolation
 from apps.pipelines.history import suggestion_history
@@ -233,6 +234,20 @@ def test_an_answer_that_stays_wrong_fails_its_item_and_is_paid(
     assert len(suggested(job)) == 5
     assert llm_server.ledger()["calls"] == 7
     assert job.cost > 0
+
+
+def test_what_could_not_be_used_is_asked_anew_when_it_is_tried_again(
+    order: Order, llm_server: LlmServer
+) -> None:
+    llm_server.script("soup", answers=["what?", "how?"], times=2)
+    job = run(order())
+    assert (job.done, job.failed) == (5, 1)
+    calls = llm_server.ledger()["calls"]
+    job = run(retry_failed(job=job))
+    assert (job.done, job.failed) == (6, 0)
+    assert llm_server.ledger()["calls"] == calls + 1
+    run(order())
+    assert llm_server.ledger()["calls"] == calls + 1, "another run finds the cache as it was"
 
 
 def test_a_quote_that_is_not_in_the_text_is_refused(order: Order, llm_server: LlmServer) -> None:
