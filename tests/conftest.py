@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core.servers.basehttp import WSGIRequestHandler
 from django.db import OperationalError, connections
 from django.test.utils import setup_databases, teardown_databases
 from django.utils import translation
@@ -21,6 +22,9 @@ from tests.llm_server.fixtures import fresh_dialects, llm_process, llm_server
 __all__ = ["_own_loop", "chromium", "fresh_dialects", "llm_process", "llm_server"]
 
 ALL_DATABASES = ["default", "owner", "operator"]
+
+# The server of live tests writes heads and bodies apart: a kept connection would wait 40 ms each.
+WSGIRequestHandler.disable_nagle_algorithm = True
 
 
 @pytest.fixture(scope="session")

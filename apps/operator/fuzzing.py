@@ -149,19 +149,27 @@ class Walk:
     def _ask_all(self, questions: list[Question]) -> tuple[int, list[dict[str, Any]]]:
         sessions: dict[str, str] = {}
         leaks = []
+        line = self._open_line()
         try:
             for one in questions:
                 if one.caller.role not in sessions or one.method != "GET":
                     sessions[one.caller.role] = one.caller.new_session()
-                leaks += self._look(one, *self._ask(one, sessions[one.caller.role]))
+                leaks += self._look(one, *self._ask(one, sessions[one.caller.role], line))
         finally:
+            line.close()
             connections.close_all()
         return len(questions), leaks
 
-    def _ask(self, one: Question, session: str) -> tuple[int, str]:
+    def _open_line(self) -> http.client.HTTPConnection:
+        """Kept for many questions; where the server closes it, it is opened again by itself."""
+        is_secure = self.place.scheme == "https"
+        kind = http.client.HTTPSConnection if is_secure else http.client.HTTPConnection
+        return kind(self.place.netloc, timeout=PATIENCE)
+
+    def _ask(
+        self, one: Question, session: str, line: http.client.HTTPConnection
+    ) -> tuple[int, str]:
         """Status and body of the answer."""
-        kind = http.client.HTTPSConnection if self.place.scheme == "https" else None
-        connection = (kind or http.client.HTTPConnection)(self.place.netloc, timeout=PATIENCE)
         path, body = self.place.path.rstrip("/") + one.path, None
         headers = self._headers(one, session)
         if one.method == "DELETE":
@@ -169,13 +177,12 @@ class Walk:
         elif one.method != "GET":
             body = "{}" if headers["Content-Type"].endswith("json") else "nothing=1"
         try:
-            connection.request(one.method, path, body, headers)
-            answer = connection.getresponse()
+            line.request(one.method, path, body, headers)
+            answer = line.getresponse()
             return answer.status, answer.read().decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
+            line.close()  # the next question opens it again
             return 599, f"no answer: {error}"
-        finally:
-            connection.close()
 
     def _headers(self, one: Question, session: str) -> dict[str, str]:
         """A key for the API, a signed-in browser with its token against forgery for pages."""

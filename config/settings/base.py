@@ -6,7 +6,14 @@ from typing import Any
 from celery.schedules import crontab
 from kombu import Exchange, Queue
 
-from apps.core.embedded.paths import data_dir, redis_socket, socket_directory, static_root
+from apps.core.embedded.paths import (
+    backup_directory,
+    data_dir,
+    exports_directory,
+    redis_socket,
+    socket_directory,
+    static_root,
+)
 from config import env
 
 BASE_DIR = Path(__file__).resolve().parents[2]
@@ -347,8 +354,8 @@ ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXIES
 # --- The operator -----------------------------------------------------------------------------
 OPERATOR_SESSION_MINUTES = env.number("OPERATOR_SESSION_MINUTES", 30)  # then proof is due again
 OPERATOR_MFA_REQUIRED = env.flag("OPERATOR_MFA_REQUIRED", default=True)
-EXPORTS_DIR = Path(env.text("EXPORTS_DIR", str(DATA_DIR / "exports")))  # of whole organizations
-BACKUP_DIR = Path(env.text("BACKUP_DIR", str(DATA_DIR / "backups")))  # reports of backups, drills
+EXPORTS_DIR = exports_directory(DATA_DIR)  # of whole organizations
+BACKUP_DIR = backup_directory(DATA_DIR)  # backups, and reports of backups and drills
 # Where Prometheus asks: host:port or a socket's path. Empty: nowhere.
 METRICS_ADDRESS = env.text("METRICS_ADDRESS")
 

@@ -492,6 +492,8 @@ def test_a_copy_that_is_stopped_goes_on_where_it_was(world: World, signal_number
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # A suite in the background of a shell ignores the signal, and so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     )
     _, err = running[0].communicate(timeout=60)

@@ -83,11 +83,12 @@ def test_a_job_in_somebodys_hands_is_left_alone() -> None:
 
 
 def test_a_job_makes_room_after_its_slice_and_goes_on_later() -> None:
-    job = start(seconds=0.05)
-    assert run(job, seconds=0.12) is True
+    job = start(seconds=0.3)
+    run(job, seconds=0)  # planned, so that the slice is there for its items
+    assert run(job, seconds=0.5) is True
     assert job.state == JobState.RUNNING
     assert 0 < job.done < 5
-    while run(job, seconds=0.12):
+    while run(job, seconds=60):
         pass
     assert stored(job) == list(range(5))
 

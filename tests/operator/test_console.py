@@ -18,6 +18,8 @@ from django.utils import timezone
 
 from apps.billing.models import Invoice
 from apps.billing.services import begin_subscription
+from apps.core.embedded.backups.reports import reported
+from apps.core.embedded.errors import EmbeddedError
 from apps.core.tenancy import enter
 from apps.events.models import Event
 from apps.exchange.organization.deletion import ask_for_deletion, delete_organization
@@ -222,6 +224,30 @@ def test_backups_are_read_from_their_reports(
     assert [one.name for one in answer.context["backups"]] == ["one"]
     assert [one.name for one in answer.context["drills"]] == ["two"]
     assert "<b>12" not in answer.content.decode()
+
+
+def test_what_runs_report_is_what_the_page_shows(
+    console: Client, tmp_path: Path, settings: Any
+) -> None:
+    settings.BACKUP_DIR = tmp_path
+    page = console.get("/operator/backups/").content.decode()
+    assert "<code>manage.py backup</code> makes one" in page
+    with reported(tmp_path, "2026-05-01T01-00-00Z", kind="backup") as outcome:
+        assert "not finished" in console.get("/operator/backups/").content.decode()
+        outcome.ok, outcome.bytes, outcome.detail = True, 2048, "full in 2 s"
+    page = console.get("/operator/backups/").content.decode()
+    assert "full in 2 s" in page
+    assert "<code>manage.py restore_drill</code> restores the newest one" in page
+    with (
+        pytest.raises(EmbeddedError),
+        reported(tmp_path, "2026-05-02T01-00-00Z-drill", kind="drill"),
+    ):
+        raise EmbeddedError("base/5/1259 is damaged.")
+    page = console.get("/operator/backups/")
+    assert [(one.ok, one.detail) for one in page.context["drills"]] == [
+        (False, "base/5/1259 is damaged.")
+    ]
+    assert 'class="note warn"' not in page.content.decode()
 
 
 def test_a_deleted_organization_leaves_a_certificate_that_can_be_checked(

@@ -82,6 +82,16 @@ def postgres_directory(data_dir: Path) -> Path:
     return data_dir / "postgres"
 
 
+def backup_directory(data_dir: Path) -> Path:
+    """Where backups lie, and the reports of their runs: ``BACKUP_DIR``, or ``backups`` inside."""
+    return absolute(Path(os.environ.get("BACKUP_DIR") or data_dir / "backups"))
+
+
+def exports_directory(data_dir: Path) -> Path:
+    """Exports of whole organizations: ``EXPORTS_DIR``, or ``exports`` inside."""
+    return absolute(Path(os.environ.get("EXPORTS_DIR") or data_dir / "exports"))
+
+
 def credentials_file(data_dir: Path) -> Path:
     """Address, log-in and API key of the demo, written once by ``load_demo`` (mode 0600)."""
     return data_dir / "credentials.json"

@@ -44,6 +44,7 @@ OPTIONS = {
     "max_wal_size": "512MB",
     "wal_compression": "on",
     "wal_level": "replica",
+    "summarize_wal": "on",  # what has changed since the last backup is known without looking
     "random_page_cost": "1.1",
     "autovacuum_max_workers": "2",
     "autovacuum_naptime": "10s",  # a table that just grew is planned for before long
@@ -57,8 +58,11 @@ PREDECESSOR_SIGNS = ('lock file "postmaster.pid" already exists', "pre-existing 
 class Postgres:
     """One PostgreSQL cluster and its server, reached through a unix socket only."""
 
-    def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
+    def __init__(
+        self, data_dir: Path, *, durable: bool = True, start_patience: float = START_PATIENCE
+    ) -> None:
         self.data_dir = data_dir
+        self.start_patience = start_patience
         self.cluster = postgres_directory(data_dir)
         self.sockets = socket_directory(data_dir)
         self.durable = durable
@@ -96,8 +100,7 @@ class Postgres:
         unfinished = self.cluster.with_name("postgres.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
-        if os.geteuid() == 0 and not user_namespaces_work():
-            os.chown(unfinished, NOBODY, NOBODY)
+        hand_over(unfinished)
         command = [
             str(binary("initdb")),
             *("--pgdata", str(unfinished), "--username", POSTGRES_SUPERUSER),
@@ -149,7 +152,7 @@ class Postgres:
         """Start the server and wait; False when it ended instead."""
         server = self.process
         server.start()
-        deadline = time.monotonic() + START_PATIENCE
+        deadline = time.monotonic() + self.start_patience
         while not self._is_ready():
             if not server.is_running:
                 return False
@@ -221,6 +224,13 @@ def unprivileged(command: Sequence[str], directory: Path) -> list[str]:
             f"run `chown -R {NOBODY}:{NOBODY} {directory}` once."
         )
     return ["unshare", "--user", f"--map-user={NOBODY}", f"--map-group={NOBODY}", "--", *command]
+
+
+def hand_over(directory: Path) -> None:
+    """Give a new cluster's directory to whom its server will run as (see ``unprivileged``)."""
+    if os.geteuid() == 0 and not user_namespaces_work():
+        for path in (directory, *directory.rglob("*")):
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
 
 
 @cache
