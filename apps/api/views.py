@@ -8,7 +8,8 @@ first and look up afterwards.
 import typing
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, ClassVar, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, TypeAlias, TypeVar
 from uuid import UUID
 
 import pydantic
@@ -33,6 +34,17 @@ MEGABYTE = 1024 * 1024
 LEFT_OUT: Any = None
 _Schema = TypeVar("_Schema", bound=pydantic.BaseModel)
 _id = pydantic.TypeAdapter(UUID)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time lies beyond the years 1 to 9999") from error
+
+
+# A time in UTC, which it is when it names no offset.
+Moment: TypeAlias = Annotated[datetime, pydantic.AfterValidator(_in_utc)]
 
 
 class Schema(pydantic.BaseModel):

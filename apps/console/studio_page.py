@@ -95,7 +95,7 @@ class Studio:
         """The newest first. Two queries."""
         found = PromptVersion.objects.of(self.dataset.id, self.rule.id).newest_first()
         rows = list(found.select_related("author")[:MOST])
-        measured = Evaluation.objects.filter(prompt_version__in=rows, measured_at__isnull=False)
+        measured = Evaluation.objects.filter(prompt_version__in=rows).current()
         last = {one.prompt_version_id: one for one in measured.order_by("id")}
         return [
             VersionRow(row, staleness(row, self.dataset, self.rule.question), last.get(row.id))

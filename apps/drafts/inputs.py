@@ -21,7 +21,8 @@ class DraftInput:
     """One draft; see ``models.Draft``.
 
     ``key`` tells apart what says the same and yet is not. ``after`` is the ordinal of the item's
-    draft that this one was made from, in place of ``parents``.
+    draft that this one was made from, in place of ``parents``. ``agent`` signs in place of the
+    job's, where another model wrote it.
     """
 
     seq: int
@@ -33,6 +34,7 @@ class DraftInput:
     group: str = ""
     key: str = ""
     after: int | None = None
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

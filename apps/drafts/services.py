@@ -20,6 +20,7 @@ from apps.drafts.provenance import edits, provenance
 from apps.events.log import emit
 from apps.organizations.models import Membership
 from apps.quality.models import Adjudication, Comment, Flag
+from apps.quality.schema_changes.since import Since
 from apps.records.bulk import record_errors
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import Record, SuggestionType
@@ -52,7 +53,8 @@ def accept_drafts(
     """
     rows = _lock(dataset, drafts.waiting(), after)
     schema = load_schema(dataset)
-    items = [_as_record(schema, row) for row in rows]
+    since = Since(dataset.id)
+    items = [_as_record(schema, since, row) for row in rows]
     errors = dict(record_errors(schema, items))
     refused = {rows[n].id: reason for n, reason in errors.items()}
     taken = [n for n in range(len(rows)) if n not in errors]
@@ -180,12 +182,14 @@ def _save_state(rows: Sequence[Draft]) -> None:
     Draft.objects.bulk_update(rows, changed, batch_size=500)
 
 
-def _as_record(schema: DatasetSchema, draft: Draft) -> RecordInput:
+def _as_record(schema: DatasetSchema, since: Since, draft: Draft) -> RecordInput:
     """The record of the draft's own name, so that accepting it twice cannot make two.
 
-    What a person suggests in the model's place is theirs.
+    What a person suggests in the model's place is theirs. Suggestions are in the words of the
+    present questions, as far as these have any.
     """
     changed = edits(draft).get("suggestions", {})
+    said_at = draft.edited_at if changed and draft.edited_at else draft.inserted_at
     metadata = {
         name: value
         for name, value in {**draft.metadata, **provenance(draft)}.items()
@@ -197,14 +201,15 @@ def _as_record(schema: DatasetSchema, draft: Draft) -> RecordInput:
         external_id=str(draft.id),
         suggestions=[
             SuggestionInput(
-                question_id=schema.questions[one["question"]].id,
-                value=one["value"],
-                score=one.get("score"),
+                question_id=schema.questions[name].id,
+                value=now["value"],
+                score=now.get("score"),
                 agent=None if one["question"] in changed else draft.agent,
                 type=_HUMAN if one["question"] in changed else _MODEL,
             )
             for one in draft.suggestions
-            if one["question"] in schema.questions
+            for name, now in since.rewrite({one["question"]: one}, said_at).values.items()
+            if name in schema.questions
         ],
     )
 

@@ -106,7 +106,7 @@ def _row(
         dataset=dataset,
         job_id=origin.job_id,
         recipe=origin.recipe,
-        agent=origin.agent[:200],
+        agent=(draft.agent or origin.agent)[:200],
         prompt_version_id=origin.prompt_version_id,
         seq=draft.seq,
         ordinal=draft.ordinal,

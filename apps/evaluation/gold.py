@@ -15,14 +15,14 @@ from django.utils.translation import gettext
 from apps.annotation.models import Response
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.tenancy import current
-from apps.datasets.models import Question, QuestionType
+from apps.datasets.models import Question
 from apps.datasets.schema import DatasetSchema, QuestionRule, load_schema
 from apps.datasets.services import lock_dataset
 from apps.evaluation.models import GoldAnswer, GoldSet, GoldSource, Split
 from apps.events.log import emit
 from apps.organizations.models import Membership
 from apps.quality.agreement import disagrees
-from apps.quality.causes import CLASSED, is_classed, load_crowd
+from apps.quality.causes import is_classed, is_possible, load_crowd
 from apps.quality.consensus import consensus
 from apps.quality.dawid_skene import estimate
 from apps.quality.models import Adjudication
@@ -192,16 +192,3 @@ def _agreed(
         for id, value in found.items()
         if value is not None and disagrees(rule, enough[id]) is None
     }
-
-
-def is_possible(rule: QuestionRule, value: Any) -> bool:
-    """Whether the question still has the options of which the answer is made."""
-    if rule.type in CLASSED:
-        return value in rule.options
-    if rule.type == QuestionType.MULTI_LABEL:
-        return rule.options.issuperset(value)
-    if rule.type == QuestionType.SPAN:
-        return all(span["label"] in rule.options for span in value)
-    if rule.type == QuestionType.RANKING:
-        return all(item["value"] in rule.options for item in value)
-    return True

@@ -1,5 +1,6 @@
 """Gold sets and what was measured against them."""
 
+from datetime import datetime
 from decimal import Decimal
 
 from django.db import models
@@ -115,6 +116,16 @@ class EvaluationQuerySet(models.QuerySet["Evaluation"]):
     def of_dataset(self, dataset: Dataset) -> "EvaluationQuerySet":
         return self.filter(gold_set__dataset=dataset)
 
+    def current(self) -> "EvaluationQuerySet":
+        """Measured since their jobs ended, as ``is_current``."""
+        ended = Q(job__isnull=True) | Q(job__finished_at__lte=F("measured_at"))
+        return self.filter(ended, measured_at__isnull=False)
+
+    def outdated(self) -> "EvaluationQuerySet":
+        """All others."""
+        gone_on = Q(job__finished_at__isnull=True) | Q(job__finished_at__gt=F("measured_at"))
+        return self.filter(Q(measured_at__isnull=True) | Q(gone_on, job__isnull=False))
+
     def newest_first(self) -> "EvaluationQuerySet":
         return self.order_by("-id")
 
@@ -123,8 +134,9 @@ class Evaluation(TenantModel):
     """How a prompt version, or another agent, answered a gold set.
 
     ``reports`` is ``{"dev": …, "test": …}`` as far as was asked, each as ``quality.measures``
-    makes it, from ``measured_at`` on: until then ``job`` is at work. ``look`` says which look at
-    the test split this was; None where it was not looked at.
+    makes it, from ``measured_at`` on: until then ``job`` is at work. A job that people let go on is
+    measured again (``is_current``). ``look`` says which look at the test split this was; None where
+    it was not looked at.
     """
 
     gold_set = TenantLink(GoldSet, related_name="evaluations")
@@ -151,6 +163,14 @@ class Evaluation(TenantModel):
             models.Index(fields=["organization", "gold_set", "id"], name="prompt_evaluation_list"),
             models.Index(fields=["organization", "job"], name="prompt_evaluation_job"),
         ]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it was measured, and its job has done nothing since."""
+        if self.measured_at is None or self.job is None:
+            return self.measured_at is not None
+        ended: datetime | None = self.job.finished_at
+        return ended is not None and ended <= self.measured_at
 
     @property
     def splits(self) -> list[Split]:

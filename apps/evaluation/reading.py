@@ -8,8 +8,8 @@ from django.db.models import Count, F, Sum
 
 from apps.core.errors import ConflictError, InvalidError
 from apps.datasets.schema import load_schema
-from apps.evaluation.gold import is_possible
 from apps.evaluation.models import Evaluation, EvaluationAnswer, GoldAnswer, GoldSet, Split
+from apps.quality.causes import is_possible
 from apps.quality.measures import comparison
 from apps.quality.measures.labels import NONE, confusion, places
 from apps.quality.measures.report import BINARY, Measured, confusion_cells, report

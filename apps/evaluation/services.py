@@ -58,7 +58,7 @@ def evaluate(
         model=model,
         budget=budget,
     )
-    job = start_run(dataset=gold.dataset, order=order, created_by=created_by)
+    job = start_run(dataset=gold.dataset, order=order, created_by=created_by, measures=True)
     return _begin(
         gold,
         with_test=with_test,
@@ -174,10 +174,15 @@ def evaluate_agent(
 
 @transaction.atomic
 def finish(*, evaluation: Evaluation) -> Evaluation:
-    """Measure the evaluation once its job has ended; before that, and again, nothing happens."""
+    """Measure the evaluation once its job has ended, and again when that has gone on since.
+
+    While the job is unfinished there is no report, also where there was one before.
+    """
     rows = Evaluation.objects.select_for_update(of=("self",)).filter(id=evaluation.id)
     locked = rows.select_related("gold_set__question", "gold_set__dataset", "job").get()
-    if locked.measured_at is not None or (locked.job is not None and not locked.job.has_ended):
+    if locked.job is not None and not locked.job.has_ended:
+        return _unmeasured(locked)
+    if locked.is_current:
         return locked
     locked.reports = {split.value: report_of(locked, split) for split in locked.splits}
     locked.measured_at = timezone.now()
@@ -191,12 +196,19 @@ def finish(*, evaluation: Evaluation) -> Evaluation:
     return locked
 
 
+def _unmeasured(evaluation: Evaluation) -> Evaluation:
+    if evaluation.measured_at is not None:
+        evaluation.reports, evaluation.measured_at = {}, None
+        evaluation.save(update_fields=["reports", "measured_at", "updated_at"])
+    return evaluation
+
+
 @transaction.atomic
 def finish_all(*, dataset: Dataset) -> None:
-    """Measure the dataset's evaluations whose jobs have ended meanwhile."""
-    rows = Evaluation.objects.of_dataset(dataset).filter(measured_at__isnull=True)
+    """Measure the dataset's evaluations whose jobs have ended meanwhile, as ``finish``."""
+    rows = Evaluation.objects.of_dataset(dataset).outdated()
     for evaluation in rows.select_related("job"):
-        if evaluation.job is None or evaluation.job.has_ended:
+        if evaluation.measured_at or evaluation.job is None or evaluation.job.has_ended:
             finish(evaluation=evaluation)
 
 

@@ -1,6 +1,6 @@
 """Starting and steering jobs. Who may do so is for the callers to check."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from django.utils.translation import gettext
 
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.ids import uuid7
+from apps.core.prepared import raw_cursor
 from apps.core.sealing import BrokenSealError, seal, unseal
 from apps.core.tenancy import current
 from apps.events.log import emit
@@ -122,6 +123,19 @@ def hasten(*, job_id: UUID) -> int:
 def add_cost(*, job_id: UUID, usd: Decimal) -> None:
     """Add what was paid for the job beside its items; one that was deleted has no cost."""
     Job.objects.filter(id=job_id).update(cost=F("cost") + usd)
+
+
+_REFUSE = """
+UPDATE job_item SET payload = jsonb_set(payload, '{refused}',
+    to_jsonb(coalesce((payload ->> 'refused')::int, 0) + 1))
+WHERE organization_id = %(o)s AND job_id = %(j)s AND seq = ANY(%(seqs)s)
+"""
+
+
+def note_refused(*, job_id: UUID, seqs: Sequence[int]) -> None:
+    """Count in the items' payloads, as ``refused``, how often what came back was of no use: whoever
+    tries them again can ask for something else. One statement."""
+    raw_cursor().execute(_REFUSE, {"o": current(), "j": job_id, "seqs": list(seqs)})
 
 
 @transaction.atomic

@@ -128,9 +128,11 @@ def _check(
     for position, item in enumerate(items):
         try:
             _check_one(schema, rule, item)
-            item.predicted_at = (item.predicted_at or now).astimezone(UTC)  # days are UTC's
-            if not oldest <= item.predicted_at <= now + SLACK:
+            # Compared before it is converted: the ends of time have no UTC. Days are UTC's.
+            at = item.predicted_at or now
+            if not oldest <= at <= now + SLACK:
                 raise InvalidError(f"predicted_at is not of the last {monitor.keep_days} days")
+            item.predicted_at = at.astimezone(UTC)
         except DomainError as error:
             raise InvalidError(
                 f"Prediction at position {position} is not valid because {error.message}"
@@ -174,6 +176,15 @@ def labels_of(rule: QuestionRule, value: Any) -> list[str]:
     if rule.type == QuestionType.SPAN:
         return sorted({str(span["label"]) for span in value})
     return [""]
+
+
+def as_value(rule: QuestionRule, label: str) -> Any:
+    """An answer that says the label and nothing else."""
+    if rule.type == QuestionType.MULTI_LABEL:
+        return [label]
+    if rule.type == QuestionType.SPAN:
+        return [{"label": label, "start": 0, "end": 0}]
+    return label
 
 
 def bin_of(score: float | None) -> int:

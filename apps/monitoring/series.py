@@ -11,14 +11,17 @@ from django.db.models import Min, Q, Sum
 from django.utils import timezone
 
 from apps.annotation.models import Response
+from apps.datasets.edits.base import WITH_LABELS
 from apps.datasets.schema import QuestionRule, load_schema
 from apps.monitoring.models import Monitor, Prediction, PredictionCount, Routed
-from apps.monitoring.predictions import EACH, NO_SCORE
+from apps.monitoring.predictions import EACH, NO_SCORE, as_value, labels_of
+from apps.quality.causes import is_possible
 from apps.quality.consensus import consensus
 from apps.quality.measures.drift import aligned, jensen_shannon, psi
 from apps.quality.measures.intervals import Estimate, wilson
 from apps.quality.measures.report import is_right, score
 from apps.quality.models import Adjudication
+from apps.quality.schema_changes.since import Since
 
 REFERENCE: Final = 7  # the first days of a monitor, with which the later ones are compared
 MOST_ROUTED: Final = 20_000  # routed predictions that are looked at, the newest
@@ -50,7 +53,9 @@ class Period:
 
 
 def series(monitor: Monitor, *, days: int = 30, by: By = "day") -> dict[str, Any]:
-    """The last ``days`` as JSON, a point a day or week (from Monday on); seven statements.
+    """The last ``days`` as JSON, a point a day or week (from Monday on); eight statements.
+
+    Labels that were renamed or merged since count as what they are now.
 
     ``label_drift`` and ``score_drift`` are ``{"psi", "js"}`` against the monitor's first week,
     null where either has nothing.
@@ -58,8 +63,9 @@ def series(monitor: Monitor, *, days: int = 30, by: By = "day") -> dict[str, Any
     today = timezone.now().date()
     first = _floor(today - timedelta(days=min(max(days, 1), MAX_DAYS) - 1), by)
     periods = {start: Period(start) for start in _starts(first, today, by)}
-    reference = _count(monitor, periods, first, by)
-    _judge(monitor, periods, first, by)
+    since = Since(monitor.dataset_id)
+    reference = _count(monitor, since, periods, first, by)
+    _judge(monitor, since, periods, first, by)
     return {
         "by": by,
         "reference": {"n": reference.n, "start": reference.start.isoformat(), "days": REFERENCE},
@@ -77,8 +83,11 @@ def _floor(day: date, by: By) -> date:
     return day if by == "day" else day - timedelta(days=day.weekday())
 
 
-def _count(monitor: Monitor, periods: Mapping[date, Period], first: date, by: By) -> Period:
+def _count(
+    monitor: Monitor, since: Since, periods: Mapping[date, Period], first: date, by: By
+) -> Period:
     """Fill in what was predicted; returns the monitor's first week."""
+    rule = load_schema(monitor.dataset).questions_by_id[monitor.question_id]
     counts = PredictionCount.objects.filter(monitor=monitor)
     begin = counts.aggregate(begin=Min("day"))["begin"] or first
     reference, end = Period(begin), begin + timedelta(days=REFERENCE)
@@ -86,8 +95,9 @@ def _count(monitor: Monitor, periods: Mapping[date, Period], first: date, by: By
     labels = wanted.exclude(bin=EACH).values_list("day", "label").annotate(n=Sum("n"))
     bins = wanted.values_list("day", "bin").annotate(n=Sum("n"))
     for day, label, n in labels:
+        now = _label_now(rule, since, label, day)
         for period in _periods(day, reference, end, periods, by):
-            period.labels[label] += n
+            period.labels[now] += n
     for day, bin, n in bins:
         for period in _periods(day, reference, end, periods, by):
             if bin == EACH:
@@ -95,6 +105,14 @@ def _count(monitor: Monitor, periods: Mapping[date, Period], first: date, by: By
             elif bin != NO_SCORE:
                 period.bins[bin] += n
     return reference
+
+
+def _label_now(rule: QuestionRule, since: Since, label: str, day: date) -> str:
+    """What a day's label is called now; itself where it is gone."""
+    if not label or rule.type not in WITH_LABELS:
+        return label
+    value = since.value(rule, as_value(rule, label), datetime.combine(day, time.min, UTC))
+    return labels_of(rule, value)[0] if value else label
 
 
 def _periods(
@@ -105,23 +123,26 @@ def _periods(
     return [*([reference] if day < end else []), *([own] if own else [])]
 
 
-def _judge(monitor: Monitor, periods: Mapping[date, Period], first: date, by: By) -> None:
-    """Fill in what people were asked, and what they said."""
-    since = datetime.combine(first, time.min, UTC)
-    rows = Prediction.objects.routed().filter(monitor=monitor, predicted_at__gte=since)
-    found = list(
-        rows.newest_first().values_list("predicted_at", "routed", "value", "record_id")[
-            :MOST_ROUTED
-        ]
-    )
+def _judge(
+    monitor: Monitor, since: Since, periods: Mapping[date, Period], first: date, by: By
+) -> None:
+    """Fill in what people were asked, and what they said.
+
+    What a prediction said that cannot be said any more is neither right nor wrong.
+    """
+    begin = datetime.combine(first, time.min, UTC)
+    rows = Prediction.objects.routed().filter(monitor=monitor, predicted_at__gte=begin)
+    parts = ("predicted_at", "routed", "value", "record_id", "inserted_at")
+    found = list(rows.newest_first().values_list(*parts)[:MOST_ROUTED])
     rule = load_schema(monitor.dataset).questions_by_id[monitor.question_id]
-    said = _answers(rule, {id for _, _, _, id in found if id is not None})
-    for at, reason, value, record_id in found:
+    said = _answers(rule, {row[3] for row in found if row[3] is not None})
+    for at, reason, given, record_id, inserted_at in found:
         period = periods.get(_floor(at.date(), by))
         if period is None:
             continue
         period.routed[reason] += 1
-        if record_id in said:
+        value = since.value(rule, given, inserted_at)
+        if record_id in said and value is not None and is_possible(rule, value):
             period.answered[reason] += 1
             period.right[reason] += is_right(rule, score(rule, said[record_id], value))
 

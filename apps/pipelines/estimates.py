@@ -1,11 +1,13 @@
 """What a run will take, from the prompts of a few of its items."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil, floor
 from typing import Any, Final
 
-from django.db.models import Avg, Max, Min
+from django.db.models import Avg, F, FloatField, Func, Max, Min
+from django.db.models.functions import Cast
 
 from apps.llms import ledger
 from apps.llms.connections import ProviderConnection
@@ -18,6 +20,8 @@ PROBES: Final = 8  # items whose prompts are made
 USUAL: Final = (20, 60, 200)  # tokens of an answer in a schema: least, mean, most
 FREE_TEXT: Final = (50, 300, 1_000)  # and of one in words
 OVERHEAD: Final = 8  # tokens a message takes beside its text
+
+Connect = Callable[[str], ProviderConnection]  # by the model's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +67,24 @@ class _Item:
 def estimate_run(
     recipe: Recipe[Any, Any],
     context: Context,
-    connection: ProviderConnection | None,
+    connect: Connect | None,
     *,
     items: int | None = None,
 ) -> Estimate:
     """Make the prompts of up to ``PROBES`` items and multiply. Calls no model.
 
-    ``items`` limits the run. Raises ``InvalidError`` where a prompt cannot be made.
+    ``connect`` is None for a run that asks none; ``items`` limits the run. Raises ``InvalidError``
+    where a prompt cannot be made, or as ``connect``.
     """
     in_all = recipe.count(context)
     count = in_all if items is None else min(in_all, items)
     payloads = recipe.probe(context, min(count, PROBES))
     materials = recipe.load(context, payloads)
     asked = [recipe.requests(context, material) for material in materials]
-    if connection is None or not any(asked):
+    if connect is None or not any(asked):
         return Estimate(in_all, count, 0, 0, 0, Decimal(0), Decimal(0), Decimal(0))
-    lengths = _answer_lengths(context)
-    tried = [_item(connection, requests, lengths) for requests in asked]
+    lengths = _answer_lengths(recipe, context)
+    tried = [_item(connect, requests, lengths) for requests in asked]
     return _multiplied(in_all, count, tried)
 
 
@@ -98,20 +103,19 @@ def _multiplied(in_all: int, count: int, tried: Sequence[_Item]) -> Estimate:
 
 
 def _item(
-    connection: ProviderConnection,
-    requests: Sequence[Request],
-    lengths: tuple[int, int, int] | None,
+    connect: Connect, requests: Sequence[Request], lengths: tuple[int, int, int] | None
 ) -> _Item:
-    keys = [request_key(connection, request) for request in requests]
+    connected = [(connect(request.model), request) for request in requests]
+    keys = [request_key(connection, request) for connection, request in connected]
     known = ledger.find_responses(keys)
-    open_ = [request for key, request in zip(keys, requests, strict=True) if key not in known]
-    prompts = [prompt_tokens(connection, request) for request in open_]
-    answers = [_lengths(request, lengths) for request in open_]
+    open_ = [pair for key, pair in zip(keys, connected, strict=True) if key not in known]
+    prompts = [prompt_tokens(connection, request) for connection, request in open_]
+    answers = [_lengths(request, lengths) for _, request in open_]
     usd = [
         sum(
             (
                 connection.price.usd(prompt, answer[which])
-                for prompt, answer in zip(prompts, answers, strict=True)
+                for (connection, _), prompt, answer in zip(open_, prompts, answers, strict=True)
             ),
             Decimal(0),
         )
@@ -134,21 +138,28 @@ def _lengths(request: Request, seen: tuple[int, int, int] | None) -> tuple[int, 
     return min(least, limit), min(mean, limit), min(most, limit)
 
 
-def _answer_lengths(context: Context) -> tuple[int, int, int] | None:
-    """Tokens of answers in dry runs of the same question: least, mean and most."""
+def _answer_lengths(recipe: Recipe[Any, Any], context: Context) -> tuple[int, int, int] | None:
+    """Tokens of an answer in dry runs of the same recipe and question: least, mean and most.
+
+    What an item took is spread over its calls.
+    """
     rows = DryRunItem.objects.filter(
         job__dataset_id=context.dataset.id,
-        job__params__recipe__isnull=False,
+        job__params__recipe__in=_asking_alike(recipe),
+        job__params__model=context.model,
         completion_tokens__gt=0,
         error="",
-    )
+    ).exclude(calls=[])
     if context.question is not None:
         rows = rows.filter(job__params__question_id=str(context.question.id))
-    rows = rows.filter(job__params__model=context.model)
-    seen = rows.aggregate(
-        least=Min("completion_tokens"), mean=Avg("completion_tokens"), most=Max("completion_tokens")
-    )
+    calls = Func(F("calls"), function="jsonb_array_length", output_field=FloatField())
+    each = Cast("completion_tokens", FloatField()) / calls
+    seen = rows.aggregate(least=Min(each), mean=Avg(each), most=Max(each))
     if seen["mean"] is None:
         return None
-    each = max(context.asking.n, 1)
-    return seen["least"] // each, round(seen["mean"] / each), -(-seen["most"] // each)
+    return floor(seen["least"]), round(seen["mean"]), ceil(seen["most"])
+
+
+def _asking_alike(recipe: Recipe[Any, Any]) -> list[str]:
+    """The recipe and those that it is made of, e.g. suggesting for an evaluation."""
+    return [vars(kind)["name"] for kind in type(recipe).__mro__ if "name" in vars(kind)]

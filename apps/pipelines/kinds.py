@@ -9,11 +9,12 @@ from uuid import UUID
 
 from django.db import OperationalError, transaction
 
-from apps.core.errors import DomainError
+from apps.core.errors import DomainError, InvalidError
 from apps.core.tenancy import enter
-from apps.jobs.errors import PauseJobError, RetryLaterError
+from apps.jobs.errors import AbandonJobError, PauseJobError, RetryLaterError
 from apps.jobs.kinds import Planned, StreamedKind, Undone, Work
 from apps.jobs.models import Job
+from apps.jobs.services import note_refused
 from apps.llms import batching, calls
 from apps.llms.budgets import BudgetReachedError
 from apps.llms.calls import Ask, Outcome, Prepared
@@ -54,10 +55,13 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
         job = works[0].job
         context, recipe = context_of(job), recipe_of(job)
         materials = recipe.load(context, [work.payload for work in works])
-        items = [Loaded(context, material) for material in materials]
+        items = [
+            Loaded(_anew(context, work), material)
+            for work, material in zip(works, materials, strict=True)
+        ]
         for item in items:
             try:
-                item.requests = recipe.requests(context, item.material)
+                item.requests = recipe.requests(item.context, item.material)
             except DomainError as error:
                 item.error = error
         prepare = _prepare_in_batches if job.params.get("in_batches") else _prepare
@@ -86,7 +90,14 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
 
     def write_many(self, pairs: Sequence[tuple[Work, Conversation]]) -> Sequence[Decimal | Undone]:
         job = pairs[0][0].job
-        context, recipe = context_of(job), recipe_of(job)
+        recipe = recipe_of(job)
+        try:
+            context = context_of(job, hold=True)
+        except AbandonJobError as error:
+            spent = _settle([talk.outcomes for _, talk in pairs])
+            return [Undone(error, cost) for cost in spent]
+        for _, talk in pairs:
+            refuse_outdated(talk, context)
         spent = _settle([talk.outcomes for _, talk in pairs])
         answered = [
             Answered(work.seq, talk.material, talk.result, usage_of(talk.outcomes))
@@ -98,6 +109,9 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
                 store_dry_run(context, recipe, work, talk, usage_of(talk.outcomes), cost)
                 for (work, talk), cost in zip(pairs, spent, strict=True)
             ]
+        useless = [work.seq for work, talk in pairs if _is_useless(talk)]
+        if useless:
+            note_refused(job_id=job.id, seqs=useless)
         unwritten = write_apart(recipe, context, answered)
         return [
             cost if error is None else Undone(error, cost)
@@ -113,6 +127,29 @@ class RecipeKind(StreamedKind[Loaded, Conversation]):
 
     async def close(self) -> None:
         await calls.close()
+
+
+def _is_useless(talk: Conversation) -> bool:
+    """Whether the model answered, and what it said cannot be used."""
+    return bool(talk.outcomes) and isinstance(talk.error, InvalidError)
+
+
+def _anew(context: Context, work: Work) -> Context:
+    """The item's own context: what could not be used is asked again past the cache, which would
+    only repeat it."""
+    refused = work.payload.get("refused")
+    if not refused:
+        return context
+    salt = f"{context.asking.salt} again {refused}".strip()
+    return replace(context, asking=context.asking.model_copy(update={"salt": salt}))
+
+
+def refuse_outdated(talk: Conversation, context: Context) -> None:
+    """An answer to questions that were edited meanwhile may name options that are gone: it is not
+    written, and the item comes back to be asked with the questions as they are."""
+    asked, now = talk.context.schema.dataset, context.schema.dataset
+    if talk.error is None and asked.schema_version != now.schema_version:
+        talk.error = RetryLaterError("The questions were changed meanwhile.", seconds=0)
 
 
 def write_apart(

@@ -24,14 +24,20 @@ from apps.llms.spending import BudgetScope
 from apps.organizations.models import Membership
 from apps.pipelines.estimates import Estimate, estimate_run
 from apps.pipelines.models import PromptVersion
-from apps.pipelines.recipes.base import Asking, Context, Prompt, Recipe
+from apps.pipelines.recipes.base import (
+    EVALUATION,
+    MAX_AGENT,
+    Asking,
+    Context,
+    Prompt,
+    Recipe,
+)
 from apps.pipelines.recipes.registry import load
-from apps.pipelines.runs import RunSpec, make_context, prompt_of, read_params
+from apps.pipelines.runs import Connections, RunSpec, make_context, prompt_of, read_params
 from apps.pipelines.selection import Selection
 from apps.pipelines.versions import mark_used, prompt_now, save_prompt
 from apps.records.models import Record
 
-MAX_AGENT: Final = 200
 MAX_DRY: Final = 20  # items of a dry run
 
 
@@ -107,19 +113,23 @@ def estimate_order(*, dataset: Dataset, order: RunOrder, member: Membership | No
 
 
 @transaction.atomic
-def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | None = None) -> Job:
+def start_run(
+    *,
+    dataset: Dataset,
+    order: RunOrder,
+    created_by: Membership | None = None,
+    measures: bool = False,
+) -> Job:
     """Queue the run; its estimate stands in ``job.params["estimate"]``.
 
     A dry run goes to the interactive queue and writes nothing but its own items. Any other run
     with a prompt has a prompt version, made here where the order names none, which from then on
-    never changes. Raises ``InvalidError`` for what cannot be done, ``ArchivedError``.
+    never changes. ``measures``: somebody keeps the answers of a run that is for them alone. Raises
+    ``InvalidError`` for what cannot be done, ``ArchivedError``.
     """
     refuse_archived(dataset)
     terms = _terms(dataset, order)
-    if order.dry_run is None and order.guidelines is not None:
-        raise InvalidError(_("Other guidelines than the dataset's can only be tried in a dry run."))
-    if order.in_batches and (order.dry_run is not None or terms.connection is None):
-        raise InvalidError(_("Batches are for runs that ask a model, and take up to a day."))
+    _check_startable(order, terms, measures=measures)
     if order.dry_run is None and terms.version is None and _has_prompt(terms):
         terms = _with_version(dataset, terms, created_by)
     spec = _spec(dataset, order, terms, created_by)
@@ -145,11 +155,32 @@ def start_run(*, dataset: Dataset, order: RunOrder, created_by: Membership | Non
     return job
 
 
+def _check_startable(order: RunOrder, terms: _Terms, *, measures: bool) -> None:
+    if order.dry_run is None and order.guidelines is not None:
+        raise InvalidError(_("Other guidelines than the dataset's can only be tried in a dry run."))
+    if order.in_batches and (order.dry_run is not None or terms.connection is None):
+        raise InvalidError(_("Batches are for runs that ask a model, and take up to a day."))
+    if terms.recipe.write_modes == (EVALUATION,) and not measures:
+        raise InvalidError(_("Nobody would keep the answers: start an evaluation instead."))
+
+
 def _estimate(order: RunOrder, terms: _Terms, context: Context) -> Estimate:
-    connection = terms.connection
-    if connection is not None and order.in_batches and order.dry_run is None:
-        connection = connection.in_batches
-    return estimate_run(terms.recipe, context, connection, items=order.dry_run)
+    """Raises ``InvalidError`` for a model that cannot be asked, also where it is not the run's
+    own."""
+    own = terms.connection
+    if own is None:
+        return estimate_run(terms.recipe, context, None, items=order.dry_run)
+    connections = Connections(own.provider_id)
+    connections.found[own.model] = own
+
+    def to(model: str) -> ProviderConnection:
+        try:
+            found = connections.to(model)
+        except ProviderError as error:
+            raise InvalidError(error.message) from error
+        return found.in_batches if order.in_batches and order.dry_run is None else found
+
+    return estimate_run(terms.recipe, context, to, items=order.dry_run)
 
 
 def _kept(spec: RunSpec, estimate: Estimate) -> dict[str, Any]:

@@ -35,8 +35,9 @@ def read_answer(text: str, schema: Mapping[str, Any] | None) -> Any:
         raise InvalidError(f"The answer is longer than {MAX_ANSWER:,} characters.")
     if schema is None:
         return clean(text)
-    document = clean(_find_document(text))
-    for error in [best_match(_validator(json.dumps(schema)).iter_errors(document))]:
+    written = json.dumps(schema)
+    document = clean(_find_document(text), kept=_options(written))
+    for error in [best_match(_validator(written).iter_errors(document))]:
         if error is not None:
             raise InvalidError(f"At {error.json_path}: {error.message[:MAX_REASON]}")
     return document
@@ -45,6 +46,24 @@ def read_answer(text: str, schema: Mapping[str, Any] | None) -> Any:
 @lru_cache(maxsize=128)
 def _validator(schema: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads(schema))
+
+
+@lru_cache(maxsize=128)
+def _options(schema: str) -> frozenset[str]:
+    """The texts that the schema lets one choose from."""
+    found: set[str] = set()
+    _collect_options(json.loads(schema), found)
+    return frozenset(found)
+
+
+def _collect_options(part: Any, found: set[str]) -> None:
+    if isinstance(part, dict):
+        found |= {value for value in part.get("enum", ()) if isinstance(value, str)}
+        for value in part.values():
+            _collect_options(value, found)
+    elif isinstance(part, list):
+        for value in part:
+            _collect_options(value, found)
 
 
 def _find_document(text: str) -> Any:
@@ -67,14 +86,18 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def clean(value: Any) -> Any:
-    """The value without characters that cannot be stored, its texts without blanks around them."""
+def clean(value: Any, *, kept: frozenset[str] = frozenset()) -> Any:
+    """The value without characters that cannot be stored, its texts without blanks around them.
+
+    Texts among ``kept`` stay as they are: an option may end in a blank.
+    """
     if isinstance(value, str):
-        return _UNCLEAN.sub("", value).strip()
+        text = _UNCLEAN.sub("", value)
+        return text if text in kept else text.strip()
     if isinstance(value, list):
-        return [clean(item) for item in value]
+        return [clean(item, kept=kept) for item in value]
     if isinstance(value, dict):
-        return {clean(key): clean(item) for key, item in value.items()}
+        return {clean(key): clean(item, kept=kept) for key, item in value.items()}
     return value
 
 

@@ -101,8 +101,13 @@ def shot_blocks(schema: DatasetSchema, rule: QuestionRule, shots: Sequence[Shot]
 
 
 def question_values(rule: QuestionRule, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The question as templates see it; ``asked`` is how it read when the prompt was made."""
-    settings = asked.get("settings") or rule.question.settings
+    """The question as templates see it; ``asked`` is how it read when the prompt was made.
+
+    Once its options are others, those that can be answered now are shown.
+    """
+    settings = asked.get("settings") or {}
+    if {option["value"] for option in settings.get("options", [])} != rule.options:
+        settings = rule.question.settings
     return {
         "name": rule.name,
         "title": asked.get("title", rule.question.title),

@@ -26,6 +26,7 @@ from apps.pipelines.dry_runs import dry_run_items
 from apps.pipelines.models import DryRunItem, PromptVersion
 from apps.pipelines.orders import Budget, RunOrder, start_run
 from apps.pipelines.recipes.base import Asking
+from apps.pipelines.recipes.registry import load
 from apps.pipelines.selection import Selection, SuggestedBy
 from apps.pipelines.versions import rebase_prompt, staleness
 from apps.records.models import Suggestion
@@ -137,6 +138,7 @@ def reprompt(
 ) -> Job:
     """Bring the version up to date and ask again about all records it made suggestions for.
 
+    The new answers take their place, also where the version left other agents' as they are.
     Raises ``ConflictError`` when no suggestion of the version is in force, or nothing has changed.
     """
     affected = _find(dataset, version)
@@ -146,10 +148,17 @@ def reprompt(
     order = RunOrder(
         recipe=renewed.recipe,
         prompt_version_id=renewed.id,
+        params=_replacing(renewed),
         selection=_selection(affected),
         budget=budget or Budget(),
     )
     return start_run(dataset=dataset, order=order, created_by=created_by)
+
+
+def _replacing(version: PromptVersion) -> dict[str, bool]:
+    """The renewed version signs as another agent: without this it would pay and leave the old."""
+    takes = load(version.recipe).Params.model_fields
+    return {"overwrite": True} if "overwrite" in takes else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from apps.core.errors import InvalidError
-from apps.core.prepared import fetch_one
+from apps.core.prepared import fetch_one, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, QuestionRule, load_schema
@@ -23,6 +23,9 @@ from apps.pipelines.recipes.base import Asking, Context, Params, Prompt, Recipe
 from apps.pipelines.selection import Selection
 
 REMEMBERED: Final = 64  # contexts of running jobs that a process keeps
+
+_VERSION: Final = "SELECT schema_version FROM dataset WHERE organization_id = %(o)s AND id = %(d)s"
+_HOLD_VERSION: Final = f"{_VERSION} FOR SHARE"
 
 
 class RunSpec(BaseModel):
@@ -118,33 +121,45 @@ def _question(schema: DatasetSchema, question_id: UUID | None) -> QuestionRule |
     return rule
 
 
-def context_of(job: Job) -> Context:
-    """The context of a job, the same for all its items in this process; inside the organization.
+def context_of(job: Job, *, hold: bool = False) -> Context:
+    """The context of a job, inside the organization: the same for all its items in this process
+    until the dataset's fields or questions are edited.
 
-    Raises ``AbandonJobError`` when its dataset is gone.
+    With ``hold`` nobody edits them before the transaction ends: who writes begins with it. Raises
+    ``AbandonJobError`` when the dataset or the question is gone. Cost: 1 statement, and those of
+    the first time.
     """
-    key = (current(), job.id)
+    key = (current(), job.id, _schema_version(job, hold=hold))
     with _lock:
         known = _contexts.get(key)
     if known is not None:
         return known
     datasets: Any = Dataset.objects.select_related("workspace")
-    dataset: Dataset | None = datasets.filter(id=job.dataset_id).first()
-    if dataset is None:
-        raise AbandonJobError("The dataset was deleted.")
-    made = make_context(
-        _with_words(RunSpec.model_validate(job.params)),
-        dataset=dataset,
-        schema=load_schema(dataset),
-        job_id=job.id,
-        created_by_id=job.created_by_id,
-        began_at=job.inserted_at,
-    )
+    dataset: Dataset = datasets.get(id=job.dataset_id)
+    try:
+        made = make_context(
+            _with_words(RunSpec.model_validate(job.params)),
+            dataset=dataset,
+            schema=load_schema(dataset),
+            job_id=job.id,
+            created_by_id=job.created_by_id,
+            began_at=job.inserted_at,
+        )
+    except InvalidError as error:
+        raise AbandonJobError(error.message) from error
     with _lock:
-        _contexts[key] = made
+        _contexts[current(), job.id, dataset.schema_version] = made
         while len(_contexts) > REMEMBERED:
             _contexts.popitem(last=False)
     return made
+
+
+def _schema_version(job: Job, *, hold: bool) -> int:
+    statement = _HOLD_VERSION if hold else _VERSION
+    row = raw_cursor().execute(statement, {"o": current(), "d": job.dataset_id}).fetchone()
+    if row is None:
+        raise AbandonJobError("The dataset was deleted.")
+    return int(row[0])
 
 
 def _with_words(spec: RunSpec) -> RunSpec:
@@ -157,7 +172,7 @@ def _with_words(spec: RunSpec) -> RunSpec:
     return spec.model_copy(update={"prompt": prompt_of(version)})
 
 
-_contexts: OrderedDict[tuple[UUID, UUID], Context] = OrderedDict()
+_contexts: OrderedDict[tuple[UUID, UUID, int], Context] = OrderedDict()
 _lock = Lock()
 
 

@@ -87,19 +87,23 @@ def agreed_values(
 ) -> dict[UUID, Any]:
     """What people have come to on the records, as far as they agree. Two queries.
 
-    A reviewer's decision comes first; where that calls the question ambiguous, there is none.
+    A reviewer's decision about the question comes first; where it calls that ambiguous, there is
+    none. What a model's answer was taken for is nobody's.
     """
     given: dict[UUID, list[Any]] = {}
     answered = _submitted(schema, before).filter(record_id__in=record_ids)
     for id, values in answered.values_list("record_id", "values"):
         given.setdefault(id, []).extend(_answers(schema, rule, values))
     agreed = {id: consensus(rule, answers) for id, answers in given.items()}
-    decided = Adjudication.objects.filter(dataset_id=schema.dataset.id, record_id__in=record_ids)
+    decisions = Adjudication.objects.by_people().filter(dataset_id=schema.dataset.id)
+    decided = decisions.filter(record_id__in=record_ids)
     if before is not None:
         decided = decided.filter(decided_at__lte=before)
     for id, values, ambiguous in decided.values_list("record_id", "values", "ambiguous"):
-        found = [] if rule.name in ambiguous else _answers(schema, rule, values)
-        agreed[id] = found[0] if found else None
+        if rule.name in ambiguous:
+            agreed[id] = None
+        elif found := _answers(schema, rule, values):
+            agreed[id] = found[0]
     return {id: value for id, value in agreed.items() if value is not None}
 
 
@@ -165,17 +169,18 @@ def _nearest_by_vector(
     return found
 
 
-_pools: OrderedDict[tuple[UUID, UUID, UUID], Pool] = OrderedDict()
+_pools: OrderedDict[tuple[UUID, UUID, UUID, int], Pool] = OrderedDict()
 _lock = Lock()
 
 
 def pool_of_job(
     job_id: UUID | None, schema: DatasetSchema, rule: QuestionRule, before: datetime | None
 ) -> Pool:
-    """The pool of a running job, the same for all its items in this process."""
+    """The pool of a running job, the same for all its items in this process until the dataset's
+    questions are edited."""
     if job_id is None:
         return load_pool(schema, rule, before=before)
-    key = (current(), job_id, rule.id)
+    key = (current(), job_id, rule.id, schema.dataset.schema_version)
     with _lock:
         known = _pools.get(key)
     if known is None:

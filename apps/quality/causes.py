@@ -83,6 +83,19 @@ def known_answers(schema: DatasetSchema, values: Mapping[str, Any]) -> Iterator[
                 yield name, value
 
 
+def is_possible(rule: QuestionRule, value: Any) -> bool:
+    """Whether the question still has the options of which the answer is made."""
+    if rule.type in CLASSED:
+        return value in rule.options
+    if rule.type == QuestionType.MULTI_LABEL:
+        return rule.options.issuperset(value)
+    if rule.type == QuestionType.SPAN:
+        return all(span["label"] in rule.options for span in value)
+    if rule.type == QuestionType.RANKING:
+        return all(item["value"] in rule.options for item in value)
+    return True
+
+
 def find_causes(
     schema: DatasetSchema, record_ids: Sequence[UUID], settings: DatasetReview
 ) -> list[Cause]:

@@ -219,6 +219,7 @@ def test_the_plan_has_no_room_for_an_edited_one(
         ({"suggestions": [{"question": "sentiment", "value": "mixed", "score": 2}]}, "between"),
         ({"suggestions": [{"question": "?", "value": 1}]}, "no question"),
         ({"edited_at": "yesterday"}, ""),
+        ({"edited_at": "0001-01-01T00:00:00+14:00"}, "beyond the years"),
         ({"accept": "perhaps"}, ""),
         ([], ""),
         (None, ""),

@@ -78,6 +78,8 @@ def test_an_application_logs_and_people_are_asked(api: Api, cast: Cast, dataset:
         {"external_id": "x" * 401},
         {"model": "x" * 201},
         {"predicted_at": "yesterday"},
+        {"predicted_at": "0001-01-01T00:00:00+14:00"},
+        {"predicted_at": "9999-12-31T23:59:59-12:00"},
     ],
 )
 def test_bad_predictions_leave_nothing_behind(

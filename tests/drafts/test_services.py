@@ -12,6 +12,7 @@ from apps.annotation.distribution import claim
 from apps.annotation.services import save_response
 from apps.core.errors import LimitReachedError
 from apps.core.tenancy import current, enter
+from apps.datasets.edits import read_edit
 from apps.datasets.models import Dataset
 from apps.datasets.schema import load_schema
 from apps.drafts import writing
@@ -28,6 +29,7 @@ from apps.drafts.writing import check_room, write_drafts
 from apps.exchange.exporter import export_pages
 from apps.jobs.models import Job
 from apps.organizations.models import Membership, Organization, RecordVolume
+from apps.quality.schema_changes.services import apply_edit
 from apps.quality.talk import add_comment, flag_record
 from apps.records.models import DatasetCounter, Record, RecordStatus, Suggestion
 from apps.search.query import Words
@@ -439,3 +441,30 @@ def test_a_job_that_is_deleted_leaves_its_drafts(job: Job) -> None:
     draft.refresh_from_db()
     assert draft.job_id is None
     assert isinstance(draft.id, UUID)
+
+
+def test_drafts_speak_of_the_questions_as_they_are(
+    dataset: Dataset, job: Job, admin: Membership
+) -> None:
+    said = [
+        {"question": "sentiment", "value": value, "score": 0.5} for value in ("negative", "mixed")
+    ]
+    drafts = [
+        DraftInput(seq=n, fields={"text": TEXTS[n]}, suggestions=[one])
+        for n, one in enumerate(said)
+    ]
+    first, second = write(job, drafts)
+    for edit in (
+        {"kind": "rename_label", "label": "negative", "to": {"value": "bad", "text": "Bad"}},
+        {"kind": "remove_label", "label": "mixed"},
+        {"kind": "rename_question", "to": "mood", "title": "Mood"},
+    ):
+        change = read_edit({"question": "sentiment", **edit})
+        apply_edit(dataset=dataset, edit=change, created_by=admin)
+    dataset = Dataset.objects.select_related("workspace").get(id=dataset.id)
+    outcome = accept_drafts(dataset=dataset, drafts=everything(dataset), member=admin)
+    assert (outcome.taken, list(outcome.refused)) == (1, [second.id])
+    suggestion = Suggestion.objects.select_related("record", "question").get()
+    assert (suggestion.value, suggestion.score) == ("bad", 0.5)
+    assert suggestion.question.name == "mood"
+    assert suggestion.record.fields == first.fields

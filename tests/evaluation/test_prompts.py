@@ -3,18 +3,21 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from apps.core.errors import InvalidError
 from apps.datasets.models import Question
 from apps.datasets.schema import load_schema
 from apps.evaluation.gold import freeze_gold
-from apps.evaluation.models import EvaluationAnswer, GoldAnswer, Split
+from apps.evaluation.models import Evaluation, EvaluationAnswer, GoldAnswer, Split
 from apps.evaluation.reading import compare
 from apps.evaluation.recipe import without_test
-from apps.evaluation.services import delete_evaluation, evaluate, finish, promote
+from apps.evaluation.services import delete_evaluation, evaluate, finish, finish_all, promote
 from apps.jobs.models import Job
-from apps.llms.models import Provider
+from apps.jobs.services import retry_failed
+from apps.llms.models import Provider, ProviderModel
 from apps.pipelines.models import PromptVersion
+from apps.pipelines.orders import RunOrder, start_run
 from apps.pipelines.shots import load_pool
 from apps.pipelines.versions import prompt_now, save_prompt
 from apps.records.models import Record, Suggestion
@@ -118,6 +121,38 @@ def test_an_answer_that_breaks_the_schema_is_invalid(
     assert report["metrics"]["accuracy"]["value"] == pytest.approx(5 / 6)
 
 
+def test_what_a_job_does_after_it_was_measured_is_measured(
+    organization: Any, provider: Provider, llm_server: LlmServer
+) -> None:
+    question, truth = answered(6)
+    gold = freeze_gold(question=question, test_percent=0)
+    refused = {"type": "invalid_request_error", "message": "bad moon"}
+    llm_server.script(r"sentence [0-2]\b", status=400, times=3, error=refused)
+    teach(llm_server, truth, wrong=set())
+    ProviderModel.objects.update(answer_form="json_schema")
+    evaluation = evaluate(version=version_of(question, provider), gold=gold)
+    assert evaluation.job is not None
+    assert run(evaluation.job).failed == 3
+    assert finish(evaluation=evaluation).reports["dev"]["invalid"] == 3
+    assert list(Evaluation.objects.current()) == [evaluation]
+
+    job = retry_failed(job=evaluation.job)
+    assert list(Evaluation.objects.outdated()) == [evaluation]
+    finish_all(dataset=gold.dataset)
+    waiting = Evaluation.objects.get()
+    assert (waiting.measured_at, waiting.reports) == (None, {}), "its job is at work"
+    run(job)
+    finish_all(dataset=gold.dataset)
+    assert Evaluation.objects.get().reports["dev"]["invalid"] == 0
+
+    # Whoever did not look meanwhile finds the new figures as well.
+    EvaluationAnswer.objects.first().delete()  # type: ignore[union-attr]
+    Job.objects.update(finished_at=timezone.now())
+    assert not Evaluation.objects.get().is_current
+    assert finish(evaluation=evaluation).reports["dev"]["invalid"] == 1
+    assert Evaluation.objects.get().is_current
+
+
 def test_a_promoted_version_suggests(
     organization: Any, provider: Provider, llm_server: LlmServer
 ) -> None:
@@ -173,3 +208,13 @@ def test_a_deleted_evaluation_stops_its_job(
     assert job is not None
     delete_evaluation(evaluation=evaluation)
     assert run(job).state == "cancelled"
+
+
+def test_a_run_that_only_measures_needs_an_evaluation(
+    organization: Any, provider: Provider, llm_server: LlmServer
+) -> None:
+    question, _truth = answered(4)
+    order = RunOrder(recipe="evaluate", question=question.name, provider_id=provider.id)
+    with pytest.raises(InvalidError, match="start an evaluation"):
+        start_run(dataset=question.dataset, order=order)
+    assert not Job.objects.exists()

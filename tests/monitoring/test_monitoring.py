@@ -13,9 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from scipy.spatial.distance import jensenshannon
 
+from apps.annotation.models import SchemaChange
 from apps.annotation.services import save_response
 from apps.core.errors import InvalidError
 from apps.core.tenancy import enter
+from apps.datasets.edits import read_edit
 from apps.datasets.models import Dataset, Question
 from apps.events.models import Event
 from apps.jobs.models import Job
@@ -34,6 +36,7 @@ from apps.organizations.models import Membership
 from apps.quality.answers import Examples
 from apps.quality.few_shot import _keep, train
 from apps.quality.measures.drift import jensen_shannon, psi
+from apps.quality.schema_changes.services import apply_edit, undo_change
 from apps.records.models import Record, Suggestion
 from tests.factories import make_dataset, make_member, make_organization, make_records
 
@@ -241,6 +244,40 @@ def test_people_tell_how_often_the_model_is_right(
     assert total["precision"]["value"] == pytest.approx(3 / 4)
     assert total["acceptance"]["value"] == pytest.approx(3 / 6)
     assert total["precision"]["low"] < 0.75 < total["precision"]["high"]
+
+
+def test_a_renamed_label_is_still_the_same(
+    question: Question, answer: Callable[[Prediction, str], None]
+) -> None:
+    configure_monitor(question=question, random_percent=100)
+    log(question, *[given(n, value="negative") for n in range(4)])
+    for row in Prediction.objects.select_related("record"):
+        answer(row, "negative")
+
+    def told() -> tuple[Any, Any, Any]:
+        found = series(monitor_of(question=question_of(question.dataset)), days=1)
+        precision = found["total"]["precision"]
+        today = found["points"][-1]
+        return precision and precision["value"], today["labels"], today["label_drift"]["psi"]
+
+    assert told() == (1, {"negative": 4}, 0)
+    to = {"value": "bad", "text": "Bad"}
+    renamed = change(question, "rename_label", label="negative", to=to)
+    assert told() == (1, {"bad": 4}, 0)
+    change(question, "remove_label", label="bad", to="mixed")
+    assert told() == (1, {"mixed": 4}, 0)
+    undo_change(change=SchemaChange.objects.order_by("id").last())
+    assert told() == (1, {"bad": 4}, 0)
+    undo_change(change=renamed)
+    assert told() == (1, {"negative": 4}, 0)
+    # What cannot be said any more is neither right nor wrong, and counts as what it was.
+    change(question, "remove_label", label="negative")
+    assert told() == (None, {"negative": 4}, 0)
+
+
+def change(question: Question, kind: str, **values: Any) -> SchemaChange:
+    edit = read_edit({"kind": kind, "question": question.name, **values})
+    return apply_edit(dataset=question.dataset, edit=edit)
 
 
 def test_drift_shows_when_labels_move(question: Question) -> None:

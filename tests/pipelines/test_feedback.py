@@ -10,11 +10,13 @@ from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset
 from apps.llms.models import Provider
 from apps.pipelines.errors import InvalidAnswerError
+from apps.pipelines.orders import RunOrder, estimate_order, start_run
 from apps.pipelines.recipes.base import Context
 from apps.pipelines.recipes.feedback import Feedback
 from apps.pipelines.recipes.materials import Source
 from apps.records.models import Record, Suggestion
 from tests.llm_server.controls import LlmServer
+from tests.pipelines.conftest import run
 from tests.pipelines.worlds import (
     RESPONSES,
     context_for,
@@ -204,3 +206,26 @@ def test_an_answer_without_all_letters_is_refused(answers: Dataset) -> None:
     context = context_for("feedback", answers, params={**BOTH, "aspects": ["overall"]})
     with pytest.raises(InvalidAnswerError, match="missing"):
         Feedback().parse(context, material(answers, context), [scores(A=1)])
+
+
+def test_dry_runs_tell_what_a_call_takes_and_nothing_of_other_recipes(
+    provider: Provider, llm_server: LlmServer, organization: object
+) -> None:
+    """Four aspects are four calls of an item."""
+    dataset = make_answers()
+    rows = [{"id": id, "rationale": "because " * 40, "rating": 3} for id in ("A", "B")]
+    llm_server.script(".", answer={"scores": rows})
+    aspects = ["helpfulness", "honesty", "truthfulness", "overall"]
+    params = {"instruction": "text", "responses": ["answer_1", "answer_2"], "aspects": aspects}
+    wanted = RunOrder(
+        recipe="feedback", provider_id=provider.id, write_mode="metadata", params=params
+    )
+    other = RunOrder(recipe="quality", provider_id=provider.id)
+    before = estimate_order(dataset=dataset, order=other, member=None)
+    run(start_run(dataset=dataset, order=wanted.model_copy(update={"dry_run": 3})))
+    anew = wanted.model_copy(update={"params": {**params, "salt": "anew"}})
+    told = estimate_order(dataset=dataset, order=anew, member=None)
+    cost = run(start_run(dataset=dataset, order=anew)).cost
+    assert float(told.usd) == pytest.approx(float(cost), rel=0.25)
+    now = estimate_order(dataset=dataset, order=other, member=None)
+    assert float(now.usd) == pytest.approx(float(before.usd), rel=0.05)

@@ -11,9 +11,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.core.tenancy import current
+from apps.datasets.edits.base import NewLabel
+from apps.datasets.edits.labels import RenameLabel
+from apps.datasets.models import Dataset
 from apps.jobs.engine import run_slice
-from apps.jobs.kinds import Work
+from apps.jobs.kinds import Undone, Work
 from apps.jobs.models import Job, JobItem
+from apps.jobs.services import pause_job, resume_job
 from apps.jobs.stream import in_database
 from apps.llms import calls
 from apps.llms.models import (
@@ -24,9 +28,11 @@ from apps.llms.models import (
     Provider,
     ProviderModel,
 )
+from apps.organizations.models import Membership
 from apps.pipelines.kinds import Loaded, RecipeKind
 from apps.pipelines.models import SuggestionVersion
 from apps.pipelines.steering import MOST_WAITS
+from apps.quality.schema_changes.services import apply_edit
 from apps.records.models import Record, Suggestion
 from tests.llm_server.controls import LlmServer
 from tests.pipelines.conftest import answer, run
@@ -61,9 +67,9 @@ async def compute(kind: RecipeKind, page: list[Work], loaded: Sequence[Loaded]) 
 
 @pytest.mark.parametrize("size", [2, 5])
 def test_a_page_of_suggestions(size: int, order: Callable[..., Job], records: list[Record]) -> None:
-    """Read: provider, model, price, records, cache, attempts, budgets. Write: attempts,
-    responses, ledger, what was learned of the model, lock and count of records, history twice,
-    suggestions, certainties."""
+    """Read: version of the questions, provider, model, price, records, cache, attempts, budgets.
+    Write: the same version, held; attempts, responses, ledger, what was learned of the model, lock
+    and count of records, history twice, suggestions, certainties."""
     answer(records[5], sentiment="mixed")
     job, kind = order(shots=1), RecipeKind()
     kind.read_many(works(job, records[5:]))  # context and examples are read once a process
@@ -74,7 +80,7 @@ def test_a_page_of_suggestions(size: int, order: Callable[..., Job], records: li
     talks = asyncio.run(compute(kind, page, loaded))
     with statements() as written:
         costs = kind.write_many(list(zip(page, talks, strict=True)))
-    assert (len(read), len(written)) == (7, 10)
+    assert (len(read), len(written)) == (8, 11)
     assert all(cost > 0 for cost in costs)  # type: ignore[operator]
     assert Suggestion.objects.count() == size
 
@@ -215,3 +221,31 @@ def test_an_answer_that_cannot_be_stored_yet_is_not_paid_twice(
     assert llm_server.ledger()["calls"] == 6
     assert job.cost == cost > 0
     assert Suggestion.objects.count() == 6
+
+
+def test_a_run_goes_on_with_the_questions_as_they_are(
+    order: Callable[..., Job],
+    records: list[Record],
+    dataset: Dataset,
+    member: Membership,
+    llm_server: LlmServer,
+) -> None:
+    llm_server.script(r"\bbad\b", answer={"label": "bad", "confidence": 0.9})
+    llm_server.script(".", answer={"label": "negative", "confidence": 0.9})
+    answer(records[5], sentiment="negative")
+    job = order(shots=1)
+    run_slice(organization_id=current(), job_id=pause_job(job=job).id)
+    kind = RecipeKind()
+    page = works(job, records)
+    loaded = kind.read_many(page)
+    talks = asyncio.run(compute(kind, page, loaded))
+
+    to = NewLabel(value="bad", text="Bad")
+    edit = RenameLabel(question="sentiment", label="negative", to=to)
+    apply_edit(dataset=dataset, edit=edit, created_by=member)
+    undone = kind.write_many(list(zip(page, talks, strict=True)))
+    assert all(isinstance(one, Undone) and one.cost > 0 for one in undone)
+    assert not Suggestion.objects.exists()
+    assert run(resume_job(job=job)).state == "done"
+    assert set(Suggestion.objects.values_list("value", flat=True)) == {"bad"}
+    assert len(Suggestion.objects.all()) == len(records)

@@ -156,3 +156,14 @@ def test_what_is_no_answer(text: str, message: str) -> None:
 def test_text_without_a_schema_is_only_cleaned() -> None:
     assert read_answer(" one\x00\ntwo\ud800 ", None) == "one\ntwo"
     assert clean({"a\x00": ["b\x07", 1, None]}) == {"a": ["b", 1, None]}
+
+
+def test_an_option_with_a_blank_at_its_end_can_be_answered() -> None:
+    options = [{"value": value, "text": value, "description": None} for value in ("yes ", "no")]
+    odd = rule("sentiment", options=options)
+    schema = answer_schema(odd, rationale=True)
+    written = json.dumps({"rationale": " so it is ", "label": "yes "})
+    answer = parse_answer(odd, read_answer(written, schema), FIELDS)
+    assert (answer.value, answer.rationale) == ("yes ", "so it is")
+    written = json.dumps({"rationale": "", "label": " no "})
+    assert read_answer(written, schema)["label"] == "no"

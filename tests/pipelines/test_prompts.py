@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 
 from apps.core.errors import InvalidError
+from apps.core.ids import uuid7
 from apps.datasets.models import Dataset, Field, Question, VectorSettings
 from apps.datasets.schema import DatasetSchema, QuestionRule, load_schema
 from apps.pipelines.prompts import Shot, check_prompt, prompt_text, shot_blocks
@@ -151,6 +152,22 @@ def test_a_reviewers_decision_comes_first(
         )
     ids = [record.id for record in records]
     assert agreed_values(schema, rule_of(schema), ids) == {records[1].id: "mixed"}
+
+
+def test_what_a_decision_does_not_say_people_do(
+    schema: DatasetSchema, records: list[Record], dataset: Dataset
+) -> None:
+    """One about another question, and one that no person made."""
+    answer(records[1], sentiment="negative", quality=2)
+    given = {"dataset": dataset, "decided_at": timezone.now()}
+    Adjudication.objects.create(record=records[1], values={"quality": {"value": 5}}, **given)
+    mixed = {"sentiment": {"value": "mixed"}}
+    taken = {"sentiment": str(uuid7())}
+    Adjudication.objects.create(record=records[2], values=mixed, accepted=taken, **given)
+    ids = [record.id for record in records]
+    assert agreed_values(schema, rule_of(schema), ids) == {records[1].id: "negative"}
+    assert agreed_values(schema, rule_of(schema, "quality"), ids) == {records[1].id: 5}
+    assert load_pool(schema, rule_of(schema), before=None).ids == [records[1].id]
 
 
 def test_examples_by_a_vector_that_records_carry(

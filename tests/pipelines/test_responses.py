@@ -1,12 +1,15 @@
 """Responses of several models, and pairs of a response with its improvement."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
-from apps.core.errors import InvalidError
+from apps.core.errors import ArchivedError, InvalidError
 from apps.datasets.models import Dataset
 from apps.llms.models import Provider
+from apps.llms.services import ModelInput, PriceInput, update_provider
 from apps.records.models import Record
 from tests.factories import make_dataset
 from tests.llm_server.controls import LlmServer
@@ -136,4 +139,34 @@ def test_drafts_stay_in_the_workspace(answers: Dataset, provider: Provider) -> N
     elsewhere = make_dataset()
     params = {"instruction": "text", "outputs": ["text"], "target": str(elsewhere.id)}
     with pytest.raises(InvalidError, match="no dataset of this workspace"):
+        start("responses", answers, provider, params=params)
+
+
+def test_each_model_is_paid_and_signs_at_its_own_name(
+    answers: Dataset, provider: Provider, llm_server: LlmServer
+) -> None:
+    llm_server.script(".", answer="An answer of a few words.")
+    dear, cheap = (
+        ModelInput(name, prices=[PriceInput(Decimal(price), Decimal(price))])
+        for name, price in (("small", 100), ("tiny", 1))
+    )
+    update_provider(provider=provider, changes={"models": [cheap, dear]})
+    params = {"instruction": "text", "outputs": ["answer_1"], "models": ["small"]}
+    job = finish("responses", answers, provider, params=params)
+    estimate = job.params["estimate"]
+    assert estimate["usd_min"] / 2 < job.cost < estimate["usd_max"] * 2
+    assert job.cost > Decimal("0.01")
+    assert {draft.agent for draft in drafts_of(job)} == {"stub/small@responses"}
+    params = {**params, "models": ["tiny", "small"], "outputs": ["answer_1", "answer_2"]}
+    job = finish("responses", answers, provider, params=params)
+    assert {draft.agent for draft in drafts_of(job)} == {"stub/tiny+small@responses"}
+    with pytest.raises(InvalidError, match="nothing"):
+        start("responses", answers, provider, params={**params, "models": ["tiny", "nothing"]})
+
+
+def test_an_archived_target_takes_nothing(answers: Dataset, provider: Provider) -> None:
+    target = make_fields(make_dataset(answers.workspace), ["one"])
+    Dataset.objects.filter(id=target.id).update(archived_at=timezone.now())
+    params = {"instruction": "text", "outputs": ["one"], "target": str(target.id)}
+    with pytest.raises(ArchivedError):
         start("responses", answers, provider, params=params)

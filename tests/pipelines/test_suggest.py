@@ -10,6 +10,7 @@ from apps.datasets.models import Dataset, Question
 from apps.datasets.schema import DatasetSchema
 from apps.datasets.services import datasets as dataset_services
 from apps.jobs.models import Job, JobItem, Queue
+from apps.jobs.services import retry_failed
 from apps.llms.models import Provider
 from apps.pipelines.dry_runs import dry_run_items, extrapolation
 from apps.pipelines.history import suggestion_history
@@ -235,6 +236,20 @@ def test_an_answer_that_stays_wrong_fails_its_item_and_is_paid(
     assert job.cost > 0
 
 
+def test_what_could_not_be_used_is_asked_anew_when_it_is_tried_again(
+    order: Order, llm_server: LlmServer
+) -> None:
+    llm_server.script("soup", answers=["what?", "how?"], times=2)
+    job = run(order())
+    assert (job.done, job.failed) == (5, 1)
+    calls = llm_server.ledger()["calls"]
+    job = run(retry_failed(job=job))
+    assert (job.done, job.failed) == (6, 0)
+    assert llm_server.ledger()["calls"] == calls + 1
+    run(order())
+    assert llm_server.ledger()["calls"] == calls + 1, "another run finds the cache as it was"
+
+
 def test_a_quote_that_is_not_in_the_text_is_refused(order: Order, llm_server: LlmServer) -> None:
     made_up = {"spans": [{"quote": "Madrid", "occurrence": 1, "label": "place"}]}
     llm_server.script("Ana flew", answer={**made_up, "confidence": 0.5})
@@ -332,3 +347,27 @@ def test_new_guidelines_are_tried_before_they_are_saved_and_then_asked_by(
     renewed = PromptVersion.objects.get(number=2)
     assert renewed.parent_id == version.id
     assert {row.agent for row in Suggestion.objects.all()} == {"stub/tiny@v2"}
+
+
+def test_asking_again_replaces_what_the_version_said_and_nothing_of_others(
+    order: Order, dataset: Dataset, member: Any, records: list[Record], llm_server: LlmServer
+) -> None:
+    """Also of a version that leaves other agents' suggestions alone."""
+    llm_server.script("Be fair", answer={"label": "mixed", "confidence": 0.5})
+    llm_server.script("Be strict", answer={"label": "negative", "confidence": 0.5})
+    question = Question.objects.get(dataset=dataset, name="sentiment")
+    write_suggestions(
+        question=question,
+        record_ids=[records[0].id],
+        proposals=[Proposal("positive", 0.5)],
+        overwrite=True,
+    )
+    run(order(params={"overwrite": False}))
+    dataset_services.update_dataset(dataset=dataset, changes={"guidelines": "Be strict."})
+    dataset.refresh_from_db()
+    (affected,) = affected_prompts(dataset)
+    job = run(reprompt(dataset=dataset, version=affected.version, created_by=member))
+    assert job.done == 5
+    assert suggested(job) == {
+        record.fields["text"]: "negative" if n else "positive" for n, record in enumerate(records)
+    }

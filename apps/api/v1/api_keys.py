@@ -1,6 +1,6 @@
 """One's own API keys. The key itself is shown once, in the answer that makes it."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from rest_framework.response import Response as ApiResponse
 
 from apps.api.lookup import find
 from apps.api.v1.users import masked
-from apps.api.views import ApiRequest, ApiViewSet, Schema
+from apps.api.views import ApiRequest, ApiViewSet, Moment, Schema
 from apps.core.errors import NotAllowedError
 from apps.organizations.directory import KeyHolder
 from apps.organizations.models import ApiKey, Scope
@@ -22,7 +22,7 @@ class ApiKeyCreate(Schema):
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)] = "default"
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))] | None = None
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
 def api_key_document(key: ApiKey) -> dict[str, Any]:
@@ -70,8 +70,6 @@ def _within(holder: KeyHolder, body: ApiKeyCreate) -> tuple[frozenset[str], date
     if not scopes <= holder.scopes:
         raise NotAllowedError("A key cannot be given scopes that the key in use lacks")
     end = body.expires_at
-    if end is not None and end.tzinfo is None:
-        end = end.replace(tzinfo=UTC)
     if holder.expires_at is not None and (end is None or end > holder.expires_at):
         if body.expires_at is not None:
             raise NotAllowedError("A key cannot outlive the key in use")

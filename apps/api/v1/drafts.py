@@ -1,6 +1,5 @@
 """The gate for generated records: look at drafts, edit, accept or discard them, take it back."""
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from rest_framework.response import Response as ApiResponse
 from apps.api.lookup import find
 from apps.api.v1.job_json import job_json
 from apps.api.v1.lookups import find_dataset
-from apps.api.views import ApiRequest, ApiView, Schema
+from apps.api.views import ApiRequest, ApiView, Moment, Schema
 from apps.core.errors import InvalidError
 from apps.drafts.asked import Asked, summary
 from apps.drafts.comparing import compare_drafts
@@ -104,7 +103,7 @@ class Edited(Schema):
     fields: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
     suggestions: list[Suggested] | None = Field(default=None, max_length=1_000)
-    edited_at: datetime | None = None
+    edited_at: Moment | None = None
     accept: bool = False
 
     def edit(self) -> Edit:
@@ -117,10 +116,7 @@ class Edited(Schema):
         """None where the client does not say which version it has read."""
         if "edited_at" not in self.model_fields_set:
             return None
-        if self.edited_at is None:
-            return ""
-        given = self.edited_at
-        return (given if given.tzinfo else given.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
+        return self.edited_at.isoformat() if self.edited_at else ""
 
 
 def draft_json(draft: Draft) -> dict[str, Any]:

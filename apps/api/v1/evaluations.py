@@ -197,7 +197,7 @@ def find_evaluation(member: Membership, evaluation_id: UUID) -> Evaluation:
     rows = Evaluation.objects.select_related("gold_set__question", "gold_set__dataset", "job")
     found = find(rows, evaluation_id)
     find_dataset(member, found.gold_set.dataset_id, Action.RUN_JOBS)
-    return found if found.measured_at else finish(evaluation=found)
+    return found if found.is_current else finish(evaluation=found)
 
 
 def _version(dataset: Dataset, version_id: UUID | None) -> PromptVersion:

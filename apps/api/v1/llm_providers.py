@@ -3,7 +3,6 @@
 A key is written and never read: an answer holds no more of it than ``key_hint``.
 """
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeAlias
 from uuid import UUID
@@ -15,7 +14,7 @@ from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, StringC
 from rest_framework.response import Response as ApiResponse
 
 from apps.api.lookup import find
-from apps.api.views import LEFT_OUT, ApiRequest, ApiView, ApiViewSet, Schema
+from apps.api.views import LEFT_OUT, ApiRequest, ApiView, ApiViewSet, Moment, Schema
 from apps.core.errors import NotAllowedError
 from apps.llms.models import (
     ModelKind,
@@ -44,10 +43,6 @@ def _base(url: AnyHttpUrl) -> AnyHttpUrl:
     if len(str(url)) > MAX_URL:
         raise ValueError(f"URL should have at most {MAX_URL} characters")
     return url
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _listed(value: object) -> object:
@@ -85,7 +80,7 @@ class PriceBody(Schema):
     output: Usd
     cached_input: Usd | None = None
     batch_discount: Percent | None = None
-    valid_from: Annotated[datetime, AfterValidator(_aware)] | None = None
+    valid_from: Moment | None = None
 
 
 class ModelBody(Schema):

@@ -1,6 +1,5 @@
 """Live predictions: logged by an application, routed to people, watched over time."""
 
-from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from rest_framework.response import Response as ApiResponse
 
 from apps.api.v1.gold_sets import find_question
 from apps.api.v1.lookups import find_dataset
-from apps.api.views import ApiRequest, ApiView, Schema
+from apps.api.views import ApiRequest, ApiView, Moment, Schema
 from apps.datasets.models import Dataset
 from apps.monitoring.models import Monitor, Prediction, Routed
 from apps.monitoring.predictions import MOST, PredictionInput, log_predictions
@@ -27,7 +26,7 @@ class PredictionBody(Schema):
     value: Any
     score: float | None = Field(default=None, ge=0, le=1)
     model: str = Field(default="", max_length=200)
-    predicted_at: datetime | None = None
+    predicted_at: Moment | None = None
 
 
 class PredictionsBody(Schema):
@@ -120,14 +119,13 @@ def _monitor(dataset: Dataset, name: str) -> Monitor:
 
 
 def _prediction(body: PredictionBody) -> PredictionInput:
-    at = body.predicted_at
     return PredictionInput(
         external_id=body.external_id,
         fields=body.fields,
         value=body.value,
         score=body.score,
         model=body.model,
-        predicted_at=at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at,
+        predicted_at=body.predicted_at,
     )
 
 

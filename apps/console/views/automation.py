@@ -35,7 +35,7 @@ def automation(
     """What a target precision comes to; posted, it is done, as a job."""
     dataset = find_dataset(request, dataset_id, Action.RUN_JOBS)
     found = find_evaluation(dataset, str(prompt_evaluation_id))
-    if found.measured_at is None:
+    if not found.is_current:
         finish(evaluation=found)
         found = find_evaluation(dataset, str(prompt_evaluation_id))
     given = request.POST if request.method == "POST" else request.GET

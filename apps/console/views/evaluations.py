@@ -135,9 +135,9 @@ def _one(
     return render(request, "console/evaluation.html", context, status=code)
 
 
-def _measured(dataset: Dataset, evaluation_id: UUID) -> Evaluation:
+def _measured(dataset: Dataset, evaluation_id: UUID | str) -> Evaluation:
     found = find_evaluation(dataset, str(evaluation_id))
-    if found.measured_at is None:
+    if not found.is_current:
         finish(evaluation=found)
         found = find_evaluation(dataset, str(evaluation_id))
     return found
@@ -149,7 +149,7 @@ def _measured(dataset: Dataset, evaluation_id: UUID) -> Evaluation:
 def comparison(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     """``b`` against ``a`` on the same gold: a verdict first, then the figures."""
     dataset = find_dataset(request, dataset_id, Action.RUN_JOBS)
-    a, b = (find_evaluation(dataset, request.GET.get(name, "")) for name in ("a", "b"))
+    a, b = (_measured(dataset, request.GET.get(name, "")) for name in ("a", "b"))
     split = Split.TEST if request.GET.get("split") == Split.TEST else Split.DEV
     schema = load_schema(dataset)
     rule = rule_of(schema, a.gold_set.question_id)

@@ -21,6 +21,7 @@ Payload: TypeAlias = Mapping[str, Any]
 Material = TypeVar("Material")
 Result = TypeVar("Result")
 
+MAX_AGENT: Final = 200  # characters
 SUGGESTION: Final = "suggestion"
 NEW_RECORDS: Final = "new_records"
 METADATA: Final = "metadata"
@@ -119,6 +120,14 @@ class Context:
             sample_index=sample_index,
             salt=self.asking.salt,
         )
+
+    def signed_by(self, models: Sequence[str]) -> str:
+        """The agent, of what other models of the run's provider wrote, e.g. ``acme/a+b@v1``."""
+        if set(models) == {self.model}:
+            return self.agent
+        signed, at, version = self.agent.rpartition("@")
+        named = signed.removesuffix(self.model) + "+".join(dict.fromkeys(models))
+        return named[: MAX_AGENT - len(at + version)] + at + version
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from uuid import UUID
 from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset, FieldType
 from apps.datasets.schema import DatasetSchema, load_schema
+from apps.datasets.services import refuse_archived
 from apps.pipelines.blocks import data_block
 from apps.pipelines.recipes.base import Context, Payload
 from apps.records.models import Record
@@ -69,7 +70,8 @@ def check_plain_fields(schema: DatasetSchema, names: Sequence[str]) -> None:
 def find_target(context: Context, target: UUID | None) -> Dataset:
     """Where drafts go: the run's own dataset, or another one of its workspace.
 
-    Raises ``InvalidError`` for any other, so that nobody writes where they have no say.
+    Raises ``InvalidError`` for any other, so that nobody writes where they have no say, and
+    ``ArchivedError`` or ``NotFoundError`` where nobody writes any more.
     """
     if target is None or target == context.dataset.id:
         return context.dataset
@@ -77,6 +79,7 @@ def find_target(context: Context, target: UUID | None) -> Dataset:
     found: Dataset | None = Dataset.objects.filter(id=target, workspace_id=workspace).first()
     if found is None:
         raise InvalidError("The target is no dataset of this workspace.")
+    refuse_archived(found)
     return found
 
 

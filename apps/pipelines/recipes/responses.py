@@ -220,19 +220,21 @@ def _drafts(
             better, worse = params.outputs
             fields = {**kept, better: one.text, worse: before}
             metadata = {"model": one.model, "rationale": one.rationale}
-            yield _draft(seq, ordinal, source, fields, metadata)
+            yield _draft(seq, ordinal, source, fields, metadata, context.signed_by([one.model]))
         return
     if len(params.outputs) == 1:
         for ordinal, one in enumerate(responses):
             fields = {**kept, params.outputs[0]: one.text}
             key = f"{one.model} {one.sample}"
             sampled = {"model": one.model, "sample": one.sample}
-            yield _draft(seq, ordinal, source, fields, sampled, key=key)
+            agent = context.signed_by([one.model])
+            yield _draft(seq, ordinal, source, fields, sampled, agent, key=key)
         return
     placed = dict(zip(params.outputs, responses, strict=False))
     texts = {name: one.text for name, one in placed.items()}
     models = {f"{name}_model": one.model for name, one in placed.items()}
-    yield _draft(seq, 0, source, {**kept, **texts}, models)
+    agent = context.signed_by([one.model for one in placed.values()])
+    yield _draft(seq, 0, source, {**kept, **texts}, models, agent)
 
 
 def _draft(
@@ -241,6 +243,7 @@ def _draft(
     source: Source,
     fields: Mapping[str, Any],
     metadata: Mapping[str, Any],
+    agent: str,
     *,
     key: str = "",
 ) -> DraftInput:
@@ -251,4 +254,5 @@ def _draft(
         metadata=metadata,
         parents=[source.id],
         key=key or str(source.id),
+        agent=agent,
     )

@@ -23,7 +23,6 @@ from apps.pipelines.history import Said, keep_suggestions
 from apps.pipelines.parsers import Answer, parse_answer
 from apps.pipelines.prompts import Shot, check_prompt, prompt_text
 from apps.pipelines.recipes.base import (
-    EVALUATION,
     SUGGESTION,
     Answered,
     Context,
@@ -73,7 +72,7 @@ class Suggest(RecordRecipe[Asked, Answer | None]):
     paper = "https://arxiv.org/abs/2101.06804"
     Params = SuggestParams
     needs_question = True
-    write_modes: ClassVar[tuple[str, ...]] = (SUGGESTION, EVALUATION)
+    write_modes: ClassVar[tuple[str, ...]] = (SUGGESTION,)
 
     def check(self, context: Context) -> None:
         check_prompt(context.schema, context.prompt.template)
@@ -134,8 +133,6 @@ class Suggest(RecordRecipe[Asked, Answer | None]):
         return elected(found) if found else None
 
     def write(self, context: Context, pairs: Sequence[Answered[Asked, Answer | None]]) -> None:
-        if context.write_mode == EVALUATION:
-            return
         said = {
             pair.material.record_id: _said(pair.result, pair.usage)
             for pair in pairs
