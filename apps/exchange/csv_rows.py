@@ -39,7 +39,8 @@ def read_csv(source: BinaryIO, *, raw_formulas: bool = False, start: Start | Non
         reader.lines.go_to(start)
     is_ours = any(column.startswith(OWN_COLUMN) for column in columns)
     rows = reader.rows(columns, exposed=is_ours and not raw_formulas)
-    return Table(columns=[column for column in columns if column], rows=rows, from_text=True)
+    named = [column for column in columns if column]
+    return Table(columns=named, rows=rows, from_text=True, is_ours=is_ours)
 
 
 class _Feed:

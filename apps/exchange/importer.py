@@ -92,7 +92,7 @@ def import_table(
     before stays, and the import may simply be repeated.
     """
     if table.columns is not None:
-        mapping.check_columns(table.columns)
+        mapping.take_header(table.columns, is_ours=table.is_ours)
     composer = _composer(table, mapping)
     return import_rows(organization_id, dataset_id, table.rows, composer, listener)
 
