@@ -15,7 +15,7 @@ from apps.exchange import cells
 from apps.exchange.strict_json import read_json
 from apps.exchange.targets import ColumnMapping, Kind, Target
 from apps.organizations.models import Membership
-from apps.records.inputs import RecordInput, ResponseInput, SuggestionInput
+from apps.records.inputs import RecordInput, ResponseInput, SuggestionInput, keeps_digits
 from apps.records.models import SuggestionType
 
 MAX_AGENT: Final = 200
@@ -98,9 +98,14 @@ def digest_id(fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
 
 
 def external_id(value: Any) -> str | None:
-    """An id as text; an empty one is none. Raises ``InvalidError`` for lists and the like."""
+    """An id as text; an empty one is none.
+
+    Raises ``InvalidError`` for lists and the like, and for a number of which digits were lost.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InvalidError("an id is a text or a number")
+    if not keeps_digits(value):
+        raise InvalidError("an id of more than 53 bits is a text, not a number")
     return str(value) or None
 
 

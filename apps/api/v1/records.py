@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.urls import path
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from rest_framework.response import Response as ApiResponse
 
 from apps.annotation.ingest import log_records
@@ -24,7 +24,7 @@ from apps.api.views import MEGABYTE, ApiRequest, ApiView, Schema
 from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset, DatasetStatus
 from apps.records.bulk import UpsertedRecord
-from apps.records.inputs import RecordInput
+from apps.records.inputs import RecordInput, keeps_digits
 from apps.records.models import DatasetCounter, Record
 from apps.records.services import delete_records, update_record
 from apps.workspaces.permissions import Action
@@ -33,12 +33,21 @@ MAX_BULK = 500
 MAX_DELETE = 100
 
 
+def _whole(given: Any) -> Any:
+    if not keeps_digits(given):
+        raise ValueError("an id of more than 53 bits is a text, not a number")
+    return given
+
+
+ExternalId = Annotated[str, Field(coerce_numbers_to_str=True), BeforeValidator(_whole)]
+
+
 class RecordBody(Schema):
     """One record of a bulk."""
 
     fields: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
-    external_id: Annotated[str, Field(coerce_numbers_to_str=True)] | None = None
+    external_id: ExternalId | None = None
     responses: list[UserResponseBody] | None = None
     suggestions: list[SuggestionBody] | None = None
     vectors: dict[str, Numbers] | None = None
