@@ -166,13 +166,8 @@ class RecordBulk(ApiView):
         """Insert records; an external id that exists is refused."""
         body = self.read_body(BulkCreateBody)
         dataset = self._ready_dataset(dataset_id)
-        names = [item.external_id for item in body.items if item.external_id is not None]
-        taken = Record.objects.filter(dataset=dataset, external_id__in=names)
-        found = sorted(taken.values_list("external_id", flat=True))
-        if found:
-            raise InvalidError(f"found records with same external ids: {', '.join(found)}")
         items = [item.to_input() for item in body.items]
-        rows = log_records(dataset=dataset, items=items)
+        rows = log_records(dataset=dataset, items=items, must_be_new=True)
         return ApiResponse({"items": self._answer(dataset, items, rows)}, status=201)
 
     def put(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
