@@ -153,6 +153,16 @@ def test_tagged_words_become_a_text_with_spans() -> None:
     assert (second.number, second.values) == (6, {"text": "No", "spans": []})
 
 
+def test_comments_before_a_sentence_are_no_words() -> None:
+    file = (
+        b"#begin document (a); part 000\n# sent_id = 1\n# text = Ada left\nAda B-person\nleft O\n\n"
+        b"# O\n#win B-place\n# NN B-NP O\n\n#\tO\n# no\tO\n\n#end document\n\n# newpar\n\nTurin\n"
+    )
+    assert [row.values["text"] for row in rows_of(file, "conll")] == [
+        *("Ada left", "# #win #", "# # no", "Turin")
+    ]
+
+
 def test_real_conll_is_read() -> None:
     rows = rows_of(path_to("wnut17-dev.conll").read_bytes(), "conll")
     assert len(rows) == 1009
