@@ -8,6 +8,7 @@ again; a text that began with one itself got a second one, so nothing is lost.
 
 import json
 import re
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any, Final
 
@@ -47,8 +48,14 @@ def write_term(value: Any) -> str:
     return write_cell(value)
 
 
-def read_term(cell: str) -> Any:
-    """The value of ``write_term``; what looks like JSON and is none is text."""
+def read_term(cell: str, values: Sequence[Any] = ()) -> Any:
+    """The value of ``write_term``; what looks like JSON and is none is text.
+
+    Of the ``values`` that a property allows, the one that is written so is meant.
+    """
+    meant = [value for value in values if write_term(value) == cell]
+    if meant:
+        return cell if cell in meant else meant[0]
     if cell.startswith(("[", "{", '"')):
         try:
             return read_json(cell)

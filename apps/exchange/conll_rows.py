@@ -1,7 +1,8 @@
 """Sentences of tagged words, as CoNLL files have them: one word a line, a blank line between two.
 
 The first cell of a line is the word, the last its tag: ``O``, or ``B-``, ``I-`` and the like with a
-label. Comments before a sentence are passed over. A sentence becomes a row with its ``text``, the words joined by spaces, and its ``spans``.
+label. Comments before a sentence are passed over. A sentence becomes a row with its ``text``, the
+words joined by spaces, and its ``spans``.
 """
 
 import re

@@ -14,7 +14,13 @@ from typing import Any, BinaryIO, Final
 
 from apps.core.errors import InvalidError
 from apps.exchange.rows import MAX_ROW, Row, Table
-from apps.exchange.strict_json import MAX_DEPTH, check_document, check_text, read_integer, refuse_constant
+from apps.exchange.strict_json import (
+    MAX_DEPTH,
+    check_document,
+    check_text,
+    read_integer,
+    refuse_constant,
+)
 
 PART: Final = "part"
 VALUE: Final = "value"

@@ -85,8 +85,7 @@ def parse_target(schema: DatasetSchema, text: str) -> Target:
     if prefix == "suggestion":
         return _suggestion(schema, name)
     if prefix == "response":
-        question, _, user = name.partition("@")
-        return Target(Kind.RESPONSE, _known("question", question, schema.questions), user)
+        return _response(schema, name)
     if text.startswith("response-status@"):
         return Target(Kind.RESPONSE_STATUS, user=text.partition("@")[2])
     raise InvalidError(f"{text!r} is no target: {_FORMS}.")
@@ -96,6 +95,17 @@ _FORMS: Final = (
     "use id, field:…, metadata:…, suggestion:…, response:…, response-user, response-status,"
     " vector:…, adjudication:… or ignore"
 )
+
+
+def _response(schema: DatasetSchema, name: str) -> Target:
+    """Of the longest question that there is: both its name and the username may have an ``@``."""
+    question = name
+    while question not in schema.questions and "@" in question:
+        question = question.rpartition("@")[0]
+    if question not in schema.questions:
+        question = name.partition("@")[0]
+    known = _known("question", question, schema.questions)
+    return Target(Kind.RESPONSE, known, name[len(question) + 1 :])
 
 
 def _suggestion(schema: DatasetSchema, name: str) -> Target:

@@ -110,7 +110,9 @@ def test_a_number_that_lost_digits_is_no_external_id(cast, dataset, id):
     answer = put(cast, dataset, {"fields": {"text": "a"}, "external_id": id})
     assert answer.status_code == 422
     assert "an id of more than 53 bits is a text" in answer.content.decode()
-    (item,) = put(cast, dataset, {"fields": {"text": "a"}, "external_id": 2**60 + 1}).json()["items"]
+    (item,) = put(cast, dataset, {"fields": {"text": "a"}, "external_id": 2**60 + 1}).json()[
+        "items"
+    ]
     assert item["external_id"] == str(2**60 + 1)
 
 

@@ -303,7 +303,9 @@ def test_a_doccano_text_without_entities_is_answered_wherever_it_stands(
     file = write(tmp_path / "doccano.jsonl", *lines)
     answer = place.run(file, "doccano", "--create", "--response-user", "anna")
     assert (answer["created"], answer["ignored_columns"]) == (4, [])
-    values = [line["responses"][0]["values"]["entities"]["value"] for line in place.lines().values()]
+    values = [
+        line["responses"][0]["values"]["entities"]["value"] for line in place.lines().values()
+    ]
     assert values == [[], [{"label": "PER", "start": 0, "end": 4}], [], []]
 
 
