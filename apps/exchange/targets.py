@@ -15,7 +15,7 @@ Written forms, which are also the column names of our CSV files::
     ignore                 nothing
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -192,8 +192,12 @@ class ColumnMapping:
 
     @property
     def ignored(self) -> list[str]:
-        """The columns seen so far that go nowhere, in order."""
+        """The columns seen so far that go nowhere, and what else was left out, in order."""
         return sorted(self._unmapped)
+
+    def leave_out(self, names: Iterable[str]) -> None:
+        """Tell of these among what is ``ignored``."""
+        self._unmapped.update(names)
 
     def targets(self, column: str) -> Sequence[Target]:
         """Where the values of the column go."""
