@@ -63,7 +63,7 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
 
     def with_last_answer(self) -> "DatasetQuerySet":
         """With ``last_answer_at``."""
-        return self.annotate(last_answer_at=F("counter__last_activity_at"))
+        return self.annotate(last_answer_at=F("counter__last_activity_at"))  # type: ignore[no-redef]
 
     def there(self) -> "DatasetQuerySet":
         return self.filter(trashed_at__isnull=True)

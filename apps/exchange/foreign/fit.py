@@ -134,10 +134,11 @@ class Fitter:
 
 def _given(schema: DatasetSchema, item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     """The item's answers; that there is nothing to mark is one to a question of spans alone."""
+    given: list[Mapping[str, Any]] = item["responses"]
     rule = schema.questions.get(item.get("unmarked") or "")
     if rule is None or rule.type != QuestionType.SPAN:
-        return item["responses"]
-    return [*item["responses"], {"user": None, "status": SUBMITTED, "values": {rule.name: []}}]
+        return given
+    return [*given, {"user": None, "status": SUBMITTED, "values": {rule.name: []}}]
 
 
 def _as_suggestions(
