@@ -23,18 +23,19 @@ def log_records(
     dataset: Dataset,
     items: Sequence[RecordInput],
     schema: DatasetSchema | None = None,
+    must_be_new: bool = False,
 ) -> list[UpsertedRecord]:
     """Upsert records with suggestions, vectors, metadata and responses, all or nothing.
 
     Returns what became of each, in input order. Raises ``InvalidError`` naming the first bad
-    position.
+    position, or with ``must_be_new`` the external ids that are there.
     """
     users = {given.user_id for item in items for given in item.responses}
     schema = hold_schema(dataset) if users else schema or load_schema(dataset)
     known = _members(users)
     if known:  # places come before records, and the upsert ends with the dataset's counter
         slots.lock_places(dataset.id, known)
-    rows = upsert_records(dataset=dataset, items=items, schema=schema)
+    rows = upsert_records(dataset=dataset, items=items, schema=schema, must_be_new=must_be_new)
     if users:
         responses = _cleaned(schema, items, rows, known_users=known)
         import_responses(dataset=dataset, responses=responses)

@@ -275,12 +275,14 @@ def import_responses(*, dataset: Dataset, responses: Sequence[tuple[UUID, Respon
 
 
 def hold_answers(*, annotator: Membership, record_ids: Iterable[UUID]) -> None:
-    """Take the locks of several answers of one person; unknown records are passed over.
+    """Take the locks of several answers of one person.
+
+    Records that they may not see, or that nobody knows, are passed over.
 
     Whoever saves more than one answer in a transaction calls it first: after the first answer the
     dataset's counter is taken, and nobody waits for a record then.
     """
-    records = Record.objects.filter(id__in=list(record_ids))
+    records = Record.objects.visible_to(annotator).filter(id__in=list(record_ids))
     pairs = sorted(records.values_list("dataset_id", "id"))
     for dataset_id in dict.fromkeys(dataset_id for dataset_id, _ in pairs):
         slots.lock_places(dataset_id, [annotator.id])

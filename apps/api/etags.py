@@ -1,7 +1,7 @@
 """Entity tags of settings: a reader learns that nothing changed, a writer that something did.
 
-A tag is strong: it stands for the whole document. Without ``If-Match`` a write goes through as
-ever.
+A tag is strong: it stands for the whole document, or for what of it people set. Without
+``If-Match`` a write goes through as ever.
 """
 
 import hashlib
@@ -38,9 +38,14 @@ def tagged(document: Mapping[str, Any], *, status: int = 200) -> ApiResponse:
     return ApiResponse(document, status=status, headers={"ETag": etag_of(document)})
 
 
-def tagged_unless_known(request: Request, document: Mapping[str, Any]) -> ApiResponse:
-    """The document, or 304 for a reader who named its tag in ``If-None-Match``."""
-    tag = etag_of(document)
+def tagged_unless_known(
+    request: Request, document: Mapping[str, Any], *, of: Mapping[str, Any] | None = None
+) -> ApiResponse:
+    """The document, or 304 for a reader who named its tag in ``If-None-Match``.
+
+    ``of``: what the tag stands for, where the document also shows what moves by itself.
+    """
+    tag = etag_of(of or document)
     known = parse_etags(request.headers.get(IF_NONE_MATCH, ""))
     if "*" in known or tag in (one.removeprefix("W/") for one in known):
         return ApiResponse(status=304, headers={"ETag": tag})

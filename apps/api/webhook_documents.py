@@ -88,7 +88,8 @@ def _records(records: Iterable[Record]) -> dict[UUID, Document]:
 
 
 def _datasets(ids: Iterable[UUID]) -> dict[UUID, Document]:
-    datasets = list(Dataset.objects.filter(id__in=list(ids)).select_related("workspace"))
+    found = Dataset.objects.filter(id__in=list(ids)).with_last_answer()
+    datasets = list(found.select_related("workspace"))
     fields = _parts(Field.objects.filter(dataset__in=datasets), field_document)
     questions = _parts(Question.objects.filter(dataset__in=datasets), question_document)
     properties = _parts(MetadataProperty.objects.filter(dataset__in=datasets), property_document)

@@ -1,9 +1,10 @@
 """Datasets and what they are made of."""
 
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from apps.core.constraints import one_of
@@ -60,6 +61,10 @@ class DatasetQuerySet(models.QuerySet["Dataset"]):
         """Those of the member's workspaces that are not in the trash."""
         return self.there().filter(workspace__in=Workspace.objects.visible_to(member))
 
+    def with_last_answer(self) -> "DatasetQuerySet":
+        """With ``last_answer_at``."""
+        return self.annotate(last_answer_at=F("counter__last_activity_at"))  # type: ignore[no-redef]
+
     def there(self) -> "DatasetQuerySet":
         return self.filter(trashed_at__isnull=True)
 
@@ -104,6 +109,9 @@ class Dataset(TenantModel):
     trashed_at = models.DateTimeField(null=True)
 
     objects = TenantManager.from_queryset(DatasetQuerySet)()
+
+    # Set by whoever reads the dataset's counter along with it.
+    last_answer_at: datetime | None = None
 
     class Meta:
         db_table = "dataset"

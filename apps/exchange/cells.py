@@ -8,10 +8,12 @@ again; a text that began with one itself got a second one, so nothing is lost.
 
 import json
 import re
+from collections.abc import Sequence
+from math import isfinite
 from typing import Any, Final
 
 from apps.core.errors import InvalidError
-from apps.exchange.strict_json import read_json
+from apps.exchange.strict_json import LARGEST, SMALLEST, read_integer, read_json
 
 SEPARATOR: Final = "|"
 _RISKY = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
@@ -46,8 +48,14 @@ def write_term(value: Any) -> str:
     return write_cell(value)
 
 
-def read_term(cell: str) -> Any:
-    """The value of ``write_term``; what looks like JSON and is none is text."""
+def read_term(cell: str, values: Sequence[Any] = ()) -> Any:
+    """The value of ``write_term``; what looks like JSON and is none is text.
+
+    Of the ``values`` that a property allows, the one that is written so is meant.
+    """
+    meant = [value for value in values if write_term(value) == cell]
+    if meant:
+        return cell if cell in meant else meant[0]
     if cell.startswith(("[", "{", '"')):
         try:
             return read_json(cell)
@@ -57,23 +65,25 @@ def read_term(cell: str) -> Any:
 
 
 def read_whole(cell: str) -> int:
-    """A whole number; ``4.0`` is one. Raises ``InvalidError``."""
+    """A whole number of 64 bits; ``4.0`` is one. Raises ``InvalidError``."""
     number = read_number(cell)
     if isinstance(number, float) and not number.is_integer():
         raise InvalidError(f"{cell[:50]!r} is not a whole number")
+    if not SMALLEST <= number <= LARGEST:
+        raise InvalidError(f"{cell[:50]!r} needs more than 64 bits")
     return int(number)
 
 
 def read_number(cell: str) -> int | float:
-    """A finite number. Raises ``InvalidError``."""
+    """A finite number, of which JSON says the same. Raises ``InvalidError``."""
     text = cell.strip()  # of more than int() and float() pass over
     if not _NUMBER.fullmatch(text) or len(cell) > 100:
         raise InvalidError(f"{cell[:50]!r} is not a number")
     try:
-        return int(text)
+        number = read_integer(text)
     except ValueError:
         number = float(text)
-    if number in {float("inf"), float("-inf")}:
+    if not isfinite(number):
         raise InvalidError(f"{cell[:50]!r} is too large a number")
     return number
 

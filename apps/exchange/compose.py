@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -15,7 +15,7 @@ from apps.exchange import cells
 from apps.exchange.strict_json import read_json
 from apps.exchange.targets import ColumnMapping, Kind, Target
 from apps.organizations.models import Membership
-from apps.records.inputs import RecordInput, ResponseInput, SuggestionInput
+from apps.records.inputs import RecordInput, ResponseInput, SuggestionInput, keeps_digits
 from apps.records.models import SuggestionType
 
 MAX_AGENT: Final = 200
@@ -78,6 +78,10 @@ def compose(
             parts.seen.add(target.kind)
             if value is not None:
                 _SETTERS[target.kind](parts, target, value, schema, from_text)
+    if mapping.is_ours and parts.external_id is not None:
+        _add_empty_texts(
+            parts, [column for column, value in values.items() if value is None], mapping, schema
+        )
     if Kind.FIELD not in parts.seen and parts.external_id is None:
         raise InvalidError("no value for any field")
     return RecordInput(
@@ -98,10 +102,48 @@ def digest_id(fields: Mapping[str, Any], metadata: Mapping[str, Any]) -> str:
 
 
 def external_id(value: Any) -> str | None:
-    """An id as text; an empty one is none. Raises ``InvalidError`` for lists and the like."""
+    """An id as text; an empty one is none.
+
+    Raises ``InvalidError`` for lists and the like, and for a number of which digits were lost.
+    """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise InvalidError("an id is a text or a number")
+    if not keeps_digits(value):
+        raise InvalidError("an id of more than 53 bits is a text, not a number")
     return str(value) or None
+
+
+def _add_empty_texts(
+    parts: _Parts, blank: Iterable[str], mapping: ColumnMapping, schema: DatasetSchema
+) -> None:
+    """Where a record or a submitted answer cannot be without a text, a blank cell is an empty one.
+
+    Elsewhere nobody can tell it from none.
+    """
+    targets = [target for column in blank for target in mapping.targets(column)]
+    texts = [
+        target.name
+        for target in targets
+        if target.kind == Kind.FIELD and schema.fields[target.name].type == FieldType.TEXT
+    ]
+    needed = _needed(texts, schema.required_fields, has_others=bool(parts.fields))
+    parts.fields |= dict.fromkeys(needed, "")
+    for user, answers in parts.answers.items():
+        if answers.status != ResponseStatus.SUBMITTED:
+            continue
+        texts = [
+            target.name
+            for target in targets
+            if (target.kind, target.user) == (Kind.RESPONSE, user)
+            and schema.questions[target.name].type == QuestionType.TEXT
+        ]
+        needed = _needed(texts, schema.required_questions, has_others=bool(answers.values))
+        answers.values |= dict.fromkeys(needed, "")
+
+
+def _needed(texts: list[str], required: Container[str], *, has_others: bool) -> list[str]:
+    """Those that are required; else one, where nothing else is there."""
+    return [name for name in texts if name in required] or texts[: not has_others]
 
 
 # --- Suggestions and responses ----------------------------------------------------------------
@@ -170,12 +212,13 @@ def _set_metadata(
     if not from_text:
         pass
     elif property is None or property.type == PropertyType.TERMS:
-        value = cells.read_term(value)
+        value = cells.read_term(value, (property and property.settings.get("values")) or ())
     elif property.type == PropertyType.INTEGER:
         value = cells.read_whole(value)
     else:
         value = cells.read_number(value)
-    parts.metadata[target.name] = value
+    told = parts.metadata.get(target.name)
+    parts.metadata[target.name] = _more_exact(told, value) if from_text else value
 
 
 def _set_all_metadata(
@@ -184,7 +227,16 @@ def _set_all_metadata(
     given = read_json(value) if from_text else value
     if not isinstance(given, dict):
         raise InvalidError("metadata must be an object")
-    parts.metadata = {**given, **parts.metadata}
+    known = parts.metadata
+    if from_text:
+        known = {name: _more_exact(given.get(name), value) for name, value in known.items()}
+    parts.metadata = {**given, **known}
+
+
+def _more_exact(told: Any, value: Any) -> Any:
+    """``told``, where it is what a cell of its own can only say as text: 2011, or true."""
+    is_same = isinstance(value, str) and told is not None and cells.write_cell(told) == value
+    return told if is_same else value
 
 
 def _set_suggestion(

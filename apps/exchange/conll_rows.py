@@ -1,9 +1,11 @@
 """Sentences of tagged words, as CoNLL files have them: one word a line, a blank line between two.
 
 The first cell of a line is the word, the last its tag: ``O``, or ``B-``, ``I-`` and the like with a
-label. A sentence becomes a row with its ``text``, the words joined by spaces, and its ``spans``.
+label. Comments before a sentence are passed over. A sentence becomes a row with its ``text``, the
+words joined by spaces, and its ``spans``.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
@@ -12,6 +14,8 @@ from apps.exchange.rows import MAX_ROW, Line, Lines, Row, Start, Table
 TEXT: Final = "text"
 SPANS: Final = "spans"
 _OUTSIDE: Final = {"O", "_", "-X-"}
+_COMMENT: Final = re.compile(rb"#(\s|(begin|end)\s)")
+_TAG: Final = re.compile(rb"O|_|-X-|[A-Z]-.+")
 
 
 def read_conll(source: BinaryIO, *, start: Start | None = None) -> Table:
@@ -27,7 +31,7 @@ def _rows(lines: Lines) -> Iterator[Row]:
     size = 0
     while (line := lines.read()) is not None:
         is_blank = not line.raw.strip()
-        if not is_blank and not line.raw.startswith(b"-DOCSTART-"):
+        if not is_blank and not _is_comment(line.raw, begins=not sentence):
             sentence.append(line)
             size += len(line.raw)
         if (is_blank or size > MAX_ROW) and sentence:
@@ -35,6 +39,14 @@ def _rows(lines: Lines) -> Iterator[Row]:
             sentence, size = [], 0
     if sentence:
         yield _row(sentence, sentence[-1].after)
+
+
+def _is_comment(line: bytes, *, begins: bool) -> bool:
+    """About the document, or before a sentence: ``# sent_id = 1``. ``# O`` is a tagged word."""
+    if line.startswith(b"-DOCSTART-"):
+        return True
+    is_marked = begins and b"\t" not in line and _COMMENT.match(line)
+    return bool(is_marked) and not _TAG.fullmatch(line.split()[-1])
 
 
 def _row(sentence: list[Line], after: Start) -> Row:

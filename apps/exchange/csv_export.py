@@ -1,9 +1,12 @@
 """Records as CSV: one row a record, columns named by what they hold (``targets``).
 
 The columns follow from the dataset alone: ``id``, ``status``, each field, each metadata property
-and one ``metadata`` with the undeclared rest as JSON, four a question for its suggestion, and
+and one ``metadata`` with the rest as JSON, four a question for its suggestion, and
 then, for every member who has answered, a status and one a question; where reviewers have decided,
 one a question for that and four about it. Lists and objects are JSON.
+
+The rest are undeclared values, and terms that are numbers or truth values: the cell of such a one
+looks like that of a text.
 
 What CSV cannot carry, and JSONL can: vectors, times, and the difference between an empty text
 and none.
@@ -12,10 +15,11 @@ and none.
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from apps.datasets.models import PropertyType
 from apps.exchange import cells
 from apps.exchange.adjudications import ABOUT
 from apps.exchange.exporter import Page
@@ -27,11 +31,12 @@ _ABOUT = ("score", "agent", "type")
 class Shape:
     """What the columns follow from; ``usernames`` are the members who have answered.
 
+    ``properties`` are types by name.
     ``is_reviewed``: there are decisions, which then have columns.
     """
 
     fields: Sequence[str]
-    properties: Sequence[str]
+    properties: Mapping[str, str]
     questions: Sequence[str]
     usernames: Sequence[str]
     is_reviewed: bool = False
@@ -85,8 +90,14 @@ class _Table:
     def _metadata(self, metadata: dict[str, Any]) -> Iterator[str]:
         for name in self.properties:
             yield cells.write_term(metadata.get(name))
-        rest = {name: value for name, value in metadata.items() if name not in self.properties}
+        rest = {name: value for name, value in metadata.items() if self._is_rest(name, value)}
         yield cells.write_cell(rest or None)
+
+    def _is_rest(self, name: str, value: Any) -> bool:
+        """What has no column, and terms that a cell says as text alone, such as true."""
+        return name not in self.properties or (
+            self.properties[name] == PropertyType.TERMS and isinstance(value, int | float)
+        )
 
     def _suggestions(self, suggestions: list[dict[str, Any]]) -> Iterator[str]:
         by_question = {one["question"]: one for one in suggestions}

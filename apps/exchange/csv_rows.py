@@ -6,7 +6,7 @@ again, as long as the file does not make that a habit (``REREAD_BUDGET``).
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Final
 
 from apps.core.errors import InvalidError
@@ -37,9 +37,14 @@ def read_csv(source: BinaryIO, *, raw_formulas: bool = False, start: Start | Non
     columns = reader.read_header()
     if start is not None:
         reader.lines.go_to(start)
-    is_ours = any(column.startswith(OWN_COLUMN) for column in columns)
-    rows = reader.rows(columns, exposed=is_ours and not raw_formulas)
-    return Table(columns=[column for column in columns if column], rows=rows, from_text=True)
+    rows = reader.rows(columns, exposed=is_ours(columns) and not raw_formulas)
+    named = [column for column in columns if column]
+    return Table(columns=named, rows=rows, from_text=True, is_ours=is_ours(columns))
+
+
+def is_ours(columns: Sequence[str]) -> bool:
+    """Whether our export named them: they then mean what they say, to the last blank."""
+    return any(column.startswith(OWN_COLUMN) for column in columns)
 
 
 class _Feed:
@@ -90,11 +95,13 @@ class _Reader:
         self.lines.give_back([first])
         self.parser = csv.reader(self.feed, delimiter=_delimiter(first), strict=True)
         try:
-            columns = [column.strip() for column in next(self.parser)]
+            columns = next(self.parser)
         except (csv.Error, _TooLongError) as error:
             raise InvalidError("The header line cannot be read.") from error
         if self.feed.problem:
             raise InvalidError(f"The header line cannot be read: {self.feed.problem}.")
+        if not is_ours(columns):
+            columns = [column.strip() for column in columns]
         named = [column for column in columns if column]
         repeated = sorted({column for column in named if named.count(column) > 1})
         if repeated:

@@ -57,7 +57,7 @@ def _shape(dataset: Dataset) -> Shape:
     authors = Response.objects.filter(dataset=dataset).values_list("user__username", flat=True)
     return Shape(
         fields=list(schema.fields),
-        properties=list(schema.properties),
+        properties={name: one.type for name, one in schema.properties.items()},
         questions=list(schema.questions),
         usernames=sorted(authors.distinct()),
         is_reviewed=Adjudication.objects.filter(dataset=dataset).exists(),

@@ -25,6 +25,7 @@ from apps.datasets.schema import DatasetSchema
 from apps.datasets.services import hold_schema
 from apps.exchange.adjudications import judged, read_adjudication, read_cells, store_adjudications
 from apps.exchange.compose import People, compose
+from apps.exchange.misfits import leave_out_misfits
 from apps.exchange.own_form import is_own_form, read_own_form
 from apps.exchange.rows import MAX_ROW, Row, Table
 from apps.exchange.targets import ColumnMapping
@@ -92,7 +93,7 @@ def import_table(
     before stays, and the import may simply be repeated.
     """
     if table.columns is not None:
-        mapping.check_columns(table.columns)
+        mapping.take_header(table.columns, is_ours=table.is_ours)
     composer = _composer(table, mapping)
     return import_rows(organization_id, dataset_id, table.rows, composer, listener)
 
@@ -116,12 +117,20 @@ def _composer(table: Table, mapping: ColumnMapping) -> Composer:
     may_be_ours = not mapping.is_told and not table.from_text
 
     def composed(schema: DatasetSchema, row: Row) -> RecordInput:
-        if may_be_ours and is_own_form(row.values, schema):
-            record = read_own_form(row.values, schema=schema, people=people)
-            given = row.values.get("adjudication")
-            if given is None:
-                return record
-            return judged(record, read_adjudication(given, schema=schema, people=people))
+        is_own = may_be_ours and is_own_form(row.values, schema)
+        record = own(schema, row) if is_own else of_columns(schema, row)
+        if is_own or mapping.is_ours:
+            mapping.leave_out(leave_out_misfits(record, schema))
+        return record
+
+    def own(schema: DatasetSchema, row: Row) -> RecordInput:
+        record = read_own_form(row.values, schema=schema, people=people)
+        given = row.values.get("adjudication")
+        if given is None:
+            return record
+        return judged(record, read_adjudication(given, schema=schema, people=people))
+
+    def of_columns(schema: DatasetSchema, row: Row) -> RecordInput:
         record = compose(
             row.values,
             mapping=mapping,

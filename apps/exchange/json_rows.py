@@ -14,14 +14,20 @@ from typing import Any, BinaryIO, Final
 
 from apps.core.errors import InvalidError
 from apps.exchange.rows import MAX_ROW, Row, Table
-from apps.exchange.strict_json import MAX_DEPTH, check_document, check_text, refuse_constant
+from apps.exchange.strict_json import (
+    MAX_DEPTH,
+    check_document,
+    check_text,
+    read_integer,
+    refuse_constant,
+)
 
 PART: Final = "part"
 VALUE: Final = "value"
 PIECE: Final = 256 * 1024  # bytes
 _BLANK: Final = " \t\r\n"
 _NO_TEXT: Final = re.compile("[\udc80-\udcff]")  # what a byte that is not UTF-8 becomes
-_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant)
+_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_int=read_integer)
 
 
 class _BrokenError(Exception):

@@ -40,12 +40,14 @@ class Table:
 
     ``columns`` are known beforehand only where the file has a header. ``from_text``: the values
     are text cells, which the import turns into numbers and lists as the dataset needs them.
+    ``is_ours``: its columns are named as our export names them.
     ``count`` are the rows in all, where the file says so.
     """
 
     columns: list[str] | None
     rows: Iterator[Row]
     from_text: bool
+    is_ours: bool = False
     count: int | None = None
 
 

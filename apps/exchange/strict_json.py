@@ -8,8 +8,9 @@ from typing import Any, Final, NoReturn
 from apps.core.errors import InvalidError
 
 MAX_DEPTH: Final = 64
-_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
-_MOST_DIGITS: Final = len(str(_SMALLEST))
+SMALLEST: Final = -(2**63)
+LARGEST: Final = 2**63 - 1
+_MOST_DIGITS: Final = len(str(SMALLEST))
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -21,7 +22,7 @@ def read_json(raw: bytes | str) -> Any:
     """
     try:
         text = raw.decode() if isinstance(raw, bytes) else raw
-        document = json.loads(text, parse_constant=refuse_constant, parse_int=_integer)
+        document = json.loads(text, parse_constant=refuse_constant, parse_int=read_integer)
     except UnicodeDecodeError as error:
         raise InvalidError(f"not valid UTF-8 at byte {error.start + 1} of the row") from error
     except json.JSONDecodeError as error:
@@ -32,11 +33,12 @@ def read_json(raw: bytes | str) -> Any:
     return document
 
 
-def _integer(digits: str) -> int | float:
+def read_integer(digits: str) -> int | float:
+    """The integer, as the nearest double beyond 64 bits. Raises ``ValueError``."""
     if len(digits) > _MOST_DIGITS:
         return float(digits)
     number = int(digits)
-    return number if _SMALLEST <= number <= _LARGEST else float(number)
+    return number if SMALLEST <= number <= LARGEST else float(number)
 
 
 def check_document(document: Any) -> None:
@@ -75,5 +77,5 @@ def _check_number(number: int | float) -> None:
     if isinstance(number, float):
         if not isfinite(number):  # such as 1e999, which is no constant
             raise InvalidError("a number is out of range")
-    elif not _SMALLEST <= number <= _LARGEST:
+    elif not SMALLEST <= number <= LARGEST:
         raise InvalidError("an integer needs more than 64 bits")

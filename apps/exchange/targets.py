@@ -15,7 +15,7 @@ Written forms, which are also the column names of our CSV files::
     ignore                 nothing
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -85,8 +85,7 @@ def parse_target(schema: DatasetSchema, text: str) -> Target:
     if prefix == "suggestion":
         return _suggestion(schema, name)
     if prefix == "response":
-        question, _, user = name.partition("@")
-        return Target(Kind.RESPONSE, _known("question", question, schema.questions), user)
+        return _response(schema, name)
     if text.startswith("response-status@"):
         return Target(Kind.RESPONSE_STATUS, user=text.partition("@")[2])
     raise InvalidError(f"{text!r} is no target: {_FORMS}.")
@@ -96,6 +95,17 @@ _FORMS: Final = (
     "use id, field:…, metadata:…, suggestion:…, response:…, response-user, response-status,"
     " vector:…, adjudication:… or ignore"
 )
+
+
+def _response(schema: DatasetSchema, name: str) -> Target:
+    """Of the longest question that there is: both its name and the username may have an ``@``."""
+    question = name
+    while question not in schema.questions and "@" in question:
+        question = question.rpartition("@")[0]
+    if question not in schema.questions:
+        question = name.partition("@")[0]
+    known = _known("question", question, schema.questions)
+    return Target(Kind.RESPONSE, known, name[len(question) + 1 :])
 
 
 def _suggestion(schema: DatasetSchema, name: str) -> Target:
@@ -112,12 +122,17 @@ def _known(kind: str, name: str, known: Mapping[str, object]) -> str:
     return name
 
 
-def guess_target(schema: DatasetSchema, column: str, *, as_response: bool) -> Target | None:
+def guess_target(
+    schema: DatasetSchema, column: str, *, as_response: bool, is_ours: bool = False
+) -> Target | None:
     """Where a column goes by its name alone, or None.
 
-    A written form means itself; else the name of a field, a question (a suggestion, or with
-    ``as_response`` an answer), a metadata property or a vector, in this order.
+    The name of a field, a question (a suggestion, or with ``as_response`` an answer), a metadata
+    property or a vector, in this order; else a written form, which means itself. In a file that
+    ``is_ours`` the written forms go first: there, ``id`` is never a field of that name.
     """
+    if is_ours and (target := _written(schema, column)):
+        return target
     if column in schema.fields:
         return Target(Kind.FIELD, column)
     if column in schema.questions:
@@ -126,16 +141,20 @@ def guess_target(schema: DatasetSchema, column: str, *, as_response: bool) -> Ta
         return Target(Kind.METADATA, column)
     if column in schema.vectors:
         return Target(Kind.VECTOR, column)
-    if column in _DERIVED:
-        return Target(Kind.IGNORE)
     if column in _OTHER_IDS:
         return Target(Kind.ID)
     try:
-        return parse_target(schema, column)
+        return _written(schema, column) or _suggestion(schema, column)
     except InvalidError:
-        pass
+        return None
+
+
+def _written(schema: DatasetSchema, column: str) -> Target | None:
+    """What a column of our own files means, or None."""
+    if column in _DERIVED:
+        return Target(Kind.IGNORE)
     try:
-        return _suggestion(schema, column)
+        return parse_target(schema, column)
     except InvalidError:
         return None
 
@@ -161,6 +180,7 @@ class ColumnMapping:
         # All parts are read now: columns come up later, outside the organization too.
         _ = schema.fields, schema.questions, schema.properties, schema.vectors
         self.is_told = bool(told)
+        self.is_ours = False
         self.responder = responder
         self._schema = schema
         self._targets = {
@@ -172,14 +192,20 @@ class ColumnMapping:
 
     @property
     def ignored(self) -> list[str]:
-        """The columns seen so far that go nowhere, in order."""
+        """The columns seen so far that go nowhere, and what else was left out, in order."""
         return sorted(self._unmapped)
+
+    def leave_out(self, names: Iterable[str]) -> None:
+        """Tell of these among what is ``ignored``."""
+        self._unmapped.update(names)
 
     def targets(self, column: str) -> Sequence[Target]:
         """Where the values of the column go."""
         if column in self._targets:
             return self._targets[column]
-        target = guess_target(self._schema, column, as_response=bool(self.responder))
+        target = guess_target(
+            self._schema, column, as_response=bool(self.responder), is_ours=self.is_ours
+        )
         targets = [target] if target else []
         if len(self._targets) < _MOST_REMEMBERED:
             self._targets[column] = targets
@@ -196,8 +222,12 @@ class ColumnMapping:
             if target.kind == Kind.ADJUDICATION and value is not None
         }
 
-    def check_columns(self, columns: Sequence[str]) -> None:
-        """Raise ``InvalidError`` when a told column is not there, or nothing useful is."""
+    def take_header(self, columns: Sequence[str], *, is_ours: bool) -> None:
+        """These are the columns; ``is_ours``: our export named them.
+
+        Raises ``InvalidError`` when a told column is not there, or nothing useful is.
+        """
+        self.is_ours = is_ours
         for column in self._told:
             if column not in columns:
                 there = ", ".join(columns)

@@ -63,11 +63,12 @@ def upsert_records(
     dataset: Dataset,
     items: Sequence[RecordInput],
     schema: DatasetSchema | None = None,
+    must_be_new: bool = False,
 ) -> list[UpsertedRecord]:
     """Insert or update the records, all or nothing, and return them in input order.
 
-    Raises ``InvalidError`` naming the first bad position, or when the dataset is a draft;
-    ``LimitReachedError`` over the plan's limit.
+    Raises ``InvalidError`` naming the first bad position, or when the dataset is a draft, or when
+    one is known that ``must_be_new``; ``LimitReachedError`` over the plan's limit.
     """
     if dataset.status != DatasetStatus.READY:
         raise InvalidError("records cannot be created or updated for a non published dataset")
@@ -78,14 +79,14 @@ def upsert_records(
             raise _invalid(position, reason)
         try:
             with transaction.atomic():
-                written = _Upsert(dataset, schema, items).run()
+                written = _Upsert(dataset, schema, items, must_be_new).run()
             RECORDS_WRITTEN.inc(len(written))
             return written
         except _OutdatedError:
             dataset = Dataset.objects.get(pk=dataset.pk)
             refuse_archived(dataset)
             schema = load_schema(dataset)
-        except _RacedError:  # look again: what they inserted is now ours to update
+        except _RacedError:  # look again: what they inserted is known now
             continue
     raise ConflictError("Other writers keep changing the same records; try again.")
 
@@ -192,11 +193,16 @@ class _Upsert:
     """One pass over the inputs inside a transaction."""
 
     def __init__(
-        self, dataset: Dataset, schema: DatasetSchema, items: Sequence[RecordInput]
+        self,
+        dataset: Dataset,
+        schema: DatasetSchema,
+        items: Sequence[RecordInput],
+        must_be_new: bool,
     ) -> None:
         self.dataset = dataset
         self.schema = schema
         self.items = items
+        self.must_be_new = must_be_new
         self.organization_id = current()
         self.now = timezone.now()
         self.cursor: psycopg.Cursor[Any] = raw_cursor()
@@ -238,14 +244,8 @@ class _Upsert:
     def _result(
         self, item: RecordInput, new_id: UUID, match: tuple[UUID, str, Any] | None
     ) -> UpsertedRecord:
-        record_id, external_id = (
-            (match[0], match[1])
-            if match
-            else (
-                new_id,
-                item.external_id or str(new_id),
-            )
-        )
+        new = (new_id, item.external_id or str(new_id))
+        record_id, external_id = match[:2] if match else new
         return UpsertedRecord(
             id=record_id,
             external_id=external_id,
@@ -279,6 +279,9 @@ class _Upsert:
         )
         for row in self.cursor.fetchall():
             known[row[0]] = known[row[1]] = row
+        if known and self.must_be_new:
+            names = sorted({external_id for _, external_id, _ in known.values()})
+            raise InvalidError(f"found records with same external ids: {', '.join(names)}")
         return known
 
     def _find_known(self) -> list[UUID]:

@@ -3,8 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
+
+_EXACT: Final = 2**53  # of larger numbers, a double does not hold every whole one
+
+
+def keeps_digits(given: Any) -> bool:
+    """Whether a number is the one that was written: JSON's large ones are read as doubles."""
+    return not isinstance(given, float) or abs(given) <= _EXACT
 
 
 @dataclass(slots=True)

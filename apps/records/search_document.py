@@ -47,7 +47,8 @@ class Bodies:
         left = MAX_SEARCHABLE
         for name, text in field_texts(fields or {}, self.shape):
             weight = self.weights[name]
-            taken = words_apart(text[:left])
-            texts[weight] = f"{texts[weight]}\n{taken}" if weight in texts else taken
+            taken = text[:left]
+            apart = words_apart(taken)
+            texts[weight] = f"{texts[weight]}\n{apart}" if weight in texts else apart
             left -= len(taken)
         return [texts.get(weight) for weight in WEIGHTS]

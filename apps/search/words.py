@@ -8,7 +8,7 @@ from apps.core.errors import InvalidError
 from apps.datasets.models import FieldType
 from apps.datasets.schema import DatasetSchema
 from apps.records.search_document import field_weights
-from apps.records.text import JOINERS
+from apps.records.text import JOINERS, UNSPACED
 from apps.search.conditions import Condition
 from apps.search.query import Words
 from apps.search.text import matches_all, to_tsquery_text
@@ -19,8 +19,9 @@ _IN_DOCUMENT: Final = (
 )
 _IN_FIELD: Final = (
     "numnode(to_tsquery('simple', %(words)s::text)) > 0 AND"
-    " jsonb_to_tsvector('simple',"
-    f" translate((r.fields -> %(words_field)s::text)::text, '{JOINERS}', '{' ' * len(JOINERS)}')"
+    " jsonb_to_tsvector('simple', regexp_replace("
+    f"translate((r.fields -> %(words_field)s::text)::text, '{JOINERS}', '{' ' * len(JOINERS)}'),"
+    rf" '{UNSPACED}', ' \& ', 'g')"
     "::jsonb, %(words_kinds)s::jsonb) @@ to_tsquery('simple', %(words)s::text)"
 )
 

@@ -316,7 +316,7 @@ def test_several_answers_in_one_request_never_deadlock(tenant: UUID, crowd: Crow
     with enter(tenant):
         dataset = make_dataset(min_submitted=2)
         records = make_records(dataset, 40)
-        members = [make_member() for _ in range(4)]
+        members = [make_member(workspace=dataset.workspace) for _ in range(4)]
 
     def answer(member: Membership, number: int) -> None:
         mine = records[number * 10 :][:10]

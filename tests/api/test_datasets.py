@@ -1,5 +1,6 @@
 """Datasets on the wire."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from django.db import connection
 
 from apps.annotation.services import save_response
+from apps.api.webhook_documents import dataset_documents
 from apps.datasets.models import Dataset, GuidelinesVersion
 from apps.events.models import Event
 from apps.organizations.models import RecordVolume
@@ -168,6 +170,37 @@ def test_an_update_changes_what_was_sent(cast: Cast, dataset: Dataset) -> None:
     moved = {name: after[name] for name in ("last_activity_at", "updated_at")}
     assert after == before | {"name": "series"} | moved
     assert cast["admin_in"].get(path).json() == after
+
+
+def test_an_answer_is_an_activity_and_no_change(cast: Cast, django_assert_num_queries: Any) -> None:
+    with cast.inside():
+        dataset = factories.make_dataset(cast.workspace)
+        (record,) = factories.make_records(dataset, 1)
+    owner, path = cast["owner"], f"/datasets/{dataset.id}"
+
+    def told() -> list[str]:
+        with django_assert_num_queries(OVERHEAD + 1):
+            found = owner.get(path).json()
+        with django_assert_num_queries(OVERHEAD + 1):
+            (listed,) = owner.get("/me/datasets").json()["items"]
+        with cast.inside():
+            sent = json.loads(dataset_documents([dataset.id])[dataset.id])
+        return [one["last_activity_at"] for one in (found, listed, sent)]
+
+    tag = owner.get(path)["ETag"]
+    before = told()
+    assert len(set(before)) == 1
+    values = {"sentiment": {"value": "mixed"}}
+    answer = {"status": "submitted", "values": values}
+    answered = owner.post(f"/records/{record.id}/responses", answer).json()
+    assert told() == [answered["updated_at"]] * 3 > before
+    assert owner.get(path, **{"If-None-Match": tag}).status_code == 304
+    changed = owner.patch(path, {"guidelines": "New"}, **{"If-Match": tag})
+    assert changed.status_code == 200
+    assert told() == [changed.json()["last_activity_at"]] * 3
+    assert owner.get(path)["ETag"] == changed["ETag"]
+    again = owner.put(f"/responses/{answered['id']}", answer).json()
+    assert owner.delete(path).json()["last_activity_at"] == again["updated_at"]
 
 
 @pytest.mark.parametrize("name", ["name", "allow_extra_metadata", "distribution", "queue_order"])

@@ -105,6 +105,17 @@ def test_a_known_id_may_come_without_fields_and_an_unknown_id_is_not_used(cast, 
     assert made["id"] != unknown
 
 
+@pytest.mark.parametrize("id", [123456789012345678901234567890, -1e30, 2.0**53 + 2])
+def test_a_number_that_lost_digits_is_no_external_id(cast, dataset, id):
+    answer = put(cast, dataset, {"fields": {"text": "a"}, "external_id": id})
+    assert answer.status_code == 422
+    assert "an id of more than 53 bits is a text" in answer.content.decode()
+    (item,) = put(cast, dataset, {"fields": {"text": "a"}, "external_id": 2**60 + 1}).json()[
+        "items"
+    ]
+    assert item["external_id"] == str(2**60 + 1)
+
+
 def test_post_refuses_known_external_ids(cast, dataset):
     body = {"items": [{"fields": {"text": "a"}, "external_id": "x"}]}
     path = f"/datasets/{dataset.id}/records/bulk"

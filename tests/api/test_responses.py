@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from apps.annotation.models import Annotator
 from apps.datasets.models import Dataset, Question
 from apps.datasets.services import archive_dataset
 from apps.records.models import Record
@@ -164,6 +165,8 @@ def test_bulk_answers_fail_one_by_one(cast, records):
     assert outside.json()["items"][0]["error"]["detail"] == (
         "argilla.api.errors::ForbiddenOperationError(detail=Operation not allowed)"
     )
+    with cast.inside():
+        assert not Annotator.objects.filter(user=cast.id("annotator_out")).exists()
     wrong = cast["annotator_in"].post("/me/responses/bulk", {"items": [{"status": "draft"}]})
     assert wrong.status_code == 422
 

@@ -200,6 +200,15 @@ def test_a_write_is_found_at_once(cast: Cast, dataset: Dataset) -> None:
         (terms("no uuid", entity="record", property="id"), ""),
         (between("2020-01-01", entity="record", property="inserted_at"), "123456789"),
         (between(None, "2020-01-01T00:00:00Z", entity="record", property="inserted_at"), ""),
+        (  # from 22 o'clock to 23 o'clock of the same evening
+            between(
+                "2026-01-02T00:00:00+02:00",
+                "2026-01-01T23:00:00Z",
+                entity="record",
+                property="inserted_at",
+            ),
+            "",
+        ),
         (terms("web", entity="metadata", metadata_property="source"), "13579"),
         (terms("web", "app", entity="metadata", metadata_property="source"), "123456789"),
         (terms("6", 7, entity="metadata", metadata_property="words"), "1345679"),
@@ -480,6 +489,7 @@ ONE = {"type": "terms", "scope": SHARE, "values": ["1"]}
         {"filters": between(3, 2, **SHARE)},
         {"filters": between("b", "a", **SHARE)},
         {"filters": between("10", "9", **SHARE)},
+        {"filters": between("2026-01-02T00:00:00+02:00", "2026-01-01T21:00:00", **SHARE)},
         {"filters": between(3, "2", **SHARE)},
         {"query": {"vector": {"name": "v"}}},
         {"query": {"vector": {"name": "v", "value": [1, 0], "record_id": str(uuid4())}}},

@@ -86,6 +86,28 @@ def test_cells_are_guessed_by_what_they_say(delimiter: str) -> None:
     assert guesses_of(as_csv(ROWS, delimiter)) == EXPECTED
 
 
+def test_codes_of_digits_are_no_numbers() -> None:
+    rows = [
+        {
+            "text": f"The {n}th customer writes a few words about a card.",
+            "label": ("01", "02")[n % 2],
+            "zip": f"0123{n % 10}",
+            "phone": f"+49{30123 + n}",
+            "share": f"-0.{n}",
+            "none": "0",
+        }
+        for n in range(40)
+    ]
+    survey = survey_of(as_csv(rows))
+    assert survey.column("label").values == ["01", "02"]
+    kinds = {one.name: one.kind for one in survey.columns}
+    assert kinds == {
+        **dict.fromkeys(("text", "label", "zip", "phone"), "text"),
+        "share": "float",
+        "none": "integer",
+    }
+
+
 def test_json_is_guessed_by_its_types() -> None:
     more = {
         "chat": [{"role": "user", "content": "hi"}],

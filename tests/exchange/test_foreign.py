@@ -196,6 +196,36 @@ def test_an_answer_that_lacks_what_is_required_is_a_draft(place: Place, tmp_path
     assert (response["status"], response["values"]) == ("draft", {"quality": {"value": 2}})
 
 
+@pytest.mark.parametrize(
+    ("times", "kept"),
+    [
+        (("2024-05-02T10:00:00Z", "2024-05-03T10:00:00Z"), 2),
+        (("2024-05-03T10:00:00Z", "2024-05-02T10:00:00Z"), 1),
+        ((None, None), 2),
+    ],
+)
+def test_of_two_answers_of_one_person_the_newest_counts(
+    place: Place, tmp_path: Path, times: tuple[str | None, str | None], kept: int
+) -> None:
+    place.run(SAMPLES / "label_studio.json", "label_studio", "--create", *ANNOTATORS)
+
+    def annotation(author: int, rating: int, time: str | None) -> dict[str, Any]:
+        value = {"from_name": "quality", "type": "rating", "value": {"rating": rating}}
+        return {"completed_by": author, "result": [value], "created_at": time}
+
+    task = {
+        "id": 9,
+        "data": {"text": "a", "answer_a": "b", "answer_b": "c"},
+        "annotations": [annotation(n, n, time) for n, time in enumerate(times, start=1)],
+    }
+    same = ["--user", "1=anna", "--user", "2=anna"]
+    answer = place.run(write(tmp_path / "task.json", [task]), "label_studio", *same)
+    assert (answer["created"], answer["rejected"]) == (1, 0)
+    assert answer["ignored_columns"] == ["anna (an earlier answer to the same item)"]
+    [response] = place.lines()["9"]["responses"]
+    assert (response["user"], response["values"]) == ("anna", {"quality": {"value": kept}})
+
+
 def test_authors_that_nobody_knows_are_asked_for(place: Place) -> None:
     message, answer = place.fail(SAMPLES / "label_studio.json", "label_studio", "--create")
     assert message == "2 of 4 rows were rejected."
@@ -259,6 +289,24 @@ def test_doccano_answers_of_nobody_are_suggestions(place: Place) -> None:
         [],
     ]
     assert not any(line["responses"] for line in lines.values())
+
+
+def test_a_doccano_text_without_entities_is_answered_wherever_it_stands(
+    place: Place, tmp_path: Path
+) -> None:
+    lines = [
+        {"id": 1, "text": "nothing here", "label": []},
+        {"id": 2, "text": "Anna here", "label": [[0, 4, "PER"]]},
+        {"id": 3, "text": "nothing here either", "label": []},
+        {"id": 4, "text": "nor here", "entities": []},
+    ]
+    file = write(tmp_path / "doccano.jsonl", *lines)
+    answer = place.run(file, "doccano", "--create", "--response-user", "anna")
+    assert (answer["created"], answer["ignored_columns"]) == (4, [])
+    values = [
+        line["responses"][0]["values"]["entities"]["value"] for line in place.lines().values()
+    ]
+    assert values == [[], [{"label": "PER", "start": 0, "end": 4}], [], []]
 
 
 def test_doccano_sequence_to_sequence(place: Place) -> None:

@@ -9,9 +9,11 @@ import pytest
 from pyarrow import parquet
 
 from apps.core.errors import InvalidError
-from apps.exchange import arrow_rows, json_rows
+from apps.exchange import arrow_rows, cells, json_rows
+from apps.exchange.foreign.documents import read_documents
 from apps.exchange.formats import FileFormat, Position, format_of, read_on, read_table
 from apps.exchange.rows import Row
+from apps.exchange.strict_json import read_json
 from tests.real_data import clinc150, path_to
 
 
@@ -33,6 +35,24 @@ def parquet_of(rows: list[dict[str, Any]], **options: Any) -> bytes:
 def test_a_list_of_objects_is_rows() -> None:
     given = [{"text": "à", "n": 1}, {"text": "b", "tags": ["x", {"y": None}]}]
     assert values_of(json.dumps(given, indent=2).encode()) == given
+
+
+def test_a_number_is_the_same_in_every_format() -> None:
+    for digits in ("9223372036854775807", "9223372036854775808", "1" * 30, "-" + "1" * 30):
+        line = f'{{"n": {digits}}}'.encode()
+        assert values_of(b"[" + line + b"]") == values_of(line, "jsonl"), digits
+        [foreign] = read_documents(io.BytesIO(b"[" + line + b"]"))
+        assert [foreign.problem or foreign.values] == values_of(line, "jsonl"), digits
+        assert cells.read_number(digits) == read_json(digits)
+
+
+def test_a_whole_number_has_64_bits() -> None:
+    assert cells.read_whole(str(-(2**63))) == -(2**63)
+    for cell in (str(2**63), "1e30", "-" + "9" * 30):
+        with pytest.raises(InvalidError, match="more than 64 bits"):
+            cells.read_whole(cell)
+    with pytest.raises(InvalidError, match="too large"):
+        cells.read_number("1" * 30 + "e999")
 
 
 def test_lists_in_an_object_are_rows_that_know_their_list() -> None:
@@ -131,6 +151,16 @@ def test_tagged_words_become_a_text_with_spans() -> None:
         ],
     }
     assert (second.number, second.values) == (6, {"text": "No", "spans": []})
+
+
+def test_comments_before_a_sentence_are_no_words() -> None:
+    file = (
+        b"#begin document (a); part 000\n# sent_id = 1\n# text = Ada left\nAda B-person\nleft O\n\n"
+        b"# O\n#win B-place\n# NN B-NP O\n\n#\tO\n# no\tO\n\n#end document\n\n# newpar\n\nTurin\n"
+    )
+    assert [row.values["text"] for row in rows_of(file, "conll")] == [
+        *("Ada left", "# #win #", "# # no", "Turin")
+    ]
 
 
 def test_real_conll_is_read() -> None:

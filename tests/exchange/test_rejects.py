@@ -47,6 +47,7 @@ HOSTILE_LINES = [
     (b'{"text": "x", "v": [1e39, 0, 0]}', "too large"),
     (b'{"text": "x", "year": "1999"}', "not an integer"),
     (b'{"text": "x", "id": [1]}', "an id is a text"),
+    (b'{"text": "x", "id": 123456789012345678901234567890}', "an id of more than 53 bits"),
     (b'{"text": "x", "id": "' + b"i" * 501 + b'"}', "1 to 500 characters"),
     (b'{"text": "x", "metadata": 3}', "must be an object"),
     (b'{"fields": {"text": "x"}, "responses": [{"user": "nobody"}]}', "nobody has the username"),

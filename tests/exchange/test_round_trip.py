@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from apps.annotation.models import Response
 from apps.records.models import Record, RecordTask, RecordVector, Suggestion
+from apps.records.services import update_record
 from tests.exchange.conftest import export_bytes, export_lines, import_bytes, import_lines
 
 TEXT = "Grüße 👩‍🚀 שלום 𝒳𝒴𝒵\u2028 \"quoted\", 'single' \\ back\\nslash\ttab\r\nend"
@@ -212,3 +213,51 @@ def test_a_suggestion_keeps_agent_and_type(dataset):
     import_lines(dataset, FULL)
     one = Suggestion.objects.get(question__name="sentiment")
     assert (one.agent, one.type, one.value_key) == ("m/1", "model", "mixed")
+
+
+@pytest.mark.parametrize("format", ["jsonl", "csv"])
+def test_spans_beyond_a_text_that_was_shortened_lose_no_record(
+    dataset, make_rich_dataset, make_member, format
+):
+    first, second = (
+        {"label": "person", "start": 0, "end": 4},
+        {"label": "place", "start": 14, "end": 19},
+    )
+    values = {"sentiment": {"value": "mixed"}, "entities": {"value": [first, second]}}
+    import_lines(
+        dataset,
+        {
+            "id": "a",
+            "fields": {"text": "Anna lives in Turin"},
+            "suggestions": [
+                {"question": "sentiment", "value": "mixed"},
+                {"question": "entities", "value": [first, second]},
+            ],
+            "responses": [
+                {"user": "anna", "status": "submitted", "values": values},
+                {"user": "ben", "status": "discarded", "values": values},
+                {
+                    "user": "cleo",
+                    "status": "submitted",
+                    "values": values | {"entities": {"value": [first]}},
+                },
+            ],
+            "adjudication": {"reviewer": "anna", "values": values},
+        },
+    )
+    record = Record.objects.get()
+    update_record(record=record, fields={"text": "Anna lives"}, metadata=None, sets_metadata=False)
+    other = make_rich_dataset()
+    result = import_bytes(other, export_bytes(dataset, format), format)
+    assert (result.reasons, result.counts) == ({}, (1, 1, 0, 0))
+    assert result.ignored == ["entities (beyond a shortened text)"]
+    [line] = export_lines(other)
+    assert [one["question"] for one in line["suggestions"]] == ["sentiment"]
+    reduced = values | {"entities": {"value": [first]}}
+    assert [(one["status"], one["values"]) for one in line["responses"]] == [
+        ("draft", reduced),
+        ("discarded", reduced),
+        ("submitted", reduced),
+    ]
+    assert line["status"] == "completed"
+    assert "adjudication" not in line

@@ -285,6 +285,18 @@ def test_a_dataset_without_records_is_refused_at_once() -> None:
         export_to(make_dataset())
 
 
+def test_no_subset_is_exported_into_the_folder_of_the_default_one(hub: Hub) -> None:
+    import datasets
+
+    first, second = make_dataset(name="first"), make_dataset(name="second")
+    make_records(first, 3)
+    make_records(second, 1)
+    export_to(first)
+    with pytest.raises(InvalidError, match="cannot be called 'data'"):
+        export_to(second, subset="data")
+    assert datasets.load_dataset("ann/export", "default", split="train").num_rows == 3
+
+
 def test_two_columns_of_one_name_are_refused(hub: Hub) -> None:
     from apps.datasets.models import Field
 

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from apps.annotation.ingest import log_records
-from apps.core.errors import ArchivedError, NotFoundError
+from apps.core.errors import ArchivedError, InvalidError, NotFoundError
 from apps.core.tenancy import enter
 from apps.datasets.models import Dataset, VectorSettings
 from apps.datasets.schema import load_schema
@@ -90,6 +90,21 @@ def test_a_vector_that_is_deleted_during_a_bulk_waits_for_it(tenant: UUID) -> No
     with enter(tenant):
         assert Record.objects.count() == 1
         assert not VectorSettings.objects.exists()
+
+
+def test_what_another_just_inserted_is_not_new(tenant: UUID) -> None:
+    with enter(tenant):
+        dataset = make_dataset()
+
+    def log(text: str, **options: Any) -> None:
+        item = RecordInput(fields={"text": text}, external_id="a")
+        log_records(dataset=dataset, items=[item], **options)
+
+    second = overlapping(tenant, lambda: log("first"), lambda: log("second", must_be_new=True))
+    with pytest.raises(InvalidError, match="found records with same external ids: a"):
+        second.result()
+    with enter(tenant):
+        assert Record.objects.get().fields == {"text": "first"}
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from apps.records.services import update_record
 from apps.search import matching
 from apps.search.asked import Asked, Bounds, read_text
 from apps.search.facets import count_facets
-from apps.search.highlight import START, mark_words
+from apps.search.highlight import DROPPED, START, mark_words
 from apps.search.matching import Matcher, Near, unit
 from apps.search.query import EVERYBODY, Viewpoint, Words
 from tests import factories
@@ -311,7 +311,7 @@ def test_unknown_names_and_empty_values_are_passed_over(dataset: Dataset) -> Non
 
 def marked(text: str, typed: str) -> list[str]:
     (pieces,) = mark_words([text], typed)
-    assert "".join(piece for piece, _ in pieces) == text.replace(START, "")
+    assert "".join(piece for piece, _ in pieces) == text.translate(DROPPED)
     return [piece for piece, hit in pieces if hit]
 
 
@@ -323,7 +323,12 @@ def marked(text: str, typed: str) -> list[str]:
         ("payments and pay", "pay*", ["payments", "pay"]),
         ("<b>card</b> & co", "card", ["card"]),
         ("he/she, a@b-c", "she | b", ["she", "b"]),
+        ("AT&T; R&D", "at&t", ["AT", "T"]),
+        ("我喜欢这个电影。打电话，影电影片", "电影", ["电影", "电影"]),
+        ("私はiPhoneが好き", "iphone | 私", ["私", "iPhone"]),
+        ("ฉันชอบหนังเรื่องนี้", "หนัง", ["หนัง"]),
         (f"a {START}card", "card", ["card"]),
+        ("a\x1f card", "card", ["card"]),
         ("nothing", "-", []),
         ("", "card", []),
     ],

@@ -168,3 +168,49 @@ def test_joined_words_are_found_one_by_one(
         assert names(ask(dataset, words=Words(typed, field))) == ["it"], typed
     for typed in ("her", '"she he"', "-she", "-/she", "-path"):
         assert names(ask(dataset, words=Words(typed, field))) == [], typed
+
+
+UNSPACED = {
+    "zh": "我喜欢这个电影，iPhone手机也好",
+    "ja": "私は東京に住んでいます。コーヒーが好き",
+    "th": "ฉันชอบหนังเรื่องนี้",
+    "ko": "나는 학교에서 공부한다",
+    "amp": "AT&T; R&D",
+}
+
+
+@pytest.mark.parametrize("field", [None, "text", "fifth"])
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("电影", "zh"),
+        ("影电", ""),
+        ("喜欢 电影", "zh"),
+        ("iphone", "zh"),
+        ("手机", "zh"),
+        ("東京", "ja"),
+        ("京東", ""),
+        ("コーヒー", "ja"),
+        ("です", ""),
+        ("หนัง", "th"),
+        ("หนง", ""),
+        ("학교", ""),
+        ("학교*", "ko"),
+        ("AT&T", "amp"),
+        ("R&D", "amp"),
+        ("-电影 -東京 -หนัง -d", "ko"),
+    ],
+)
+def test_words_are_found_where_none_is_set_apart(
+    make_dataset: Callable[..., Dataset], field: str | None, typed: str, found: str
+) -> None:
+    dataset = make_dataset()
+    for name in ("second", "third", "fourth", "fifth"):
+        settings = {"type": "text", "use_markdown": False}
+        Field.objects.create(dataset=dataset, name=name, title=name, settings=settings)
+    items = [
+        RecordInput(fields={"text": "-", field or "text": text}, external_id=name)
+        for name, text in UNSPACED.items()
+    ]
+    upsert_records(dataset=dataset, items=items)
+    assert names(ask(dataset, words=Words(typed, field))) == ([found] if found else [])

@@ -73,6 +73,7 @@ def columns(body: DatasetCreate | DatasetUpdate, *, unset: bool) -> dict[str, An
 
 
 def dataset_document(dataset: Dataset) -> dict[str, Any]:
+    """The last activity is an answer's only where the dataset was read with its last one."""
     return {
         "id": dataset.id,
         "name": dataset.name,
@@ -82,7 +83,9 @@ def dataset_document(dataset: Dataset) -> dict[str, Any]:
         "distribution": {"strategy": "overlap", "min_submitted": dataset.min_submitted},
         "metadata": dataset.metadata,
         "workspace_id": dataset.workspace_id,
-        "last_activity_at": dataset.last_activity_at,
+        "last_activity_at": max(
+            dataset.last_activity_at, dataset.last_answer_at or dataset.last_activity_at
+        ),
         "inserted_at": dataset.inserted_at,
         "updated_at": dataset.updated_at,
         "queue_order": dataset.queue_order,
@@ -99,7 +102,7 @@ class MyDatasets(ApiView):
         if filters.workspace_id:
             check(self.member, Action.VIEW_DATASET, filters.workspace_id)
         wanted = filters.model_dump(exclude_none=True)
-        datasets = Dataset.objects.visible_to(self.member).filter(**wanted)
+        datasets = Dataset.objects.visible_to(self.member).with_last_answer().filter(**wanted)
         items = [dataset_document(row) for row in datasets.order_by("inserted_at", "id")]
         return ApiResponse({"items": items})
 
@@ -120,7 +123,9 @@ class Datasets(ApiViewSet):
 
     def retrieve(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
         dataset = find_dataset(self.member, dataset_id, Action.VIEW_DATASET)
-        return tagged_unless_known(request, dataset_document(dataset))
+        document = dataset_document(dataset)
+        settings = document | {"last_activity_at": dataset.last_activity_at}
+        return tagged_unless_known(request, document, of=settings)  # answers are no change of it
 
     def update(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:
         """The changed dataset; records follow a new ``min_submitted``, if many then by a job."""
@@ -144,9 +149,10 @@ class Datasets(ApiViewSet):
 
         The trash is for people: a script that deletes gets its volume and the name back at once.
         """
-        dataset = find_dataset(self.member, dataset_id, Action.MANAGE_DATASET)
-        dataset = lock_dataset(dataset, against_records=True, even_archived=True)
+        found = find_dataset(self.member, dataset_id, Action.MANAGE_DATASET)
+        dataset = lock_dataset(found, against_records=True, even_archived=True)
         check_match(request, dataset_document(dataset))
+        dataset.last_answer_at = found.last_answer_at
         delete_with_records(dataset=dataset)
         return ApiResponse(dataset_document(dataset))
 

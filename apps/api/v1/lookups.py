@@ -18,7 +18,9 @@ LEFT JOIN workspace_membership w ON w.organization_id = d.organization_id
     AND w.workspace_id = d.workspace_id AND w.membership_id = %(member)s
 """
 _DATASET = f"""
-SELECT w.id IS NOT NULL, w.role, {columns(Dataset, "d")} FROM dataset d {_OF_MEMBER}
+SELECT w.id IS NOT NULL, w.role, {columns(Dataset, "d")}, c.last_activity_at FROM dataset d
+LEFT JOIN dataset_counter c ON c.organization_id = d.organization_id AND c.dataset_id = d.id
+{_OF_MEMBER}
 WHERE d.organization_id = %(organization)s AND d.id = %(id)s AND d.trashed_at IS NULL
 """
 _RECORD = f"""
@@ -40,11 +42,16 @@ _DATASET_COLUMNS = len(Dataset._meta.concrete_fields)
 
 
 def find_dataset(member: Membership, dataset_id: UUID, action: Action) -> Dataset:
-    """The dataset, if the member may do ``action`` in its workspace. One statement."""
+    """The dataset, if the member may do ``action`` in its workspace. One statement.
+
+    It has its ``last_answer_at``.
+    """
     row = _find(_DATASET, member, dataset_id)
     if row is None:
         raise NotFoundError(f"Dataset with id `{dataset_id}` not found")
-    return _checked(member, row, action)
+    dataset = _checked(member, row, action)
+    dataset.last_answer_at = row[-1]
+    return dataset
 
 
 def find_queue(member: Membership, dataset_id: UUID) -> tuple[Dataset, Turn | None]:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.urls import path
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from rest_framework.response import Response as ApiResponse
 
 from apps.annotation.ingest import log_records
@@ -24,7 +24,7 @@ from apps.api.views import MEGABYTE, ApiRequest, ApiView, Schema
 from apps.core.errors import InvalidError
 from apps.datasets.models import Dataset, DatasetStatus
 from apps.records.bulk import UpsertedRecord
-from apps.records.inputs import RecordInput
+from apps.records.inputs import RecordInput, keeps_digits
 from apps.records.models import DatasetCounter, Record
 from apps.records.services import delete_records, update_record
 from apps.workspaces.permissions import Action
@@ -33,12 +33,21 @@ MAX_BULK = 500
 MAX_DELETE = 100
 
 
+def _whole(given: Any) -> Any:
+    if not keeps_digits(given):
+        raise ValueError("an id of more than 53 bits is a text, not a number")
+    return given
+
+
+ExternalId = Annotated[str, Field(coerce_numbers_to_str=True), BeforeValidator(_whole)]
+
+
 class RecordBody(Schema):
     """One record of a bulk."""
 
     fields: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
-    external_id: Annotated[str, Field(coerce_numbers_to_str=True)] | None = None
+    external_id: ExternalId | None = None
     responses: list[UserResponseBody] | None = None
     suggestions: list[SuggestionBody] | None = None
     vectors: dict[str, Numbers] | None = None
@@ -157,13 +166,8 @@ class RecordBulk(ApiView):
         """Insert records; an external id that exists is refused."""
         body = self.read_body(BulkCreateBody)
         dataset = self._ready_dataset(dataset_id)
-        names = [item.external_id for item in body.items if item.external_id is not None]
-        taken = Record.objects.filter(dataset=dataset, external_id__in=names)
-        found = sorted(taken.values_list("external_id", flat=True))
-        if found:
-            raise InvalidError(f"found records with same external ids: {', '.join(found)}")
         items = [item.to_input() for item in body.items]
-        rows = log_records(dataset=dataset, items=items)
+        rows = log_records(dataset=dataset, items=items, must_be_new=True)
         return ApiResponse({"items": self._answer(dataset, items, rows)}, status=201)
 
     def put(self, request: ApiRequest, dataset_id: UUID) -> ApiResponse:

@@ -1,5 +1,6 @@
 """A search as it stands in a body."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -77,12 +78,17 @@ class TermsBody(Schema):
         return query.Terms(self.scope.to_scope(), self.values)
 
 
-def _bound(given: float | str | None) -> float | str | None:
-    """A number also where it is written as text."""
+def _bound(given: float | str | None) -> float | str | datetime | None:
+    """A number or a time also where it is written as text; a time is UTC unless it says more."""
     try:
         return float(given)  # type: ignore[arg-type]
     except (TypeError, ValueError):
+        pass
+    try:
+        moment = datetime.fromisoformat(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
         return given
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 class RangeBody(Schema):

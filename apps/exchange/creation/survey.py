@@ -1,5 +1,6 @@
 """What the beginning of a file's rows shows of each column, in bounded memory."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ MOST_ROWS: Final = 50_000
 MOST_BYTES: Final = 32 * 1024 * 1024
 MOST_COLUMNS: Final = 200
 NEARLY_ALL: Final = 0.95  # of the values are of one kind: the others are mistakes
+_CODE: Final = re.compile(r"-?0[0-9]")
 REMEMBERED: Final = 2_000  # values that tell whether all differ
 
 
@@ -170,13 +172,16 @@ class _Column:
 
 
 def _unfolded(cell: str) -> Any:
-    """What a text cell says: a number, a list or an object, else the text."""
+    """What a text cell says: a number, a list or an object, else the text.
+
+    A postcode 01230 or a telephone number +49… is no number, which nobody would write so.
+    """
     if cell[:1] in "[{":
         try:
             return read_json(cell)
         except InvalidError:
             return cell
-    if cell[:1] in "0123456789.-+" and len(cell) <= 40:
+    if cell[:1] in "0123456789.-" and len(cell) <= 40 and not _CODE.match(cell):
         try:
             return cells.read_number(cell)
         except InvalidError:

@@ -17,7 +17,8 @@ from apps.exchange.foreign.hints import Hints
 from apps.exchange.rows import Row
 
 TEXT: Final = ("text", "data")
-_LABELS: Final = ("label", "labels", "entities")
+ENTITIES: Final = "entities"
+_LABELS: Final = ("label", "labels", ENTITIES)
 _NO_PLACE: Final = ("relations", "Comments", "comments", "annotation_approver")
 
 
@@ -44,27 +45,30 @@ def _item(given: Mapping[str, Any], hints: Hints) -> dict[str, Any]:
     for key in _LABELS:
         if given.get(key) is not None:
             answers |= _answer(key, given[key], hints)
+    is_unmarked = not answers and any(given.get(key) == [] for key in _LABELS)
     given_id = given.get("id")
     return {
         "id": None if given_id is None else str(given_id),
         "data": {"text": given[name], **columns},
         "responses": [{"user": None, "status": "submitted", "values": answers}] if answers else [],
         "suggestions": [],
+        # Of a text without entities, or without labels: which, the dataset knows.
+        "unmarked": ENTITIES if is_unmarked else None,
     }
 
 
 def _answer(key: str, labels: Any, hints: Hints) -> dict[str, Any]:
-    """``{"label": […]}`` or ``{"entities": [spans]}``."""
+    """``{"label": […]}`` or ``{"entities": [spans]}``; nothing where there are none."""
     if isinstance(labels, str | int):
         labels = [str(labels)]
     if not isinstance(labels, list):
         raise InvalidError(f"{key} is no list")
-    if key == "entities" or any(isinstance(label, list | dict) for label in labels):
-        hints.types.setdefault("entities", QuestionType.SPAN)
-        hints.span_fields.setdefault("entities", "text")
-        return {"entities": [_span(key, label) for label in labels]}
-    if not labels:  # of a text without entities, or without labels
-        return {"entities": []} if "entities" in hints.types else {}
+    if not labels:
+        return {}
+    if key == ENTITIES or any(isinstance(label, list | dict) for label in labels):
+        hints.types.setdefault(ENTITIES, QuestionType.SPAN)
+        hints.span_fields.setdefault(ENTITIES, "text")
+        return {ENTITIES: [_span(key, label) for label in labels]}
     return {"label": [str(label) for label in labels]}
 
 

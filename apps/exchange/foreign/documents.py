@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 from apps.core.errors import InvalidError
 from apps.exchange.jsonl_rows import read_jsonl
 from apps.exchange.rows import MAX_ROW, Row
-from apps.exchange.strict_json import check_document
+from apps.exchange.strict_json import check_document, read_integer
 
 CHUNK: Final = 1024 * 1024  # bytes
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
@@ -49,7 +49,7 @@ class _Array:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self.json = json.JSONDecoder()
+        self.json = json.JSONDecoder(parse_int=read_integer)
         self.start = 0
         self.text = ""
         self.at = 0

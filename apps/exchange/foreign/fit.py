@@ -1,6 +1,6 @@
 """An item of another tool becomes a record of a dataset. Used inside the organization."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from apps.core.errors import InvalidError
@@ -8,7 +8,7 @@ from apps.datasets.models import FieldType, QuestionType
 from apps.datasets.schema import DatasetSchema, QuestionRule
 from apps.exchange.compose import People
 from apps.exchange.foreign.hints import Hints
-from apps.exchange.own_form import read_own_form
+from apps.exchange.own_form import moment, read_own_form
 from apps.exchange.rows import Row
 from apps.records.inputs import RecordInput
 
@@ -40,11 +40,11 @@ class Fitter:
             for one in item["suggestions"]
             if (fitted := self._suggestion(schema, one)) is not None
         ]
-        responses = []
-        for one in item["responses"]:
+        responses: dict[str, dict[str, Any]] = {}
+        for one in _given(schema, item):
             response = self._response(schema, one)
-            if response["user"]:
-                responses.append(response)
+            if user := response["user"]:
+                responses[user] = self._newer(responses.get(user), response)
             else:
                 suggestions += _as_suggestions(response, suggestions)
         return {
@@ -52,7 +52,7 @@ class Fitter:
             "fields": fields,
             "metadata": metadata,
             "suggestions": suggestions,
-            "responses": responses,
+            "responses": list(responses.values()),
             "vectors": vectors,
         }
 
@@ -103,6 +103,14 @@ class Fitter:
         user = self._user(given.get("user"))
         return {**given, "user": user, "status": status, "values": values}
 
+    def _newer(self, before: dict[str, Any] | None, response: dict[str, Any]) -> dict[str, Any]:
+        """Of two answers of one person the newer, which is the later one where no time says so."""
+        if before is None:
+            return response
+        self.hints.ignored.add(f"{response['user']} (an earlier answer to the same item)")
+        first, second = (moment(one.get("inserted_at")) for one in (before, response))
+        return before if first and second and first > second else response
+
     def _rule(self, schema: DatasetSchema, name: str) -> QuestionRule | None:
         rule = schema.questions.get(name)
         if rule is None:
@@ -122,6 +130,15 @@ class Fitter:
             wanted = f"say who it is: --user {given[:100]}=USERNAME, or --response-user USERNAME"
             raise InvalidError(f"{error.message}; {wanted}") from error
         return given
+
+
+def _given(schema: DatasetSchema, item: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The item's answers; that there is nothing to mark is one to a question of spans alone."""
+    given: list[Mapping[str, Any]] = item["responses"]
+    rule = schema.questions.get(item.get("unmarked") or "")
+    if rule is None or rule.type != QuestionType.SPAN:
+        return given
+    return [*given, {"user": None, "status": SUBMITTED, "values": {rule.name: []}}]
 
 
 def _as_suggestions(

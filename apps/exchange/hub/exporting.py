@@ -23,6 +23,7 @@ from apps.exchange.exports import tell_of_export
 from apps.exchange.hub import library
 from apps.exchange.hub.card import Part, card, settings_files, split_files
 from apps.exchange.hub.columns import Column, Row, columns_of, load_rows
+from apps.exchange.hub.services import DEFAULT_FOLDER, DEFAULT_SUBSET
 from apps.jobs import chain
 from apps.jobs.errors import AbandonJobError
 from apps.jobs.kinds import FREE, Kind, Planned, Work
@@ -89,7 +90,8 @@ class _Export:
         self.order = order
         self.params = work.job.params
         self.api = library.api(order.token)
-        self.folder = "data" if self.params["subset"] == "default" else self.params["subset"]
+        subset = self.params["subset"]
+        self.folder = DEFAULT_FOLDER if subset == DEFAULT_SUBSET else subset
         self.features = library.datasets().Features(
             {column.name: column.feature for column in order.columns}
         )

@@ -19,6 +19,8 @@ from apps.workspaces.models import Workspace
 
 IMPORT: Final = "hub_import"
 EXPORT: Final = "hub_export"
+DEFAULT_SUBSET: Final = "default"
+DEFAULT_FOLDER: Final = "data"  # where the Hub's own tools put the default subset, too
 _SPLIT = re.compile(r"\w+(\.\w+)*", re.ASCII)
 _SUBSET = re.compile(r"[^<>:/\\|?*\s][^<>:/\\|?*\n]{0,99}")
 
@@ -120,6 +122,11 @@ def start_export(
     """
     library.check_installed()
     place.check()
+    if place.subset == DEFAULT_FOLDER:
+        raise InvalidError(
+            f"A subset cannot be called {DEFAULT_FOLDER!r}: the files of the subset"
+            f" {DEFAULT_SUBSET!r} are in that folder."
+        )
     if not Record.objects.filter(dataset=dataset).exists():
         raise InvalidError("The dataset has no records to export.")
     params = {
