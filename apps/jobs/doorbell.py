@@ -2,9 +2,8 @@
 
 from uuid import UUID
 
-from django.db import connections
-
 from apps.core import doorbell
+from apps.core.rounds import find
 from apps.jobs.models import Queue
 
 RUN = "jobs.run"
@@ -44,9 +43,8 @@ def ring(
 
 def find_waiting(*, limit: int = 500) -> list[tuple[UUID, UUID, Queue]]:
     """``(organization id, job id, queue)`` of jobs with work and nobody at it, of everybody."""
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(_WAITING, [limit])
-        return [(organization, job, Queue(queue)) for organization, job, queue in cursor.fetchall()]
+    places = find(_WAITING, [limit])
+    return [(place["organization_id"], place["id"], Queue(place["queue"])) for place in places]
 
 
 def ring_waiting() -> int:

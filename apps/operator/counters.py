@@ -1,21 +1,21 @@
 """The counters of records against the records themselves, of every organization."""
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from django.db import connections
+from apps.core.rounds import find
 
 # Each statement sees one moment, in which a writer's records and counts are both there or not.
 _VOLUMES: Final = """
-SELECT o.slug, coalesce(v.records, 0), coalesce(h.n, 0) FROM organization o
+SELECT o.slug, coalesce(v.records, 0) AS counted, coalesce(h.n, 0) AS held FROM organization o
 LEFT JOIN record_volume v ON v.organization_id = o.id
 LEFT JOIN (SELECT organization_id, count(*) AS n FROM record GROUP BY 1) h
     ON h.organization_id = o.id
 ORDER BY o.slug
 """
 _DATASETS: Final = """
-SELECT o.slug, d.name, coalesce(c.records, 0), coalesce(c.completed, 0), coalesce(h.n, 0),
-    coalesce(h.completed, 0)
+SELECT o.slug, d.name, coalesce(c.records, 0) AS counted, coalesce(c.completed, 0) AS counted_done,
+    coalesce(h.n, 0) AS held, coalesce(h.completed, 0) AS done
 FROM dataset d JOIN organization o ON o.id = d.organization_id
 LEFT JOIN dataset_counter c ON c.organization_id = d.organization_id AND c.dataset_id = d.id
 LEFT JOIN (SELECT organization_id, dataset_id, count(*) AS n,
@@ -38,21 +38,15 @@ class Reckoning:
 
 def reckon() -> Reckoning:
     """Count every record: the volume of each organization, and the counters of each dataset."""
-    volumes = _rows(_VOLUMES)
+    volumes = find(_VOLUMES)
     problems = [
-        f"{slug}: {held} records are there, and {counted} are counted"
-        for slug, counted, held in volumes
-        if counted != held
+        "{slug}: {held} records are there, and {counted} are counted".format(**row)
+        for row in volumes
+        if row["counted"] != row["held"]
     ]
     problems += [
-        f"{slug}, dataset {name}: {held} records ({done} completed) are there, "
-        f"and {counted} ({counted_done}) are counted"
-        for slug, name, counted, counted_done, held, done in _rows(_DATASETS)
+        "{slug}, dataset {name}: {held} records ({done} completed) are there, "
+        "and {counted} ({counted_done}) are counted".format(**row)
+        for row in find(_DATASETS)
     ]
-    return Reckoning(len(volumes), sum(held for _, _, held in volumes), problems)
-
-
-def _rows(statement: str) -> list[tuple[Any, ...]]:
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(statement)
-        return list(cursor.fetchall())
+    return Reckoning(len(volumes), sum(row["held"] for row in volumes), problems)

@@ -1,18 +1,17 @@
 """Telling the workers what waits; the rows are what counts."""
 
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
-from django.db import connections
-
 from apps.core import doorbell
+from apps.core.rounds import find
 from apps.events import log
 
 SEND: Final = "webhooks.send"
 
 _UNRELAYED = "SELECT DISTINCT organization_id FROM waiting_event"
 _UNSENT = """
-SELECT w.organization_id, w.id FROM webhook w
+SELECT w.organization_id, w.id AS webhook_id FROM webhook w
 JOIN organization o ON o.id = w.organization_id AND o.suspended_at IS NULL
 WHERE w.enabled AND (w.resting_until IS NULL OR w.resting_until <= now())
     AND EXISTS (SELECT FROM webhook_delivery d
@@ -31,18 +30,11 @@ def find_unsent() -> list[tuple[UUID, UUID]]:
 
     Not of suspended organizations, which are told nothing.
     """
-    return _ask(_UNSENT)
+    return [(place["organization_id"], place["webhook_id"]) for place in find(_UNSENT)]
 
 
 def ring_waiting() -> None:
     """Ring for everything that waits, in all organizations. Stops when Redis is away."""
-    unrelayed, unsent = _ask(_UNRELAYED), find_unsent()
-    if all(log.ring(organization_id) for (organization_id,) in unrelayed):
+    unrelayed, unsent = find(_UNRELAYED), find_unsent()
+    if all(log.ring(place["organization_id"]) for place in unrelayed):
         all(ring(organization_id, webhook_id) for organization_id, webhook_id in unsent)
-
-
-def _ask(statement: str) -> list[Any]:
-    with connections["operator"].cursor() as cursor:
-        cursor.execute(statement)
-        found: list[Any] = cursor.fetchall()
-        return found

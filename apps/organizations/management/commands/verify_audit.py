@@ -4,9 +4,9 @@ from typing import Any
 from uuid import UUID
 
 from django.core.management.base import CommandParser
-from django.db import connections
 
 from apps.core.errors import DomainError
+from apps.core.rounds import find
 from apps.events import seals
 from apps.organizations.management.operator import OperatorCommand, find_organization
 
@@ -49,6 +49,5 @@ class Command(OperatorCommand):
 
 
 def _organizations() -> list[tuple[str, UUID]]:
-    with connections["operator"].cursor() as cursor:
-        cursor.execute("SELECT slug, id FROM organization ORDER BY slug")
-        return [(row[0], row[1]) for row in cursor.fetchall()]
+    rows = find("SELECT slug, id FROM organization ORDER BY slug")
+    return [(row["slug"], row["id"]) for row in rows]
