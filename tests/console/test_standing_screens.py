@@ -225,11 +225,13 @@ def test_who_answers_blindly_is_named(world: World, visit: Visit) -> None:
 def test_all_of_it_works_without_scripts(world: World, visit: Visit) -> None:
     page = world.open(visit, java_script_enabled=False)
     page.goto(world.path("quality"))
-    page.get_by_role("link", name=SHOW).click()
+    with page.expect_navigation():
+        page.get_by_role("link", name=SHOW).click()
     assert page.locator("svg.ch").count() > 4
     page.select_option("#days", "7")
     page.select_option("#question", "quality")
-    page.get_by_role("button", name="Show").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show").click()
     assert "question=quality&days=7" in page.url
     page.get_by_role("link", name=SHOW).click()
     with page.expect_download() as download:

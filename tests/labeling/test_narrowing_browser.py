@@ -80,11 +80,13 @@ def test_a_filtered_queue_without_javascript(site: Site, visit: Visit) -> None:
     page = visit(f"{site.annotate}", java_script_enabled=False)
     page.fill("#words", "Turin")
     page.locator("#sort").select_option("-score.quality")
-    page.get_by_role("button", name="Show").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show").click()
     assert "q=Turin" in page.url
     page.locator("[data-opens=filter]").click()
     page.get_by_label("English", exact=False).first.check()
-    page.get_by_role("button", name="Show").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show").click()
     assert "meta.language=English" in page.url
     assert heading(page) == "Record note-1"
     page.get_by_role("button", name="Next record, without an answer").click()
