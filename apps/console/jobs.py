@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
 
+from apps.console.provider_form import JobBudgetForm, limits_of
 from apps.console.words import RECIPES, STATES, kind_words
 from apps.jobs.models import ItemState, Job, JobItem, JobReject, JobState
-from apps.llms.models import Budget, LedgerEntry
+from apps.llms.budgets import Standing, standing_of
+from apps.llms.models import LedgerEntry
 from apps.pipelines.dry_runs import dry_run_items
 from apps.pipelines.models import DryRunItem
 
@@ -118,16 +119,19 @@ class JobPage(JobCard):
         return int(self.spent["prompt_tokens"] + self.spent["completion_tokens"])
 
     @cached_property
-    def budget(self) -> Budget | None:
-        found: Budget | None = Budget.objects.filter(subject_id=self.job.id).first()
-        return found
+    def budget(self) -> Standing:
+        return standing_of(self.job.id)
 
     @property
-    def share(self) -> int | None:
-        """Percent of its budget that is spent."""
-        if self.budget is None or not self.budget.limit_usd:
-            return None
-        return min(int(Decimal(self.spent["usd"]) * 100 / self.budget.limit_usd), 100)
+    def may_change_budget(self) -> bool:
+        """Whether it asks a model, now or once somebody lets it go on."""
+        if not self.asks_a_model or self.is_dry:
+            return False
+        return self.may_pause or self.may_resume or self.may_retry
+
+    @cached_property
+    def budget_form(self) -> JobBudgetForm:
+        return JobBudgetForm(initial=limits_of(self.budget))
 
     @property
     def estimate(self) -> dict[str, Any] | None:

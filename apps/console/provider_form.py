@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from apps.llms.budgets import MOST_TOKENS, MOST_USD
+from apps.llms.budgets import MOST_TOKENS, MOST_USD, Standing
 from apps.llms.models import USUAL_BATCH_DISCOUNT, ModelKind, Provider
 from apps.llms.services import ModelInput, PriceInput
 
@@ -135,6 +135,21 @@ class WorkspaceBudgetForm(BudgetForm):
         required=False,
         localize=True,
     )
+
+
+class JobBudgetForm(WorkspaceBudgetForm):
+    """What a job may spend in all."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.fields["usd"].label = _("Stop at, in USD")
+        self.fields["tokens"].label = _("Stop at, in tokens")
+
+
+def limits_of(standing: Standing) -> dict[str, Any]:
+    """The limits as a form begins with them."""
+    usd = None if standing.usd is None else standing.usd.normalize()
+    return {"usd": usd, "tokens": standing.tokens}
 
 
 def model_forms(data: Any, rows: Sequence[dict[str, Any]]) -> list[ModelForm]:

@@ -26,6 +26,7 @@ urlpatterns = [
     path(f"{PROVIDER}delete/", providers.delete, name="provider_delete"),
     path(f"{DATASET}jobs/", jobs.jobs, name="jobs"),
     path(JOB, jobs.job, name="job"),
+    path(f"{JOB}budget/", jobs.set_job_budget, name="job_budget"),
     path(f"{JOB}<str:step>/", jobs.steer, name="job_step"),
     path(f"{DATASET}runs/", runs.new_run, name="new_run"),
     path(f"{DATASET}runs/chosen/", runs.choose, name="choose"),

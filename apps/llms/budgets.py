@@ -61,8 +61,8 @@ class Payer:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What a workspace or the organization may spend in the month that begins at ``month``, what it
-    has spent since the limit was set, and what calls that are under way may still cost."""
+    """What a workspace or the organization may spend in the month that begins at ``month``, or a
+    job at all; what it has spent since the limit was set, and what open calls may still cost."""
 
     month: date
     usd: Decimal | None
@@ -73,6 +73,10 @@ class Standing:
     @property
     def taken(self) -> Amount:
         return self.spent + self.reserved
+
+    @property
+    def is_limited(self) -> bool:
+        return self.usd is not None or self.tokens is not None
 
     @property
     def percent(self) -> int:
@@ -86,12 +90,13 @@ class Standing:
 
 
 def standing_of(subject_id: UUID) -> Standing:
-    """This month's, with or without a limit. One query."""
+    """This month's, or the job's, with or without a limit. One query."""
     month = this_month()
     budget = Budget.objects.filter(subject_id=subject_id).first()
     if budget is None:
         return Standing(month, None, None, Amount(), Amount())
-    spent = Amount(budget.spent_usd, budget.spent_tokens) if budget.month == month else Amount()
+    counts = budget.month in {None, month}
+    spent = Amount(budget.spent_usd, budget.spent_tokens) if counts else Amount()
     reserved = Amount(budget.reserved_usd, budget.reserved_tokens)
     return Standing(month, budget.limit_usd, budget.limit_tokens, spent, reserved)
 

@@ -1,5 +1,6 @@
 // What runs is looked at again until it has ended. The server says what to look at (data-poll) and
-// which parts are new: a part is a child with an id, exchanged when its data-state changes.
+// which parts are new: a part is a child with an id, exchanged when its data-state changes and taken
+// away when it is gone.
 
 import { all, one } from "./page.js";
 
@@ -19,11 +20,14 @@ function exchange(old, fresh) {
 }
 
 function merge(box, fresh) {
-  for (const part of [...fresh.children]) {
+  const parts = [...fresh.children];
+  for (const part of parts) {
     const old = document.getElementById(part.id);
     if (!old) box.append(document.adoptNode(part));
     else if (old.dataset.state !== part.dataset.state) exchange(old, part);
   }
+  const kept = new Set(parts.map((part) => part.id));
+  for (const old of [...box.children]) if (!kept.has(old.id) && !old.contains(document.activeElement)) old.remove();
   if (!fresh.dataset.poll) delete box.dataset.poll;
 }
 

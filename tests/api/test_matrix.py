@@ -229,6 +229,8 @@ ROWS = [
     row("GET /datasets/{ready}/jobs/{job}", Who.ADMINS),
     row("GET /datasets/{ready}/jobs/{job}/items", Who.ADMINS),
     row("GET /datasets/{ready}/jobs/{job}/dry-run", Who.ADMINS),
+    row("GET /datasets/{ready}/jobs/{job}/budget", Who.ADMINS),
+    row("PUT /datasets/{ready}/jobs/{job}/budget", Who.ADMINS, 200, {"usd": 5}),
     row("POST /datasets/{ready}/jobs/{job}/cancel", Who.ADMINS),
     row("POST /datasets/{ready}/jobs/{job}/pause", Who.ADMINS),
     row("POST /datasets/{ready}/jobs/{job}/resume", Who.ADMINS, 409),  # it is not paused

@@ -70,6 +70,25 @@ def test_a_run_says_before_what_it_takes(cast: Cast, start: Callable[..., Any]) 
         assert set(Suggestion.objects.values_list("agent", flat=True)) == {"stub/tiny@v1"}
 
 
+def test_a_budget_is_raised_and_the_job_goes_on(cast: Cast, start: Callable[..., Any]) -> None:
+    job = run(cast, start(budget={"max_tokens": 10}).json())
+    assert job["state"] == "paused"
+    path, admin = f"/datasets/{job['dataset_id']}/jobs/{job['id']}", cast["admin_in"]
+    assert admin.get(f"{path}/budget").json() == {
+        "job_id": job["id"],
+        **{"usd": None, "tokens": 10},
+        **{"spent_usd": 0, "spent_tokens": 0, "reserved_usd": 0, "reserved_tokens": 0},
+    }
+    for wrong in ({"usd": -1}, {"tokens": 1.5}, {"usd": "NaN"}, []):
+        assert admin.put(f"{path}/budget", wrong).status_code == 422
+    assert admin.put(f"{path}/budget", {"usd": 0.5}).json()["tokens"] is None
+    assert admin.post(f"{path}/resume").json()["state"] == "queued"
+    assert run(cast, job)["counters"]["done"] == 3
+    found = admin.get(f"{path}/budget").json()
+    assert (found["usd"], found["reserved_usd"], found["spent_tokens"] > 0) == (0.5, 0, True)
+    assert found["spent_usd"] == pytest.approx(admin.get(path).json()["cost_usd"])
+
+
 def test_a_dry_run_over_the_api(cast: Cast, start: Callable[..., Any], dataset: Dataset) -> None:
     job = start(dry_run=2, params={"rationale": True, "temperature": 0.2}).json()
     run(cast, job)

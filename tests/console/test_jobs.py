@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from apps.datasets.models import Dataset
 from apps.jobs.models import Job
+from apps.llms.budgets import Amount, standing_of
 from apps.llms.models import Provider
 from apps.organizations.models import Membership
 from apps.pipelines.orders import Budget, RunOrder, start_run
@@ -70,6 +71,45 @@ def test_steering(client: Client, job: Job) -> None:
     assert client.get(url(job, "pause")).status_code == 405
 
 
+def test_a_job_that_its_budget_paused_goes_on_with_more(client: Client, job: Job) -> None:
+    place = reverse("console:job_budget", args=[job.dataset_id, job.id])
+    assert client.post(place, {"usd": "0", "tokens": ""}).status_code == 302
+    run(job)
+    assert job.state == "paused"
+    text = client.get(url(job)).content.decode()
+    assert "of $0.00 at most" in text
+    assert "Set the budget and go on" in text
+    refused = client.post(place, {"usd": "a lot", "tokens": "-1", "then": "go_on"})
+    assert refused.status_code == 422
+    assert "The budget is as it was." in refused.content.decode()
+    assert standing_of(job.id).usd == 0
+    client.post(place, {"usd": "0.25", "tokens": "90000", "then": "go_on"})
+    job.refresh_from_db()
+    assert job.state == "queued"
+    run(job)
+    assert (job.state, job.done) == ("done", 6)
+    budget = standing_of(job.id)
+    assert (budget.usd, budget.tokens, budget.reserved) == (Decimal("0.25"), 90_000, Amount())
+    assert budget.spent.usd == client.get(url(job)).context["page"].spent["usd"] > 0
+    late = client.post(place, {"usd": "9"})
+    assert late.status_code == 409
+    assert standing_of(job.id).usd == Decimal("0.25")
+
+
+def test_a_budget_is_set_without_going_on(client: Client, job: Job) -> None:
+    place = reverse("console:job_budget", args=[job.dataset_id, job.id])
+    client.post(url(job, "pause"))
+    assert client.post(place, {"usd": "", "tokens": ""}).status_code == 302
+    assert not standing_of(job.id).is_limited
+    job.refresh_from_db()
+    assert job.state == "paused"
+    assert "no limit" in client.get(url(job)).content.decode()
+    client.post(url(job, "resume"))
+    gone_on = client.post(place, {"usd": "1", "then": "go_on"})
+    assert gone_on.status_code == 409  # somebody else was faster; the budget is set all the same
+    assert standing_of(job.id).usd == 1
+
+
 def test_what_failed_is_told_and_tried_again(
     client: Client, job: Job, llm_server: LlmServer
 ) -> None:
@@ -117,8 +157,11 @@ def test_others_see_nothing(
     annotator = sign_in(factories.make_member(workspace=dataset.workspace))
     assert annotator.get(url(job)).status_code == 403
     assert annotator.post(url(job, "cancel")).status_code == 403
+    budget = reverse("console:job_budget", args=[job.dataset_id, job.id])
+    assert annotator.post(budget, {"usd": "9"}).status_code == 403
     stranger = sign_in(factories.make_member(role="admin"))
     assert stranger.get(url(job)).status_code == 404
+    assert stranger.post(budget, {"usd": "9"}).status_code == 404
     other = factories.make_dataset()
     olga = sign_in(job.created_by)  # type: ignore[arg-type]
     assert olga.get(reverse("console:job", args=[other.id, job.id])).status_code == 404

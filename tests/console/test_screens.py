@@ -244,8 +244,10 @@ def test_a_job_is_paused_and_goes_on_by_keyboard(world: World, visit: Visit) -> 
     page.focus("#step-pause")
     page.keyboard.press("Enter")
     page.wait_for_selector("#step-resume")
-    page.focus("#step-resume")
+    page.fill("#budget-usd", "2.5")
+    page.focus("#budget-go-on")
     page.keyboard.press("Enter")
+    page.get_by_text("of $2.50 at most").wait_for()
     page.wait_for_selector("#step-cancel")
     page.focus("#step-cancel")
     world.slice(job)
@@ -253,6 +255,7 @@ def test_a_job_is_paused_and_goes_on_by_keyboard(world: World, visit: Visit) -> 
     assert "of 6" in page.inner_text("#job-progress")
     # the button that had the keyboard is gone: what it was part of has it now
     assert page.evaluate("() => document.activeElement.id") == "job-progress"
+    assert not page.is_visible("#job-budget")  # nothing is left to spend on
 
 
 def test_all_of_it_works_without_scripts(world: World, visit: Visit) -> None:

@@ -11,17 +11,26 @@ from apps.webhooks.models import DeliveryStatus, WebhookEvent
 
 
 # --- Jobs -------------------------------------------------------------------------------------
-class WorkspaceBudget(TypedDict):
-    """What models may cost in the month that begins at ``month``; null is no limit."""
-
-    workspace_id: UUID
-    month: str
+class _Budget(TypedDict):
     usd: float | None
     tokens: Count | None
     spent_usd: float
     spent_tokens: Count
     reserved_usd: float
     reserved_tokens: Count
+
+
+class WorkspaceBudget(_Budget):
+    """What models may cost in the month that begins at ``month``; null is no limit."""
+
+    workspace_id: UUID
+    month: str
+
+
+class JobBudget(_Budget):
+    """What models may cost in the job; null is no limit."""
+
+    job_id: UUID
 
 
 class DatasetJob(TypedDict):

@@ -236,6 +236,12 @@ _JOBS: Final = {
     "GET /datasets/{dataset_id}/jobs/{job_id}": _row(
         "Get a job", Who.ADMINS, background.DatasetJob
     ),
+    "GET /datasets/{dataset_id}/jobs/{job_id}/budget": _row(
+        "Get the budget of a job", Who.ADMINS, background.JobBudget
+    ),
+    "PUT /datasets/{dataset_id}/jobs/{job_id}/budget": _row(
+        "Set the budget of a job", Who.ADMINS, background.JobBudget
+    ),
     **{
         f"POST /datasets/{{dataset_id}}/jobs/{{job_id}}/{action}": _row(
             summary, Who.ADMINS, background.DatasetJob

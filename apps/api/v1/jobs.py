@@ -226,7 +226,7 @@ class JobItems(ApiView):
     def get(self, request: ApiRequest, dataset_id: UUID, job_id: UUID) -> ApiResponse:
         """The job's items by number, those of a state where it is named."""
         query = self.read_query(ItemsQuery)
-        job = _find_job(self.member, dataset_id, job_id)
+        job = find_job(self.member, dataset_id, job_id)
         items = JobItem.objects.filter(job=job).order_by("seq")
         if query.state is not None:
             items = items.filter(state=query.state)
@@ -237,7 +237,7 @@ class JobItems(ApiView):
 class JobDryRun(ApiView):
     def get(self, request: ApiRequest, dataset_id: UUID, job_id: UUID) -> ApiResponse:
         """What a dry run has found so far, and what all items would take, going by these."""
-        job = _find_job(self.member, dataset_id, job_id)
+        job = find_job(self.member, dataset_id, job_id)
         changes = changes_of(job)
         total = extrapolation(job, [change.item for change in changes])
         items = [_change_json(change) for change in changes]
@@ -293,17 +293,17 @@ def _recipe_json(recipe: Recipe[Any, Any]) -> dict[str, Any]:
 
 class DatasetJob(ApiView):
     def get(self, request: ApiRequest, dataset_id: UUID, job_id: UUID) -> ApiResponse:
-        return ApiResponse(job_json(_find_job(self.member, dataset_id, job_id)))
+        return ApiResponse(job_json(find_job(self.member, dataset_id, job_id)))
 
 
 class DatasetJobAction(ApiView):
     def post(self, request: ApiRequest, dataset_id: UUID, job_id: UUID, action: str) -> ApiResponse:
         """Cancel, pause, resume or retry what failed; 409 where the state forbids it."""
-        job = _find_job(self.member, dataset_id, job_id)
+        job = find_job(self.member, dataset_id, job_id)
         return ApiResponse(job_json(_ACTIONS[action](job=job)))
 
 
-def _find_job(member: Membership, dataset_id: UUID, job_id: UUID) -> Job:
+def find_job(member: Membership, dataset_id: UUID, job_id: UUID) -> Job:
     dataset = find_dataset(member, dataset_id, Action.RUN_JOBS)
     return find(Job.objects.of_dataset(dataset.id), job_id)
 

@@ -1,20 +1,17 @@
 """Workspaces, who is in them, and what models may cost there."""
 
 from collections.abc import Iterable
-from decimal import Decimal
 from typing import Annotated, Any
 from uuid import UUID
 
 from django.urls import path
-from pydantic import Field, StringConstraints
+from pydantic import StringConstraints
 from rest_framework.response import Response as ApiResponse
 
 from apps.api.lookup import find
 from apps.api.v1.users import user_documents
 from apps.api.views import ApiRequest, ApiView, ApiViewSet, Schema
 from apps.core.errors import InvalidError, NotFoundError
-from apps.llms.budgets import MOST_TOKENS, MOST_USD, set_budget, standing_of
-from apps.llms.models import BudgetScope
 from apps.organizations.models import Membership, Scope
 from apps.workspaces.models import Workspace, WorkspaceMembership
 from apps.workspaces.permissions import Action, check
@@ -41,27 +38,6 @@ def workspace_document(workspace: Workspace) -> dict[str, Any]:
         "name": workspace.name,
         "inserted_at": workspace.inserted_at,
         "updated_at": workspace.updated_at,
-    }
-
-
-class BudgetChange(Schema):
-    """What models may cost a month; null is no limit."""
-
-    usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
-    tokens: int | None = Field(default=None, ge=0, le=MOST_TOKENS)
-
-
-def budget_document(workspace_id: UUID) -> dict[str, Any]:
-    found = standing_of(workspace_id)
-    return {
-        "workspace_id": workspace_id,
-        "month": found.month.isoformat(),
-        "usd": None if found.usd is None else float(found.usd),
-        "tokens": found.tokens,
-        "spent_usd": float(found.spent.usd),
-        "spent_tokens": found.spent.tokens,
-        "reserved_usd": float(found.reserved.usd),
-        "reserved_tokens": found.reserved.tokens,
     }
 
 
@@ -148,30 +124,6 @@ class WorkspaceUsers(ApiViewSet):
         return ApiResponse(user_documents([member])[0])
 
 
-class WorkspaceBudget(ApiViewSet):
-    """What models may cost in a workspace each month, and what they have."""
-
-    write_scope = Scope.MANAGE
-
-    def retrieve(self, request: ApiRequest, workspace_id: UUID) -> ApiResponse:
-        """This month's, counted since the limit was set; ``reserved`` are calls under way."""
-        check(self.member, Action.MANAGE_BUDGETS, workspace_id)
-        return ApiResponse(budget_document(find(Workspace.objects.all(), workspace_id).id))
-
-    def update(self, request: ApiRequest, workspace_id: UUID) -> ApiResponse:
-        """Both limits at once: one that is not given is lifted."""
-        body = self.read_body(BudgetChange)
-        check(self.member, Action.MANAGE_BUDGETS, workspace_id)
-        workspace = find(Workspace.objects.all(), workspace_id)
-        set_budget(
-            scope=BudgetScope.WORKSPACE,
-            subject_id=workspace.id,
-            usd=body.usd,
-            tokens=body.tokens,
-        )
-        return ApiResponse(budget_document(workspace.id))
-
-
 urlpatterns = [
     path("me/workspaces", MyWorkspaces.as_view()),
     path("users/<user_id>/workspaces", UserWorkspaces.as_view()),
@@ -179,10 +131,6 @@ urlpatterns = [
     path(
         "workspaces/<workspace_id>",
         Workspaces.as_view({"get": "retrieve", "delete": "destroy"}),
-    ),
-    path(
-        "workspaces/<workspace_id>/budget",
-        WorkspaceBudget.as_view({"get": "retrieve", "put": "update"}),
     ),
     path(
         "workspaces/<workspace_id>/users",

@@ -12,11 +12,14 @@ from django.views.decorators.http import require_GET, require_POST
 
 from apps.console.jobs import JobCard, JobPage
 from apps.console.lookups import find_dataset, find_job
+from apps.console.provider_form import JobBudgetForm
 from apps.console.trials import tried_items
 from apps.core.errors import ConflictError
 from apps.jobs.models import Job
 from apps.jobs.services import cancel_job, pause_job, resume_job, retry_failed
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
+from apps.llms.budgets import set_budget
+from apps.llms.models import BudgetScope
 from apps.workspaces.permissions import Action
 
 A_PAGE: Final = 50
@@ -64,10 +67,31 @@ def steer(request: LabelingRequest, dataset_id: UUID, job_id: UUID, step: str) -
     found = find_job(dataset, job_id)
     if step not in _STEPS:
         raise Http404
+    return _take(request, dataset, found, step)
+
+
+@require_POST
+@for_members
+def set_job_budget(request: LabelingRequest, dataset_id: UUID, job_id: UUID) -> HttpResponse:
+    """Limit what the job may cost, or lift the limit; and let it go on, if so asked."""
+    dataset = find_dataset(request, dataset_id, Action.RUN_JOBS)
+    page = JobPage(find_job(dataset, job_id))
+    if not page.may_change_budget:
+        return show_job(request, dataset, page, has_moved_on=True, code=409)
+    form = JobBudgetForm(request.POST)
+    if not form.is_valid():
+        return show_job(request, dataset, page, form=form, code=422)
+    set_budget(scope=BudgetScope.JOB, subject_id=page.job.id, **form.cleaned_data)
+    if request.POST.get("then") == "go_on":
+        return _take(request, dataset, page.job, "resume")
+    return redirect("console:job", dataset.id, page.job.id)
+
+
+def _take(request: LabelingRequest, dataset: Any, found: Job, step: str) -> HttpResponse:
     try:
         _STEPS[step](job=found)
     except ConflictError:
-        page = JobPage(find_job(dataset, job_id))
+        page = JobPage(find_job(dataset, found.id))
         return show_job(request, dataset, page, has_moved_on=True, code=409)
     return redirect("console:job", dataset.id, found.id)
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from apps.console.member_forms import INHERITED, place_choices
 from apps.console.members import PAGE, newcomers, people_of, person_rows, workspace_rows
-from apps.console.provider_form import WorkspaceBudgetForm
+from apps.console.provider_form import WorkspaceBudgetForm, limits_of
 from apps.console.providers import spent_this_month, total
 from apps.console.views.members import find_active
 from apps.core.errors import ConflictError, DomainError, InvalidError
@@ -159,9 +159,7 @@ def _show(
     pays = permissions.may(request.member, Action.MANAGE_BUDGETS, workspace.id)
     if pays:
         standing = standing_of(workspace.id)
-        usd = None if standing.usd is None else standing.usd.normalize()
-        limits = {"usd": usd, "tokens": standing.tokens}
-        more.setdefault("form", WorkspaceBudgetForm(initial=limits))
+        more.setdefault("form", WorkspaceBudgetForm(initial=limits_of(standing)))
         spent = total(spent_this_month(request.member, workspace_id=workspace.id))
         more |= {"budget": standing, "month": spent}
     page = Paginator(people_of(workspace), PAGE).get_page(request.GET.get("page"))
