@@ -76,8 +76,12 @@ def test_a_budget_is_raised_and_the_job_goes_on(cast: Cast, start: Callable[...,
     path, admin = f"/datasets/{job['dataset_id']}/jobs/{job['id']}", cast["admin_in"]
     assert admin.get(f"{path}/budget").json() == {
         "job_id": job["id"],
-        **{"usd": None, "tokens": 10},
-        **{"spent_usd": 0, "spent_tokens": 0, "reserved_usd": 0, "reserved_tokens": 0},
+        "usd": None,
+        "tokens": 10,
+        "spent_usd": 0,
+        "spent_tokens": 0,
+        "reserved_usd": 0,
+        "reserved_tokens": 0,
     }
     for wrong in ({"usd": -1}, {"tokens": 1.5}, {"usd": "NaN"}, []):
         assert admin.put(f"{path}/budget", wrong).status_code == 422
