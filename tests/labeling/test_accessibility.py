@@ -29,10 +29,19 @@ def world(site: Site) -> World:
 def violations(page: Any, only: Sequence[str] = ()) -> list[str]:
     """What axe finds, as ``rule: element``. The page's own policy is in force.
 
-    ``only`` names rules, instead of all of the guidelines.
+    ``only`` names rules, instead of all of the guidelines. What is found is looked for again once
+    the page is at rest: places measured while a late notice pushes them aside say nothing.
     """
     if not page.evaluate("() => Boolean(window.axe)"):
         page.evaluate(AXE.read_text())
+    found = _find(page, only)
+    if found:
+        page.wait_for_timeout(1_000)
+        found = _find(page, only)
+    return found
+
+
+def _find(page: Any, only: Sequence[str]) -> list[str]:
     found = page.evaluate(
         """(runOnly) => axe.run(document, {runOnly, resultTypes: ['violations']})""",
         {"type": "rule", "values": only} if only else {"type": "tag", "values": TAGS},
