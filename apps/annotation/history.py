@@ -240,24 +240,30 @@ def _happening(dataset: Dataset, change: _Change) -> Happening:
     )
 
 
-_LAST = """
+# What a job did is taken back where it was started: it may be thousands of answers.
+_NO_JOB: Final = """NOT IN (SELECT j.id FROM job j WHERE j.organization_id = %(o)s
+            AND j.dataset_id = %(d)s)"""
+_LAST = f"""
 SELECT key, record_id FROM (
     (SELECT request_key AS key, record_id, updated_at AS at FROM response
         WHERE organization_id = %(o)s AND dataset_id = %(d)s AND user_id = %(u)s
-        AND request_key IS NOT NULL AND updated_at > %(since)s ORDER BY updated_at DESC LIMIT 1)
+        AND request_key IS NOT NULL AND request_key {_NO_JOB} AND updated_at > %(since)s
+        ORDER BY updated_at DESC LIMIT 1)
     UNION ALL
     (SELECT v.replaced_by, v.record_id, v.replaced_at FROM response_version v
         WHERE v.organization_id = %(o)s AND v.dataset_id = %(d)s AND v.user_id = %(u)s
         AND v.replaced_at > %(since)s AND v.undone_at IS NULL AND v.replaced_by IS NOT NULL
-        AND v.status IS NOT NULL AND NOT EXISTS (SELECT 1 FROM response x
-            WHERE x.organization_id = %(o)s AND x.record_id = v.record_id AND x.user_id = %(u)s)
+        AND v.replaced_by {_NO_JOB} AND v.status IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM response x WHERE x.organization_id = %(o)s
+            AND x.record_id = v.record_id AND x.user_id = %(u)s)
         ORDER BY v.replaced_at DESC LIMIT 1)
 ) acts ORDER BY at DESC LIMIT 1
 """
-_LAST_UNDONE = """
+_LAST_UNDONE = f"""
 SELECT v.replaced_by, v.record_id FROM response_version v
 WHERE v.organization_id = %(o)s AND v.dataset_id = %(d)s AND v.user_id = %(u)s
     AND v.replaced_at > %(since)s AND v.undone_at IS NOT NULL
+    AND v.replaced_by IS NOT NULL AND v.replaced_by {_NO_JOB}
     AND NOT EXISTS (SELECT 1 FROM response x WHERE x.organization_id = %(o)s
         AND x.dataset_id = %(d)s AND x.user_id = %(u)s AND x.updated_at > v.undone_at)
     AND NOT EXISTS (SELECT 1 FROM response_version w WHERE w.organization_id = %(o)s
@@ -268,12 +274,15 @@ ORDER BY v.undone_at DESC, v.replaced_at LIMIT 1
 
 
 def last_act(*, dataset: Dataset, annotator: Membership) -> Act | None:
-    """What ``undo`` would take back: the person's last act here. One statement."""
+    """What ``undo`` would take back: the person's last act here, no job's. One statement."""
     return _act(_LAST, dataset, annotator)
 
 
 def last_undone(*, dataset: Dataset, annotator: Membership) -> Act | None:
-    """What ``redo`` would do again: nothing once something new was answered. One statement."""
+    """What ``redo`` would do again: no job's, and nothing once something new was answered.
+
+    One statement.
+    """
     return _act(_LAST_UNDONE, dataset, annotator)
 
 

@@ -227,6 +227,15 @@ def test_a_jobs_answers_go_back_page_by_page(
     assert state(dataset) == after
 
 
+def test_what_has_no_key_is_no_act(
+    dataset: Dataset, records: list[Record], ann: Membership
+) -> None:
+    save(records[0], ann, request_key=None)
+    services.delete_response(response=Response.objects.get())
+    save(records[1], ann, request_key=None)
+    assert history.last_act(dataset=dataset, annotator=ann) is None
+
+
 def test_others_are_left_alone(dataset: Dataset, records: list[Record], ann: Membership) -> None:
     bob = make_member(username="bob")
     key = save(records[0], bob)
