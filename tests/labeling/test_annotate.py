@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
@@ -587,6 +588,58 @@ def test_a_page_of_somebody_before_saves_nothing(client: Client, dataset: Datase
     headers = {**RECEIPT, "X-Member": str(uuid4())}
     assert client.post(address("save", record), ANSWER, headers=headers).status_code == 401
     assert not Response.objects.exists()
+
+
+def change_option(site: Site) -> None:
+    options = [{"value": "fine", "text": "Fine", "description": None}]
+    settings = {"type": "label_selection", "options": options, "visible_options": None}
+    Question.objects.filter(dataset=site.dataset, name="sentiment").update(settings=settings)
+
+
+def drop_question(site: Site) -> None:
+    Question.objects.filter(dataset=site.dataset, name="comment").delete()
+
+
+@pytest.mark.parametrize(
+    ("edit", "code", "words", "stored"),
+    [
+        (change_option, 422, "An option that was chosen is not there", []),
+        (drop_question, 200, "“comment”: line one", ["positive"]),
+    ],
+)
+def test_questions_edited_while_an_answer_is_saved_are_told(
+    site: Site, edit: Callable[[Site], None], code: int, words: str, stored: list[str]
+) -> None:
+    """The owner's edit is under way when the answer comes, and done before it is stored."""
+    client = Client(raise_request_exception=False)
+    client.force_login(site.member.user, backend=BACKEND)
+    with site.inside():
+        record = Record.objects.in_order()[0]
+    begun = threading.Event()
+
+    def change() -> None:
+        try:
+            with site.inside(), transaction.atomic():
+                version = F("schema_version") + 1
+                Dataset.objects.filter(pk=site.dataset.pk).update(schema_version=version)
+                edit(site)
+                begun.set()
+                while not waiting():
+                    time.sleep(0.01)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        editing = pool.submit(change)
+        assert begun.wait(30)
+        given = {**ANSWER, "request_key": str(uuid4())}
+        del given["q.order"]
+        answer = client.post(address("save", record), given, headers=RECEIPT)
+        editing.result()
+    assert (answer.status_code, words in answer.content.decode()) == (code, True)
+    with site.inside():
+        saved = Response.objects.filter(record=record)
+        assert [one.values["sentiment"]["value"] for one in saved] == stored
 
 
 def test_a_dataset_deleted_while_a_record_of_it_is_asked_for_is_gone(site: Site) -> None:
