@@ -197,6 +197,20 @@ def test_asking_again_renews_what_one_holds(ann: Membership) -> None:
     assert not Lease.objects.filter(expires_at__lte=soon).exists()
 
 
+def test_what_was_at_hand_and_is_no_longer_held_is_not_made_up_for(
+    ann: Membership, bob: Membership
+) -> None:
+    dataset = make_dataset()
+    records = ids(make_records(dataset, 9))
+    claim(dataset, bob, 3)
+    held = claim(dataset, ann, 2)
+    assert held == records[3:5]
+    at_hand = {*records[:3], held[0]}
+    leases = distribution.claim(dataset=dataset, annotator=ann, limit=2, at_hand=at_hand)
+    assert [lease.record_id for lease in leases] == records[3:6]
+    assert Lease.objects.filter(user=ann).count() == 3
+
+
 def test_a_lease_is_renewed_while_it_lasts(ann: Membership, bob: Membership) -> None:
     dataset = make_dataset()
     (record,) = make_records(dataset, 1)

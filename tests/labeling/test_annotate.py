@@ -14,6 +14,7 @@ from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
+from apps.annotation.distribution import claim
 from apps.annotation.models import Lease, Response
 from apps.datasets.models import Dataset, Field, MetadataProperty, Question
 from apps.datasets.services import archive_dataset
@@ -494,6 +495,20 @@ def test_the_next_records_come_ahead_and_are_held(
     again = client.get(whole("ahead", dataset), have, headers=SCRIPT).content.decode()
     assert f"Record {records[3].external_id}" in again
     assert Lease.objects.count() == 5
+
+
+def test_what_a_page_lost_is_not_made_up_for_with_records_it_never_shows(
+    client: Client, dataset: Dataset, annotator: Membership
+) -> None:
+    """As after a night offline: colleagues have what it had at hand."""
+    records = factories.make_records(dataset, 9)
+    claim(dataset=dataset, annotator=factories.make_member(), limit=4)
+    have = {"have": [str(record.id) for record in records[:4]]}
+    text = client.get(whole("ahead", dataset), have, headers=SCRIPT).content.decode()
+    shown = [record.id for record in records if f"Record {record.external_id}" in text]
+    assert shown == [record.id for record in records[4:6]]
+    held = Lease.objects.filter(user=annotator).order_by("record_id")
+    assert list(held.values_list("record_id", flat=True)) == shown
 
 
 def test_who_has_gone_on_gets_a_receipt(
