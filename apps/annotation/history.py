@@ -7,7 +7,7 @@ swaps them back. What somebody changed since stays as it is. Acts are remembered
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from apps.annotation import slots
 from apps.annotation.distribution import lease_time
 from apps.annotation.models import ResponseVersion
 from apps.annotation.services import recount
+from apps.annotation.storing import revise_today
 from apps.core.prepared import execute, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
@@ -135,21 +136,23 @@ WITH act AS MATERIALIZED (
         inserted_at = excluded.inserted_at, updated_at = excluded.updated_at,
         undone_at = excluded.undone_at
 )
-SELECT act.record_id, coalesce(act.id, back.id), act.status, act.other_status,
-    CASE WHEN %(undone_at)s::timestamptz IS NULL THEN other_updated_at ELSE updated_at END
+SELECT act.record_id, coalesce(act.id, back.id), act.status, act.other_status, act.replaced_at,
+    CASE WHEN %(undone_at)s::timestamptz IS NULL THEN updated_at ELSE other_updated_at END
 FROM act LEFT JOIN back USING (record_id)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """One answer: the response, its status before and after, and the time of the act."""
+    """One answer: the response, its status before and after, the time of the act, and that of the
+    answer that the act replaced, if any."""
 
     record_id: UUID
     response_id: UUID
     before: str | None
     after: str | None
-    acted_at: Any
+    acted_at: datetime
+    replaced: Any
 
 
 def _swap(
@@ -200,19 +203,20 @@ def _leaving(record_ids: Sequence[UUID], facts: dict[str, Any]) -> list[UUID]:
 def _follow(
     dataset: Dataset, annotator: Membership, changes: Iterable[_Change], *, redo: bool
 ) -> None:
-    """Today's count and the person's place in the queue. A deletion never counted."""
+    """Today's count and the person's place in the queue."""
     today = timezone.now().date()
-    counted = 0
-    for change in changes:
-        act, other = (change.after, change.before) if redo else (change.before, change.after)
-        if act == "submitted" != other and change.acted_at and change.acted_at.date() == today:
-            counted += 1 if redo else -1
-    raw_cursor().execute(
-        "UPDATE annotator SET exhausted_at = NULL, submitted_today = CASE WHEN day = %(day)s"
-        " THEN greatest(submitted_today + %(n)s, 0) ELSE submitted_today END"
-        " WHERE organization_id = %(o)s AND dataset_id = %(d)s AND user_id = %(u)s",
-        {"o": current(), "d": dataset.id, "u": annotator.id, "day": today, "n": counted},
-    )
+    counted = sum(_counted(change, today, redo=redo) for change in changes)
+    revise_today(dataset.id, annotator.id, counted if redo else -counted)
+
+
+def _counted(change: _Change, today: date, *, redo: bool) -> int:
+    """By how much the act changed today's count, as ``storing.NEWLY_SUBMITTED`` says."""
+    if change.acted_at.date() != today:
+        return 0
+    act, other = (change.after, change.before) if redo else (change.before, change.after)
+    if act == "submitted":
+        return int(other != "submitted")
+    return -int(other == "submitted" and change.replaced.date() == today)
 
 
 _HOLD = """

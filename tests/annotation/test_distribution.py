@@ -168,8 +168,26 @@ def test_a_quota_stops_the_hand_out_and_not_the_saving(ann: Membership) -> None:
 def test_drafts_and_second_thoughts_do_not_count_twice(ann: Membership) -> None:
     dataset = make_dataset(daily_quota=10)
     (record,) = make_records(dataset, 1)
-    for status in ("draft", "submitted", "submitted", "discarded", "draft"):
+    statuses = ("draft", "submitted", "submitted", "discarded", "submitted", "draft", "submitted")
+    counts = []
+    for status in statuses:
         answer(record, ann, status)
+        counts.append(Annotator.objects.get().submitted_today)
+    assert counts == [0, 1, 1, 0, 1, 0, 1]
+    services.delete_response(response=Response.objects.get())
+    assert Annotator.objects.get().submitted_today == 0
+
+
+def test_what_was_submitted_yesterday_is_not_taken_off_todays_count(ann: Membership) -> None:
+    dataset = make_dataset(daily_quota=10)
+    records = make_records(dataset, 3)
+    for record in records[:2]:
+        answer(record, ann)
+    Response.objects.update(updated_at=timezone.now() - timedelta(days=1))
+    Annotator.objects.update(day=timezone.now().date() - timedelta(days=1))
+    answer(records[2], ann)
+    answer(records[0], ann, "draft")
+    services.delete_response(response=Response.objects.get(record=records[1]))
     assert Annotator.objects.get().submitted_today == 1
 
 

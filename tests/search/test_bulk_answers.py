@@ -205,6 +205,14 @@ def test_the_same_key_again_changes_nothing(
         assert outcome.refused == {gone: "the record is gone"}
     assert Event.objects.filter(kind="response.created").count() == 3
     assert Annotator.objects.get(user=me).submitted_today == 3
+    answer_records(
+        schema=schema,
+        annotator=me,
+        answer=BulkAnswer("discarded", keeps_mine=False),
+        record_ids=ids(dataset)[:2],
+        request_key=uuid4(),
+    )
+    assert Annotator.objects.get(user=me).submitted_today == 1
 
 
 def test_leases_end_and_records_complete_once(dataset: Dataset, me: Membership) -> None:
@@ -278,7 +286,8 @@ def test_a_persons_last_act_is_none_of_a_jobs(
     done = run(begin(dataset, me, BulkAnswer("submitted", POSITIVE)), organization)
     assert (done.done, done.failed) == (10, 0)
     act = history.last_act(dataset=dataset, annotator=me)
-    assert act is not None and act.request_key == key
+    assert act is not None
+    assert act.request_key == key
     run(undo(job=done, member=me), organization)
     assert len(given(dataset, me)) == 1
     assert history.last_undone(dataset=dataset, annotator=me) is None
