@@ -1,5 +1,6 @@
 """What a member sees first: their queues and the datasets of their workspaces."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -8,9 +9,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.annotation.distribution import claim
+from apps.annotation.distribution import claim, release
 from apps.annotation.models import Response
-from apps.annotation.services import save_response
+from apps.annotation.services import delete_response, save_response
 from apps.datasets.models import Dataset, DatasetStatus
 from apps.jobs import kinds
 from apps.jobs.models import Job
@@ -200,6 +201,50 @@ def test_a_reached_quota_is_no_queue_to_continue(workspace: Workspace, sign_in: 
     page = client.get(reverse("labeling:annotate", args=[dataset.id])).content.decode()
     assert "Your share is done" in page
     assert "Go on with other, 3 pending" in page
+
+
+def submit(records: list[Any], *people: Membership) -> None:
+    for record in records:
+        for person in people:
+            values = {"sentiment": {"value": "positive"}}
+            save_response(record=record, annotator=person, status="submitted", values=values)
+
+
+def test_what_others_completed_is_not_pending(workspace: Workspace, sign_in: SignIn) -> None:
+    dataset = factories.make_dataset(workspace, name="reviews", daily_quota=8)
+    records = factories.make_records(dataset, 10)
+    mine, other = (factories.make_member(workspace=workspace) for _ in range(2))
+    submit(records[:9], other)
+    (row,) = work.find_queues(mine)
+    assert (row.overview.pending, row.to_go, row.has_work) == (1, 1, True)
+    client = sign_in(mine)
+    assert "1 record to go today." in client.get("/").content.decode()
+    page = client.get(reverse("labeling:annotate", args=[dataset.id])).content.decode()
+    assert re.search(r'<option data-part="pending"[^>]*>Pending 1</option>', page)
+
+
+def test_a_queue_found_empty_is_no_work_until_something_is_free(workspace: Workspace) -> None:
+    """The one record that is not completed waits for somebody else."""
+    dataset = factories.make_dataset(workspace, min_submitted=2)
+    records = factories.make_records(dataset, 5)
+    mine, other, third = (factories.make_member(workspace=workspace) for _ in range(3))
+    submit(records[:3], other, third)
+    submit(records[3:4], mine)
+
+    def state() -> tuple[int, bool]:
+        (row,) = work.find_queues(mine)
+        return row.overview.pending, row.has_work
+
+    (lease,) = claim(dataset=dataset, annotator=mine)
+    assert claim(dataset=dataset, annotator=mine, limit=2) == [lease]
+    assert state() == (2, True), "in hand"
+    submit([lease.record], other)
+    release(record_id=lease.record_id, annotator=mine)
+    submit([lease.record], third)
+    assert claim(dataset=dataset, annotator=mine) == []
+    assert state() == (0, False)
+    delete_response(response=Response.objects.get(user=third, record=lease.record_id))
+    assert state() == (2, True)
 
 
 def test_a_queue_held_by_others_says_so_and_looks_again(
