@@ -76,7 +76,7 @@ def _save(request: LabelingRequest, page: AnnotatePage, record: Record) -> HttpR
             raise
         return _save(request, newer, record)
     page.strays = read_strays(page.schema, request.POST)
-    page.told = _tell(request, page, saved)
+    page.told, page.is_new = _tell(request, page, saved), saved.created
     return _receipt(request, page) if wants_receipt(request) else go_on(request, page, after)
 
 
@@ -142,7 +142,7 @@ def redo(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     done = key and history.redo(dataset=dataset, annotator=request.member, request_key=key)
     if not done or not done.record_ids:
         return _nothing_to_do(request, page)
-    page.told = ["redone"]
+    page.told, page.is_new = ["redone"], True
     if not wants_receipt(request):
         return go_on(request, page)
     answer = _receipt(request, page)
