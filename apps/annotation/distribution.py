@@ -55,8 +55,8 @@ def claim(
 
     Leases already held come first and are renewed, so that asking again is safe. Fewer come back
     when nothing more is open or a quota of the annotator's is reached. ``beyond`` is a record
-    that was skipped: what follows it comes first, also where the least certain come first.
-    ``turn`` is the annotator's, where a statement of the caller's has taken it already. Those of
+    that was skipped: what follows it comes first, also where the least certain do, and it leaves
+    room in the quota. ``turn`` is the annotator's, where a statement has taken it already. Those of
     the records ``at_hand`` that are still the annotator's come beyond the limit.
     """
     if dataset.archived_at is not None:
@@ -73,7 +73,7 @@ def claim(
         held = [] if at_once else _renew_held(dataset, annotator, now, expires, most_held, part)
         limit += sum(record_id in at_hand for record_id in held)
         taken: list[Record] = []
-        if not is_over and (wanted := min(limit, most) - len(held)) > 0:
+        if not is_over and (wanted := min(limit, most + (beyond in held)) - len(held)) > 0:
             claims = part.claims() if part else _claims(dataset, place, beyond, at_once)
             facts = {"cursor": place.cursor_id, "beyond": beyond, "now": now, **_facts_of(part)}
             taken = _take_open(claims, turn, wanted, expires, facts, part)

@@ -272,6 +272,18 @@ def test_skipping_gives_another_one(ann: Membership) -> None:
     assert claim(dataset, make_member()) == [first]
 
 
+def test_skipping_with_one_answer_left_gives_another_one(ann: Membership) -> None:
+    dataset = make_dataset(queue_order="least_certain_first", daily_quota=1)
+    make_records(dataset, 3)
+    seen = claim(dataset, ann)
+    for _ in range(3):
+        distribution.skip(dataset=dataset, record_id=seen[-1], annotator=ann)
+        assert Lease.objects.count() == 1
+        seen += claim(dataset, ann)
+    assert len(set(seen[:3])) == 3
+    assert seen[3] == seen[0]
+
+
 def test_the_state_of_an_empty_queue(ann: Membership, bob: Membership) -> None:
     dataset = make_dataset()
     assert distribution.queue_state(dataset=dataset, annotator=ann).open == 0
