@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, Exists, OuterRef
 from django.utils import timezone
 
 from apps.annotation import slots
@@ -26,17 +27,20 @@ from apps.core.prepared import build, execute, fetch
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset, QueueOrder
 from apps.organizations.models import Membership
-from apps.records.models import Record, RecordTask
+from apps.records.models import Record, RecordStatus, RecordTask
 
 NO_LIMIT = 1_000_000  # answers
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """Why there is nothing to hand out: ``open`` records still need somebody else's answer."""
+    """Why there is nothing to hand out: ``open`` records still need somebody else's answer.
+
+    ``held_by_others`` are the records that may still come: the person has not answered them.
+    """
 
     open: int
-    held_by_others: bool
+    held_by_others: int
     quota_reached: bool
     total_reached: bool = False
 
@@ -251,12 +255,17 @@ def queue_state(*, dataset: Dataset, annotator: Membership) -> QueueState:
     total_reached = _remaining_in_all(dataset, place) <= 0
     return QueueState(
         open=RecordTask.objects.filter(dataset=dataset, open_slots__gt=0).count(),
-        held_by_others=Lease.objects.filter(dataset=dataset, expires_at__gt=now)
-        .exclude(user=annotator)
-        .exists(),
+        held_by_others=_held_by_others(dataset, annotator, now),
         quota_reached=total_reached or _remaining_today(dataset, place, now) <= 0,
         total_reached=total_reached,
     )
+
+
+def _held_by_others(dataset: Dataset, annotator: Membership, now: datetime) -> int:
+    mine = Response.objects.filter(record=OuterRef("record_id"), user=annotator)
+    leases = Lease.objects.filter(dataset=dataset, expires_at__gt=now).exclude(user=annotator)
+    waited_for = leases.filter(~Exists(mine), record__status=RecordStatus.PENDING)
+    return int(waited_for.aggregate(n=Count("record_id", distinct=True))["n"])
 
 
 def return_expired(dataset_id: UUID) -> int:

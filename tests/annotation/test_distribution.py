@@ -284,6 +284,22 @@ def test_skipping_with_one_answer_left_gives_another_one(ann: Membership) -> Non
     assert seen[3] == seen[0]
 
 
+def test_what_others_hold_is_waited_for_where_it_may_still_come(
+    ann: Membership, bob: Membership
+) -> None:
+    dataset = make_dataset(min_submitted=2)
+    first, second, third = make_records(dataset, 3)
+    answer(first, ann)
+    claim(dataset, bob, 3)
+    claim(dataset, make_member(), 3)
+    state = distribution.queue_state(dataset=dataset, annotator=ann)
+    assert (state.open, state.held_by_others) == (0, 2)
+    for record in (second, third):
+        answer(record, ann)
+    state = distribution.queue_state(dataset=dataset, annotator=ann)
+    assert (state.open, state.held_by_others) == (0, 0)
+
+
 def test_the_state_of_an_empty_queue(ann: Membership, bob: Membership) -> None:
     dataset = make_dataset()
     assert distribution.queue_state(dataset=dataset, annotator=ann).open == 0

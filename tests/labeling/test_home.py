@@ -261,6 +261,17 @@ def test_a_queue_held_by_others_says_so_and_looks_again(
     assert "Look again" in page
 
 
+def test_who_answered_everything_waits_for_nothing(workspace: Workspace, sign_in: SignIn) -> None:
+    """What a colleague holds never comes to the one who has answered it."""
+    dataset = factories.make_dataset(workspace, min_submitted=3)
+    mine = factories.make_member(workspace=workspace)
+    submit(factories.make_records(dataset, 4), mine)
+    claim(dataset=dataset, annotator=factories.make_member(workspace=workspace))
+    page = sign_in(mine).get(reverse("labeling:annotate", args=[dataset.id])).content.decode()
+    assert "You answered every record that was yours. 4 still wait" in page
+    assert "data-waits" not in page
+
+
 def test_who_asks_too_often_is_told_to_wait(sign_in: SignIn, settings: Any) -> None:
     settings.ORGANIZATION_RATE_LIMIT_PER_SECOND = 0.1
     settings.ORGANIZATION_RATE_LIMIT_BURST = 2
