@@ -18,6 +18,7 @@ from django.utils import timezone
 from apps.annotation import slots, versions
 from apps.annotation.models import Response, ResponseStatus
 from apps.annotation.services import recount
+from apps.annotation.storing import COUNT_TODAY, NEWLY_SUBMITTED
 from apps.core.documents import encode
 from apps.core.errors import InvalidError
 from apps.core.prepared import fetch, raw_cursor
@@ -100,16 +101,13 @@ WITH stored AS (
         updated_at = excluded.updated_at
     WHERE x.request_key IS DISTINCT FROM excluded.request_key
     RETURNING new.id, new.record_id, new.user_id, old.id IS NULL AS is_new, {versions.OLD},
-        (new.status = 'submitted' AND old.status IS DISTINCT FROM 'submitted')::int
-            AS newly_submitted
+        {NEWLY_SUBMITTED}
 ), kept AS ({versions.keep("stored")}), ended AS (
     DELETE FROM lease l USING stored
     WHERE l.organization_id = %(o)s AND l.record_id = stored.record_id AND l.user_id = %(user)s
 ), noted AS (
-    UPDATE annotator a SET first_response_at = coalesce(a.first_response_at, %(now)s),
-        submitted_today = g.submitted + CASE WHEN a.day = %(day)s THEN a.submitted_today ELSE 0 END,
-        day = %(day)s
-    FROM (SELECT coalesce(sum(newly_submitted), 0)::int AS submitted FROM stored) g
+    {COUNT_TODAY}
+    FROM (SELECT coalesce(sum(newly_submitted), 0)::int AS newly_submitted FROM stored) g
     WHERE a.organization_id = %(o)s AND a.dataset_id = %(d)s AND a.user_id = %(user)s
 )
 SELECT id, record_id, is_new FROM stored

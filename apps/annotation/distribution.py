@@ -8,6 +8,7 @@ record, whatever the dataset's size. A part of the queue (``Part``) is looked fo
 has no cursor, and leaves the one of the whole queue where it is. ``queues.py`` has the statements.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, Exists, OuterRef
 from django.utils import timezone
 
 from apps.annotation import slots
@@ -25,17 +27,20 @@ from apps.core.prepared import build, execute, fetch
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset, QueueOrder
 from apps.organizations.models import Membership
-from apps.records.models import Record, RecordTask
+from apps.records.models import Record, RecordStatus, RecordTask
 
 NO_LIMIT = 1_000_000  # answers
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """Why there is nothing to hand out: ``open`` records still need somebody else's answer."""
+    """Why there is nothing to hand out: ``open`` records still need somebody else's answer.
+
+    ``held_by_others`` are the records that may still come: the person has not answered them.
+    """
 
     open: int
-    held_by_others: bool
+    held_by_others: int
     quota_reached: bool
     total_reached: bool = False
 
@@ -48,13 +53,15 @@ def claim(
     beyond: UUID | None = None,
     part: Part | None = None,
     turn: Turn | None = None,
+    at_hand: Collection[UUID] = (),
 ) -> list[Lease]:
     """Up to ``limit`` leases for the annotator, each with its record, in queue order.
 
     Leases already held come first and are renewed, so that asking again is safe. Fewer come back
     when nothing more is open or a quota of the annotator's is reached. ``beyond`` is a record
-    that was skipped: what follows it comes first, also where the least certain come first.
-    ``turn`` is the annotator's, where a statement of the caller's has taken it already.
+    that was skipped: what follows it comes first, also where the least certain do, and it leaves
+    room in the quota. ``turn`` is the annotator's, where a statement has taken it already. Those of
+    the records ``at_hand`` that are still the annotator's come beyond the limit.
     """
     if dataset.archived_at is not None:
         return []
@@ -63,19 +70,17 @@ def claim(
     with transaction.atomic(savepoint=False):
         turn = turn or take_turn(dataset, annotator)
         place = turn.place
-        most = min(limit, remaining(dataset, place, now))
+        most = remaining(dataset, place, now)
         is_over = most == 0 or _is_exhausted(dataset, turn, now)
-        at_once = limit == 1 and part is None and not is_over  # what is held comes with the rest
-        held = [] if at_once else _renew_held(dataset, annotator, now, expires, limit, part)
+        at_once = limit == 1 and not (at_hand or part or is_over)  # what is held comes with it
+        most_held = limit + len(at_hand)
+        held = [] if at_once else _renew_held(dataset, annotator, now, expires, most_held, part)
+        limit += sum(record_id in at_hand for record_id in held)
         taken: list[Record] = []
-        if not is_over and (wanted := most - len(held)) > 0:
-            claims = part.claims() if part else _claims(dataset, place, beyond, limit)
+        if not is_over and (wanted := min(limit, most + (beyond in held)) - len(held)) > 0:
+            claims = part.claims() if part else _claims(dataset, place, beyond, at_once)
             facts = {"cursor": place.cursor_id, "beyond": beyond, "now": now, **_facts_of(part)}
-            taken = _hand_out(claims, place, wanted, expires, facts)
-            if not taken and return_expired(dataset.id):
-                taken = _hand_out(claims, place, wanted, expires, facts)
-            if not taken and part is None:
-                _note_empty(turn)
+            taken = _take_open(claims, turn, wanted, expires, facts, part)
     return [
         Lease(record=record, user=annotator, dataset=dataset, expires_at=expires)
         for record in [*_load(held), *taken]
@@ -139,14 +144,31 @@ def _facts_of(part: Part | None) -> dict[str, Any]:
     return {**part.params, "passed": list(part.passed)} if part else {}
 
 
-def _claims(dataset: Dataset, place: Annotator, beyond: UUID | None, limit: int) -> list[str]:
+def _claims(dataset: Dataset, place: Annotator, beyond: UUID | None, at_once: bool) -> list[str]:
     """The statements that hand out of the whole queue, in turn."""
-    claims = CLAIMS_OF_ONE if limit == 1 else CLAIMS
+    claims = CLAIMS_OF_ONE if at_once else CLAIMS
     if dataset.queue_order == QueueOrder.LEAST_CERTAIN_FIRST:
         names = [*(["more_certain"] if beyond else []), "least_certain"]
     else:
         names = [*(["after_cursor"] if place.cursor_id else []), "from_start"]
     return [claims[name] for name in names]
+
+
+def _take_open(
+    claims: list[str],
+    turn: Turn,
+    wanted: int,
+    expires: datetime,
+    facts: dict[str, Any],
+    part: Part | None,
+) -> list[Record]:
+    """Before the queue is called empty, the leases that ran out are taken back."""
+    taken = _hand_out(claims, turn.place, wanted, expires, facts)
+    if not taken and return_expired(turn.place.dataset_id):
+        taken = _hand_out(claims, turn.place, wanted, expires, facts)
+    if not taken and part is None:
+        _note_empty(turn)
+    return taken
 
 
 def _hand_out(
@@ -233,12 +255,17 @@ def queue_state(*, dataset: Dataset, annotator: Membership) -> QueueState:
     total_reached = _remaining_in_all(dataset, place) <= 0
     return QueueState(
         open=RecordTask.objects.filter(dataset=dataset, open_slots__gt=0).count(),
-        held_by_others=Lease.objects.filter(dataset=dataset, expires_at__gt=now)
-        .exclude(user=annotator)
-        .exists(),
+        held_by_others=_held_by_others(dataset, annotator, now),
         quota_reached=total_reached or _remaining_today(dataset, place, now) <= 0,
         total_reached=total_reached,
     )
+
+
+def _held_by_others(dataset: Dataset, annotator: Membership, now: datetime) -> int:
+    mine = Response.objects.filter(record=OuterRef("record_id"), user=annotator)
+    leases = Lease.objects.filter(dataset=dataset, expires_at__gt=now).exclude(user=annotator)
+    waited_for = leases.filter(~Exists(mine), record__status=RecordStatus.PENDING)
+    return int(waited_for.aggregate(n=Count("record_id", distinct=True))["n"])
 
 
 def return_expired(dataset_id: UUID) -> int:

@@ -7,7 +7,7 @@ swaps them back. What somebody changed since stays as it is. Acts are remembered
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from apps.annotation import slots
 from apps.annotation.distribution import lease_time
 from apps.annotation.models import ResponseVersion
 from apps.annotation.services import recount
+from apps.annotation.storing import revise_today
 from apps.core.prepared import execute, raw_cursor
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset
@@ -135,21 +136,23 @@ WITH act AS MATERIALIZED (
         inserted_at = excluded.inserted_at, updated_at = excluded.updated_at,
         undone_at = excluded.undone_at
 )
-SELECT act.record_id, coalesce(act.id, back.id), act.status, act.other_status,
-    CASE WHEN %(undone_at)s::timestamptz IS NULL THEN other_updated_at ELSE updated_at END
+SELECT act.record_id, coalesce(act.id, back.id), act.status, act.other_status, act.replaced_at,
+    CASE WHEN %(undone_at)s::timestamptz IS NULL THEN updated_at ELSE other_updated_at END
 FROM act LEFT JOIN back USING (record_id)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """One answer: the response, its status before and after, and the time of the act."""
+    """One answer: the response, its status before and after, the time of the act, and that of the
+    answer that the act replaced, if any."""
 
     record_id: UUID
     response_id: UUID
     before: str | None
     after: str | None
-    acted_at: Any
+    acted_at: datetime
+    replaced: Any
 
 
 def _swap(
@@ -200,19 +203,20 @@ def _leaving(record_ids: Sequence[UUID], facts: dict[str, Any]) -> list[UUID]:
 def _follow(
     dataset: Dataset, annotator: Membership, changes: Iterable[_Change], *, redo: bool
 ) -> None:
-    """Today's count and the person's place in the queue. A deletion never counted."""
+    """Today's count and the person's place in the queue."""
     today = timezone.now().date()
-    counted = 0
-    for change in changes:
-        act, other = (change.after, change.before) if redo else (change.before, change.after)
-        if act == "submitted" != other and change.acted_at and change.acted_at.date() == today:
-            counted += 1 if redo else -1
-    raw_cursor().execute(
-        "UPDATE annotator SET exhausted_at = NULL, submitted_today = CASE WHEN day = %(day)s"
-        " THEN greatest(submitted_today + %(n)s, 0) ELSE submitted_today END"
-        " WHERE organization_id = %(o)s AND dataset_id = %(d)s AND user_id = %(u)s",
-        {"o": current(), "d": dataset.id, "u": annotator.id, "day": today, "n": counted},
-    )
+    counted = sum(_counted(change, today, redo=redo) for change in changes)
+    revise_today(dataset.id, annotator.id, counted if redo else -counted)
+
+
+def _counted(change: _Change, today: date, *, redo: bool) -> int:
+    """By how much the act changed today's count, as ``storing.NEWLY_SUBMITTED`` says."""
+    if change.acted_at.date() != today:
+        return 0
+    act, other = (change.after, change.before) if redo else (change.before, change.after)
+    if act == "submitted":
+        return int(other != "submitted")
+    return -int(other == "submitted" and change.replaced.date() == today)
 
 
 _HOLD = """
@@ -240,24 +244,30 @@ def _happening(dataset: Dataset, change: _Change) -> Happening:
     )
 
 
-_LAST = """
+# What a job did is taken back where it was started: it may be thousands of answers.
+_NO_JOB: Final = """NOT IN (SELECT j.id FROM job j WHERE j.organization_id = %(o)s
+            AND j.dataset_id = %(d)s)"""
+_LAST = f"""
 SELECT key, record_id FROM (
     (SELECT request_key AS key, record_id, updated_at AS at FROM response
         WHERE organization_id = %(o)s AND dataset_id = %(d)s AND user_id = %(u)s
-        AND request_key IS NOT NULL AND updated_at > %(since)s ORDER BY updated_at DESC LIMIT 1)
+        AND request_key IS NOT NULL AND request_key {_NO_JOB} AND updated_at > %(since)s
+        ORDER BY updated_at DESC LIMIT 1)
     UNION ALL
     (SELECT v.replaced_by, v.record_id, v.replaced_at FROM response_version v
         WHERE v.organization_id = %(o)s AND v.dataset_id = %(d)s AND v.user_id = %(u)s
         AND v.replaced_at > %(since)s AND v.undone_at IS NULL AND v.replaced_by IS NOT NULL
-        AND v.status IS NOT NULL AND NOT EXISTS (SELECT 1 FROM response x
-            WHERE x.organization_id = %(o)s AND x.record_id = v.record_id AND x.user_id = %(u)s)
+        AND v.replaced_by {_NO_JOB} AND v.status IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM response x WHERE x.organization_id = %(o)s
+            AND x.record_id = v.record_id AND x.user_id = %(u)s)
         ORDER BY v.replaced_at DESC LIMIT 1)
 ) acts ORDER BY at DESC LIMIT 1
 """
-_LAST_UNDONE = """
+_LAST_UNDONE = f"""
 SELECT v.replaced_by, v.record_id FROM response_version v
 WHERE v.organization_id = %(o)s AND v.dataset_id = %(d)s AND v.user_id = %(u)s
     AND v.replaced_at > %(since)s AND v.undone_at IS NOT NULL
+    AND v.replaced_by IS NOT NULL AND v.replaced_by {_NO_JOB}
     AND NOT EXISTS (SELECT 1 FROM response x WHERE x.organization_id = %(o)s
         AND x.dataset_id = %(d)s AND x.user_id = %(u)s AND x.updated_at > v.undone_at)
     AND NOT EXISTS (SELECT 1 FROM response_version w WHERE w.organization_id = %(o)s
@@ -268,12 +278,15 @@ ORDER BY v.undone_at DESC, v.replaced_at LIMIT 1
 
 
 def last_act(*, dataset: Dataset, annotator: Membership) -> Act | None:
-    """What ``undo`` would take back: the person's last act here. One statement."""
+    """What ``undo`` would take back: the person's last act here, no job's. One statement."""
     return _act(_LAST, dataset, annotator)
 
 
 def last_undone(*, dataset: Dataset, annotator: Membership) -> Act | None:
-    """What ``redo`` would do again: nothing once something new was answered. One statement."""
+    """What ``redo`` would do again: no job's, and nothing once something new was answered.
+
+    One statement.
+    """
     return _act(_LAST_UNDONE, dataset, annotator)
 
 

@@ -62,10 +62,20 @@ class MyProgress:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """Both, for one dataset in a list."""
+    """Both, for one dataset in a list.
+
+    ``is_exhausted``: nothing was left for the person when they asked last, nothing has become free
+    since, and they have nothing in hand.
+    """
 
     dataset: Progress
     mine: MyProgress
+    is_exhausted: bool = False
+
+    @property
+    def pending(self) -> int:
+        """Records that the person may still be asked for, at most: completed ones need nobody."""
+        return 0 if self.is_exhausted else min(self.mine.pending, self.dataset.pending)
 
 
 def dataset_progress(*, dataset: Dataset) -> Progress:
@@ -83,6 +93,9 @@ def my_progress(*, dataset: Dataset, annotator: Membership) -> MyProgress:
 _OVERVIEW = """
 SELECT given.id, coalesce(c.records, 0), coalesce(c.completed, 0), c.last_activity_at,
     CASE WHEN a.day = %(today)s THEN a.submitted_today ELSE 0 END, a.daily_quota, a.total_quota,
+    coalesce(a.exhausted_at = c.reopened_at, false) AND NOT EXISTS (SELECT FROM lease l
+        WHERE l.organization_id = %(o)s AND l.dataset_id = given.id AND l.user_id = %(u)s
+        AND l.expires_at > %(now)s),
     mine.submitted, mine.draft, mine.discarded
 FROM unnest(%(ids)s::uuid[]) AS given (id)
 LEFT JOIN dataset_counter c ON c.organization_id = %(o)s AND c.dataset_id = given.id
@@ -101,13 +114,14 @@ CROSS JOIN LATERAL (
 def overview(*, datasets: Iterable[Dataset], annotator: Membership) -> dict[UUID, Overview]:
     """Progress of every dataset and of the person in each. One statement for any number."""
     by_id = {dataset.id: dataset for dataset in datasets}
-    facts = {"o": current(), "u": annotator.id, "ids": list(by_id), "today": timezone.now().date()}
+    now = timezone.now()
+    facts = {"o": current(), "u": annotator.id, "ids": list(by_id), "today": now.date(), "now": now}
     return {row[0]: _overview(by_id[row[0]], row) for row in execute(_OVERVIEW, facts)}
 
 
 def _overview(dataset: Dataset, row: Sequence[Any]) -> Overview:
-    _, total, completed, active_at, today, daily_quota, total_quota, *answers = row
-    submitted, draft, discarded = answers
+    _, total, completed, active_at, today, daily_quota, total_quota, *rest = row
+    is_exhausted, submitted, draft, discarded = rest
     mine = MyProgress(
         total=total,
         submitted=submitted,
@@ -117,7 +131,7 @@ def _overview(dataset: Dataset, row: Sequence[Any]) -> Overview:
         daily_quota=_quota(dataset.daily_quota, daily_quota),
         total_quota=_quota(dataset.total_quota, total_quota),
     )
-    return Overview(Progress(total, completed, active_at), mine)
+    return Overview(Progress(total, completed, active_at), mine, is_exhausted)
 
 
 def _quota(usual: int | None, own: int | None) -> int | None:

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from apps.annotation import slots, versions
 from apps.annotation.distribution import claim
-from apps.annotation.models import Annotator, Lease, Response
-from apps.annotation.storing import NOTE_USERS, Stored, store
+from apps.annotation.models import Lease, Response
+from apps.annotation.storing import NOTE_USERS, Stored, revise_today, store
 from apps.core.documents import encode
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.ids import uuid7
@@ -170,7 +170,7 @@ WITH gone AS (
     DELETE FROM response WHERE organization_id = %(o)s AND id = %(id)s
     RETURNING old.record_id, old.user_id, false AS is_new, {versions.OLD}
 ), kept AS ({versions.keep("gone")})
-SELECT record_id FROM gone
+SELECT old_status = 'submitted' AND old_updated_at >= %(day)s FROM gone
 """
 
 
@@ -184,11 +184,11 @@ def delete_response(*, response: Response, request_key: UUID | None = None) -> N
     slots.lock_answer(response.record_id, response.user_id)
     described = describe(WebhookEvent.RESPONSE_DELETED, [response.id])
     facts: dict[str, Any] = {"o": current(), "id": response.id, "d": response.dataset_id}
-    facts |= {"key": request_key, "now": timezone.now()}
-    if raw_cursor().execute(_DELETE, facts).fetchone():
+    now = timezone.now()
+    facts |= {"key": request_key, "now": now, "day": now.date()}
+    if deleted := raw_cursor().execute(_DELETE, facts).fetchone():
         # The record is theirs to be had again, even if no slot became free for others.
-        places = Annotator.objects.filter(dataset=response.dataset_id, user=response.user_id)
-        places.update(exhausted_at=None)
+        revise_today(response.dataset_id, response.user_id, -1 if deleted[0] else 0)
         emit_all([_happening("response.deleted", response)])
         announce(WebhookEvent.RESPONSE_DELETED, list(described.values()))
         recount([response.record_id])

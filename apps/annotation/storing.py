@@ -6,8 +6,10 @@ record is recounted, and all of that is told in the event log. The locks are tak
 """
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
+
+from django.utils import timezone
 
 from apps.annotation import slots, versions
 from apps.annotation.models import Response
@@ -19,21 +21,30 @@ from apps.core.tenancy import current
 from apps.datasets.schema import DatasetSchema
 from apps.events.log import origin_facts, payload_json, recorded, ring_later
 
-_NOTE = """
+# Registers people who have answered, without counting anything against their quotas.
+NOTE_USERS = """
 INSERT INTO annotator AS a
     (organization_id, dataset_id, user_id, first_response_at, day, submitted_today)
-SELECT %(o)s, %(d)s, user_id, %(now)s, %(day)s, newly_submitted FROM {answered}
+SELECT %(o)s, %(d)s, user_id, %(now)s, %(day)s, 0 FROM unnest(%(users)s::uuid[]) AS g (user_id)
 ORDER BY user_id
 ON CONFLICT (organization_id, dataset_id, user_id) DO UPDATE SET
     first_response_at = coalesce(a.first_response_at, excluded.first_response_at),
-    submitted_today = excluded.submitted_today
-        + CASE WHEN a.day = excluded.day THEN a.submitted_today ELSE 0 END,
+    submitted_today = CASE WHEN a.day = excluded.day THEN a.submitted_today ELSE 0 END,
     day = excluded.day
 """
-# Registers people who have answered, without counting anything against their quotas.
-NOTE_USERS = _NOTE.format(
-    answered="(SELECT unnest(%(users)s::uuid[]), 0) AS g (user_id, newly_submitted)"
-)
+# In the RETURNING of what stores an answer: by how much today's count changes with it. What was
+# submitted today and no longer is counts no more, so that one record never counts twice; an answer
+# that came with a record and never counted is not told from others.
+NEWLY_SUBMITTED: Final = """CASE
+            WHEN new.status = 'submitted' THEN (old.status IS DISTINCT FROM 'submitted')::int
+            WHEN old.status = 'submitted' AND old.updated_at >= %(day)s THEN -1
+            ELSE 0 END AS newly_submitted"""
+# Counts what the source ``g`` says; the person's place is there, and locked.
+COUNT_TODAY: Final = """
+UPDATE annotator a SET first_response_at = coalesce(a.first_response_at, %(now)s), day = %(day)s,
+    submitted_today = greatest(
+        g.newly_submitted + CASE WHEN a.day = %(day)s THEN a.submitted_today ELSE 0 END, 0)
+"""
 _STORE = f"""
 WITH stored AS (
     INSERT INTO response AS x (organization_id, id, record_id, user_id, dataset_id, status, values,
@@ -49,13 +60,14 @@ WITH stored AS (
         AND (excluded.request_key IS NULL OR x.request_key IS DISTINCT FROM excluded.request_key)
     RETURNING new.id, new.user_id, new.record_id, new.status, new.inserted_at,
         old.id IS NULL AS is_new, {versions.OLD},
-        (new.status = 'submitted' AND old.status IS DISTINCT FROM 'submitted')::int
-            AS newly_submitted
+        {NEWLY_SUBMITTED}
 ), kept AS ({versions.keep("stored")}), ended AS (
     DELETE FROM lease l USING stored
     WHERE l.organization_id = %(o)s AND l.record_id = %(record)s AND l.user_id = %(user)s
 ), noted AS (
-    {_NOTE.format(answered="stored")} RETURNING {Turn.COLUMNS}
+    {COUNT_TODAY} FROM stored g
+    WHERE a.organization_id = %(o)s AND a.dataset_id = %(d)s AND a.user_id = g.user_id
+    RETURNING {Turn.COLUMNS}
 ), {slots.COUNTED_WITH_STORED}, happening AS (
     SELECT %(event)s::uuid AS id, 'response.' || CASE WHEN is_new THEN 'created' ELSE 'updated' END
         AS kind, %(d)s::uuid AS dataset_id, id AS object_id, %(payload)s::text AS payload
@@ -121,3 +133,16 @@ def store(
         ring_later()
     turn = Turn.of(schema.dataset, response.user, place)
     return Stored(id, inserted_at, is_new, replaced_at, was_complete, completed, reopened, turn)
+
+
+_REVISE = """
+UPDATE annotator SET exhausted_at = NULL, submitted_today = CASE WHEN day = %(day)s
+    THEN greatest(submitted_today + %(n)s, 0) ELSE submitted_today END
+WHERE organization_id = %(o)s AND dataset_id = %(d)s AND user_id = %(u)s
+"""
+
+
+def revise_today(dataset_id: UUID, user_id: UUID, by: int) -> None:
+    """Today's count changes by so many, and the queue is looked through again. One statement."""
+    facts = {"o": current(), "d": dataset_id, "u": user_id}
+    execute(_REVISE, {**facts, "day": timezone.now().date(), "n": by})

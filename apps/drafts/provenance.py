@@ -14,7 +14,12 @@ def provenance(draft: Draft) -> dict[str, Any]:
     record's external id. Of an edited draft ``edited`` names what a person changed; what the model
     wrote there is kept with the draft (``written``).
     """
-    known = {
+    return {name: value for name, value in facts(draft).items() if value}
+
+
+def facts(draft: Draft) -> dict[str, Any]:
+    """All that ``provenance`` may say, by name; nothing where there is none, or no longer."""
+    return {
         "synthetic": True,
         "recipe": draft.recipe,
         "agent": draft.agent,
@@ -26,7 +31,6 @@ def provenance(draft: Draft) -> dict[str, Any]:
         "edited_by": str(draft.edited_by_id) if draft.edited_by_id else None,
         "edited_at": draft.version,
     }
-    return {name: value for name, value in known.items() if value}
 
 
 def edited_parts(draft: Draft) -> list[str]:

@@ -1,6 +1,6 @@
 """The gate: accepting and discarding drafts, taking it back, and what filters say of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -14,9 +14,10 @@ from apps.core.ids import uuid7
 from apps.datasets import content
 from apps.datasets.models import Dataset
 from apps.datasets.schema import DatasetSchema, load_schema
+from apps.drafts.content import same
 from apps.drafts.inputs import Verdict
 from apps.drafts.models import Draft, DraftQuerySet, DraftState
-from apps.drafts.provenance import edits, provenance
+from apps.drafts.provenance import edits, facts, provenance
 from apps.events.log import emit
 from apps.organizations.models import Membership
 from apps.quality.models import Adjudication, Comment, Flag
@@ -93,7 +94,7 @@ def restore_drafts(
     rows = _lock(dataset, decided, after)
     records = {row.record_id: row for row in rows if row.record_id}
     _hold_records(records)
-    kept = _worked_on(records)
+    kept = _worked_on(records) | _edited(records)
     refused = {records[id].id: "people have worked on the record" for id in kept}
     restored = [row for row in rows if row.id not in refused]
     for row in restored:
@@ -236,3 +237,21 @@ def _worked_on(records: Iterable[UUID]) -> set[UUID]:
         rows: Any = model._default_manager.filter(record_id__in=ids)
         found |= set(rows.values_list("record_id", flat=True))
     return found
+
+
+def _edited(drafts: Mapping[UUID, Draft]) -> set[UUID]:
+    """Of the drafts' records those whose texts or metadata are no longer as they came. One query.
+
+    Not what tells of the origin: the draft's job may be gone since.
+    """
+    rows = Record.objects.filter(id__in=drafts).only("fields", "metadata")
+    return {row.id for row in rows if _differs(row, drafts[row.id])}
+
+
+def _differs(record: Record, draft: Draft) -> bool:
+    known = facts(draft)
+    return not same(record.fields, draft.fields) or any(
+        not same(value, draft.metadata.get(name))
+        for name, value in (record.metadata or {}).items()
+        if name not in known
+    )

@@ -31,7 +31,8 @@ class AnnotatePage:
     be saved; without them the stored answer is shown. ``told`` are the codes of what the person is
     to be told (templates/labeling/_told.html), ``strays`` the answers to questions that are gone.
     ``overview`` may be given where several pages of one dataset are shown. ``pairs`` are what an
-    address asks of the queue.
+    address asks of the queue. One that ``is_ahead`` leaves its place in a part of the queue to the
+    page that it comes to; ``is_new`` tells that page of one answer more.
     """
 
     dataset: Dataset
@@ -43,6 +44,8 @@ class AnnotatePage:
     told: Sequence[str] = ()
     strays: str = ""
     pairs: Sequence[tuple[str, str]] = ()
+    is_ahead: bool = False
+    is_new: bool = False
     narrowing: Narrowing | None = field(init=False)
     schema: DatasetSchema = field(init=False)
     request_key: UUID = field(init=False, default_factory=uuid4)

@@ -51,7 +51,7 @@ def claim_ahead(
 ) -> tuple[list[Turn], list[Turn]]:
     """The next records, and those of ``at_hand`` that are held still, whose holds are renewed."""
     leases = distribution.claim(
-        dataset=dataset, annotator=member, limit=len(at_hand) + AHEAD, part=_part(narrowing)
+        dataset=dataset, annotator=member, limit=AHEAD, part=_part(narrowing), at_hand=at_hand
     )
     turns = [Turn(lease.record, expires_at=lease.expires_at) for lease in leases]
     coming = [turn for turn in turns if turn.record.id not in at_hand]

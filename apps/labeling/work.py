@@ -78,9 +78,8 @@ class DatasetRow:
 
     @property
     def has_work(self) -> bool:
-        """Something is left for the member; completed records need nobody."""
-        mine = self.overview.mine
-        return not self.is_done and mine.pending > 0 and not mine.quota_reached
+        """Something is left for the member."""
+        return self.overview.pending > 0 and not self.overview.mine.quota_reached
 
     @property
     def is_begun(self) -> bool:
@@ -90,7 +89,7 @@ class DatasetRow:
     def to_go(self) -> int:
         """Records that the member may still be asked for today."""
         mine = self.overview.mine
-        left = mine.pending if self.has_work else 0
+        left = self.overview.pending if self.has_work else 0
         if mine.daily_quota is not None:
             left = min(left, mine.daily_quota - mine.submitted_today)
         if mine.total_quota is not None:

@@ -274,16 +274,19 @@ def take_next(
     """The item in the reviewer's hands, else the next that is in nobody's; None for none.
 
     ``after`` passes over what comes before, and gives back what the reviewer held; when one looks
-    ahead, that record stays in the reviewer's hands, and the item is another one.
+    ahead, that record stays in the reviewer's hands, for as long as the item, which is another one.
     """
     now = timezone.now()
     items = filters.items(dataset)
     mine = items.filter(held_by=reviewer, held_until__gt=now).first()
     if mine is not None and after is None:
         return hold(item=mine, reviewer=reviewer)
-    free = items.filter(Q(held_by__isnull=True) | Q(held_by=reviewer) | Q(held_until__lte=now))
+    is_free = Q(held_by__isnull=True) | Q(held_by=reviewer) | Q(held_until__lte=now)
+    free = items.filter(is_free)
     kept = after if is_ahead else None
     if kept is not None:
+        here = ReviewItem.objects.filter(is_free, dataset=dataset, record=kept)
+        here.update(held_by=reviewer, held_until=now + HOLD)
         free = free.exclude(record_id=kept)
     later = free.filter(record_id__gt=after) if after else free
     for candidates in (later, free) if after else (free,):

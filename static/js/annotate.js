@@ -15,6 +15,7 @@ function startRecord() {
   save.start();
   panes.start();
   if (answerForm()) answers.start();
+  loop.showPlace();
   save.restore();
   for (const list of all("#queue, #sort")) list.addEventListener("change", () => list.form.requestSubmit());
   const skip = one("form:has(> [data-go=next])");

@@ -16,6 +16,7 @@ let outbox;
 let onState = () => {};
 let url = ""; // where the next records are
 let numbers = null; // progress as of the last receipt
+let place = null; // in a part of the queue, as the page was told it and as it has gone on since
 let looking = 0;
 
 export const unsaved = () => outbox.size;
@@ -113,6 +114,7 @@ async function deliver(entry, headers) {
 function take(receipt) {
   numbers = receipt;
   showNumbers(receipt);
+  showPlace("new" in receipt.dataset ? 1 : 0);
   notices.tellAll(receipt.dataset);
   return "done";
 }
@@ -122,6 +124,18 @@ function showNumbers(receipt) {
     const place = one(`[data-part="${part.dataset.part}"]`);
     place?.replaceChildren(...part.cloneNode(true).childNodes);
   }
+}
+
+/** Counting what matches takes the server long: it is done once, and each new answer adds one. */
+export function showPlace(more = 0) {
+  const here = one("#matching");
+  if (here?.dataset.words) {
+    place = { ...here.dataset };
+    delete here.dataset.words; // a record that comes again has a place that is past
+  }
+  if (!place) return;
+  place.number = Math.min(Number(place.number) + more, Number(place.total));
+  if (here) here.textContent = place.words.replace("#", place.number);
 }
 
 /** The outbox has changed: say so, and look for records once all is sent. */

@@ -5,6 +5,7 @@ import * as keys from "./keys.js";
 import { all, one, post } from "./page.js";
 
 const PAUSE = 300; // ms until the next record is asked for
+const EVERY = 120_000; // ms; a hold lasts several times as long
 let ahead = null; // a promise of the next page's document, or of nothing
 let sending = false;
 let untouched = ""; // the decision as the page came
@@ -86,7 +87,7 @@ async function sendAside(event) {
   if (list) one("#said-list").replaceWith(document.adoptNode(list));
 }
 
-/** What follows once this record is settled; it is held beside this one. */
+/** What follows once this record is settled. Asking holds both, and holds them on. */
 async function fetchAhead(url) {
   const answer = await fetch(url, { credentials: "same-origin" }).catch(() => null);
   return answer?.status === 200 ? parse(answer) : null;
@@ -181,4 +182,12 @@ function begin() {
   untouched = errors ? "" : content(); // what was refused is not decided yet
 }
 
+/** While the page is open nobody else is given its record. */
+function renew() {
+  const url = one("#main").dataset.ahead;
+  if (url && !document.hidden) ahead = fetchAhead(url);
+}
+
+setInterval(renew, EVERY);
+document.addEventListener("visibilitychange", renew);
 begin();

@@ -168,8 +168,26 @@ def test_a_quota_stops_the_hand_out_and_not_the_saving(ann: Membership) -> None:
 def test_drafts_and_second_thoughts_do_not_count_twice(ann: Membership) -> None:
     dataset = make_dataset(daily_quota=10)
     (record,) = make_records(dataset, 1)
-    for status in ("draft", "submitted", "submitted", "discarded", "draft"):
+    statuses = ("draft", "submitted", "submitted", "discarded", "submitted", "draft", "submitted")
+    counts = []
+    for status in statuses:
         answer(record, ann, status)
+        counts.append(Annotator.objects.get().submitted_today)
+    assert counts == [0, 1, 1, 0, 1, 0, 1]
+    services.delete_response(response=Response.objects.get())
+    assert Annotator.objects.get().submitted_today == 0
+
+
+def test_what_was_submitted_yesterday_is_not_taken_off_todays_count(ann: Membership) -> None:
+    dataset = make_dataset(daily_quota=10)
+    records = make_records(dataset, 3)
+    for record in records[:2]:
+        answer(record, ann)
+    Response.objects.update(updated_at=timezone.now() - timedelta(days=1))
+    Annotator.objects.update(day=timezone.now().date() - timedelta(days=1))
+    answer(records[2], ann)
+    answer(records[0], ann, "draft")
+    services.delete_response(response=Response.objects.get(record=records[1]))
     assert Annotator.objects.get().submitted_today == 1
 
 
@@ -195,6 +213,20 @@ def test_asking_again_renews_what_one_holds(ann: Membership) -> None:
     assert claim(dataset, ann) == records[:1]
     assert claim(dataset, ann, 3) == records[:3]
     assert not Lease.objects.filter(expires_at__lte=soon).exists()
+
+
+def test_what_was_at_hand_and_is_no_longer_held_is_not_made_up_for(
+    ann: Membership, bob: Membership
+) -> None:
+    dataset = make_dataset()
+    records = ids(make_records(dataset, 9))
+    claim(dataset, bob, 3)
+    held = claim(dataset, ann, 2)
+    assert held == records[3:5]
+    at_hand = {*records[:3], held[0]}
+    leases = distribution.claim(dataset=dataset, annotator=ann, limit=2, at_hand=at_hand)
+    assert [lease.record_id for lease in leases] == records[3:6]
+    assert Lease.objects.filter(user=ann).count() == 3
 
 
 def test_a_lease_is_renewed_while_it_lasts(ann: Membership, bob: Membership) -> None:
@@ -238,6 +270,34 @@ def test_skipping_gives_another_one(ann: Membership) -> None:
     distribution.skip(dataset=dataset, record_id=first, annotator=ann)
     assert claim(dataset, ann) == [second]
     assert claim(dataset, make_member()) == [first]
+
+
+def test_skipping_with_one_answer_left_gives_another_one(ann: Membership) -> None:
+    dataset = make_dataset(queue_order="least_certain_first", daily_quota=1)
+    make_records(dataset, 3)
+    seen = claim(dataset, ann)
+    for _ in range(3):
+        distribution.skip(dataset=dataset, record_id=seen[-1], annotator=ann)
+        assert Lease.objects.count() == 1
+        seen += claim(dataset, ann)
+    assert len(set(seen[:3])) == 3
+    assert seen[3] == seen[0]
+
+
+def test_what_others_hold_is_waited_for_where_it_may_still_come(
+    ann: Membership, bob: Membership
+) -> None:
+    dataset = make_dataset(min_submitted=2)
+    first, second, third = make_records(dataset, 3)
+    answer(first, ann)
+    claim(dataset, bob, 3)
+    claim(dataset, make_member(), 3)
+    state = distribution.queue_state(dataset=dataset, annotator=ann)
+    assert (state.open, state.held_by_others) == (0, 2)
+    for record in (second, third):
+        answer(record, ann)
+    state = distribution.queue_state(dataset=dataset, annotator=ann)
+    assert (state.open, state.held_by_others) == (0, 0)
 
 
 def test_the_state_of_an_empty_queue(ann: Membership, bob: Membership) -> None:

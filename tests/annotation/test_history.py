@@ -175,6 +175,24 @@ def test_todays_count_follows(dataset: Dataset, records: list[Record], ann: Memb
     assert Annotator.objects.get().submitted_today == 2  # yesterday's, which counts no more
 
 
+def test_todays_count_follows_what_is_no_longer_submitted(
+    dataset: Dataset, records: list[Record], ann: Membership
+) -> None:
+    def today() -> int:
+        return progress.my_progress(dataset=dataset, annotator=ann).submitted_today
+
+    save(records[0], ann)
+    save(records[0], ann, status="discarded")
+    save(records[1], ann)
+    mine = Response.objects.get(record=records[1])
+    services.delete_response(response=mine, request_key=uuid4())
+    counts = [today()]
+    for step in (undo, undo, undo, undo, redo, redo, redo, redo):
+        assert step(dataset, ann)
+        counts.append(today())
+    assert counts == [0, 1, 0, 1, 0, 1, 0, 1, 0]
+
+
 def test_undone_twice_is_undone_once(
     dataset: Dataset, records: list[Record], ann: Membership
 ) -> None:
@@ -225,6 +243,15 @@ def test_a_jobs_answers_go_back_page_by_page(
     assert state(dataset) == before
     assert len(redo(dataset, ann)) == 3
     assert state(dataset) == after
+
+
+def test_what_has_no_key_is_no_act(
+    dataset: Dataset, records: list[Record], ann: Membership
+) -> None:
+    save(records[0], ann, request_key=None)
+    services.delete_response(response=Response.objects.get())
+    save(records[1], ann, request_key=None)
+    assert history.last_act(dataset=dataset, annotator=ann) is None
 
 
 def test_others_are_left_alone(dataset: Dataset, records: list[Record], ann: Membership) -> None:

@@ -189,9 +189,14 @@ class Queue(RuleBasedStateMachine):
         if key:
             known.keys[member.id] = key
         known.leases.pop(member.id, None)
-        self.today[member.id] += status == "submitted" != before
+        self._count(member.id, before, status)
         assert saved.created == (before is None)
         assert saved.completed == known.recount(self.needed)
+
+    def _count(self, member_id: UUID, before: str | None, after: str | None) -> None:
+        """What is submitted today, and what no longer is: all of it happens today."""
+        change = (after == "submitted") - (before == "submitted")
+        self.today[member_id] = max(self.today[member_id] + change, 0)
 
     @rule(person=people, number=numbers, status=statuses)
     def retry(self, person: int, number: int, status: str) -> None:
@@ -232,7 +237,7 @@ class Queue(RuleBasedStateMachine):
         given = [(k, person) for k in self.records.values() for person in k.answers]
         known, person = given[number % len(given)]
         services.delete_response(response=Response.objects.get(record_id=known.id, user_id=person))
-        del known.answers[person]
+        self._count(person, known.answers.pop(person), None)
         known.keys.pop(person, None)
         known.recount(self.needed)
         if then_claim:

@@ -32,6 +32,7 @@ from apps.organizations.models import Membership, Organization, RecordVolume
 from apps.quality.schema_changes.services import apply_edit
 from apps.quality.talk import add_comment, flag_record
 from apps.records.models import DatasetCounter, Record, RecordStatus, Suggestion
+from apps.records.services import update_record
 from apps.search.query import Words
 from apps.search.search import search_records
 from tests.factories import make_dataset, make_member, make_organization, make_records
@@ -202,7 +203,16 @@ def comment(record: Record, person: Membership) -> None:
     add_comment(record=record, author=person, text="Odd.")
 
 
-@pytest.mark.parametrize("work", [answer, flag, comment])
+def rewrite(record: Record, person: Membership) -> None:
+    update_record(record=record, fields={"text": "Put right by hand."})
+
+
+def describe(record: Record, person: Membership) -> None:
+    metadata = {**record.metadata, "source": "a book"}
+    update_record(record=record, metadata=metadata, sets_metadata=True)
+
+
+@pytest.mark.parametrize("work", [answer, flag, comment, rewrite, describe])
 def test_a_record_that_people_have_worked_on_is_not_taken_back(
     dataset: Dataset, job: Job, admin: Membership, work: Callable[[Record, Membership], None]
 ) -> None:
@@ -214,6 +224,17 @@ def test_a_record_that_people_have_worked_on_is_not_taken_back(
     back = restore_drafts(dataset=dataset, drafts=mine)
     assert (back.taken, set(back.refused)) == (2, {drafts[1].id})
     assert [record.id for record in Record.objects.all()] == [record.id]
+
+
+def test_a_record_whose_job_is_gone_is_as_it_came(
+    dataset: Dataset, job: Job, admin: Membership
+) -> None:
+    write(job, inputs(metadata={"style": "x"}))
+    accept_drafts(dataset=dataset, drafts=everything(dataset), member=admin)
+    job.delete()
+    assert Record.objects.filter(metadata__has_key="job").count() == len(TEXTS)
+    back = restore_drafts(dataset=dataset, drafts=everything(dataset))
+    assert (back.taken, back.refused) == (len(TEXTS), {})
 
 
 def test_decisions_are_made_in_portions(

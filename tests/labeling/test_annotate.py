@@ -10,9 +10,11 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.test import Client
 from django.urls import reverse
 
+from apps.annotation.distribution import claim
 from apps.annotation.models import Lease, Response
 from apps.datasets.models import Dataset, Field, MetadataProperty, Question
 from apps.datasets.services import archive_dataset
@@ -495,6 +497,20 @@ def test_the_next_records_come_ahead_and_are_held(
     assert Lease.objects.count() == 5
 
 
+def test_what_a_page_lost_is_not_made_up_for_with_records_it_never_shows(
+    client: Client, dataset: Dataset, annotator: Membership
+) -> None:
+    """As after a night offline: colleagues have what it had at hand."""
+    records = factories.make_records(dataset, 9)
+    claim(dataset=dataset, annotator=factories.make_member(), limit=4)
+    have = {"have": [str(record.id) for record in records[:4]]}
+    text = client.get(whole("ahead", dataset), have, headers=SCRIPT).content.decode()
+    shown = [record.id for record in records if f"Record {record.external_id}" in text]
+    assert shown == [record.id for record in records[4:6]]
+    held = Lease.objects.filter(user=annotator).order_by("record_id")
+    assert list(held.values_list("record_id", flat=True)) == shown
+
+
 def test_who_has_gone_on_gets_a_receipt(
     client: Client, dataset: Dataset, django_assert_max_num_queries: Any
 ) -> None:
@@ -587,6 +603,58 @@ def test_a_page_of_somebody_before_saves_nothing(client: Client, dataset: Datase
     headers = {**RECEIPT, "X-Member": str(uuid4())}
     assert client.post(address("save", record), ANSWER, headers=headers).status_code == 401
     assert not Response.objects.exists()
+
+
+def change_option(site: Site) -> None:
+    options = [{"value": "fine", "text": "Fine", "description": None}]
+    settings = {"type": "label_selection", "options": options, "visible_options": None}
+    Question.objects.filter(dataset=site.dataset, name="sentiment").update(settings=settings)
+
+
+def drop_question(site: Site) -> None:
+    Question.objects.filter(dataset=site.dataset, name="comment").delete()
+
+
+@pytest.mark.parametrize(
+    ("edit", "code", "words", "stored"),
+    [
+        (change_option, 422, "An option that was chosen is not there", []),
+        (drop_question, 200, "“comment”: line one", ["positive"]),
+    ],
+)
+def test_questions_edited_while_an_answer_is_saved_are_told(
+    site: Site, edit: Callable[[Site], None], code: int, words: str, stored: list[str]
+) -> None:
+    """The owner's edit is under way when the answer comes, and done before it is stored."""
+    client = Client(raise_request_exception=False)
+    client.force_login(site.member.user, backend=BACKEND)
+    with site.inside():
+        record = Record.objects.in_order()[0]
+    begun = threading.Event()
+
+    def change() -> None:
+        try:
+            with site.inside(), transaction.atomic():
+                version = F("schema_version") + 1
+                Dataset.objects.filter(pk=site.dataset.pk).update(schema_version=version)
+                edit(site)
+                begun.set()
+                while not waiting():
+                    time.sleep(0.01)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        editing = pool.submit(change)
+        assert begun.wait(30)
+        given = {**ANSWER, "request_key": str(uuid4())}
+        del given["q.order"]
+        answer = client.post(address("save", record), given, headers=RECEIPT)
+        editing.result()
+    assert (answer.status_code, words in answer.content.decode()) == (code, True)
+    with site.inside():
+        saved = Response.objects.filter(record=record)
+        assert [one.values["sentiment"]["value"] for one in saved] == stored
 
 
 def test_a_dataset_deleted_while_a_record_of_it_is_asked_for_is_gone(site: Site) -> None:

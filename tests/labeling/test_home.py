@@ -1,5 +1,6 @@
 """What a member sees first: their queues and the datasets of their workspaces."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -8,9 +9,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from apps.annotation.distribution import claim
+from apps.annotation.distribution import claim, release
 from apps.annotation.models import Response
-from apps.annotation.services import save_response
+from apps.annotation.services import delete_response, save_response
 from apps.datasets.models import Dataset, DatasetStatus
 from apps.jobs import kinds
 from apps.jobs.models import Job
@@ -202,6 +203,50 @@ def test_a_reached_quota_is_no_queue_to_continue(workspace: Workspace, sign_in: 
     assert "Go on with other, 3 pending" in page
 
 
+def submit(records: list[Any], *people: Membership) -> None:
+    for record in records:
+        for person in people:
+            values = {"sentiment": {"value": "positive"}}
+            save_response(record=record, annotator=person, status="submitted", values=values)
+
+
+def test_what_others_completed_is_not_pending(workspace: Workspace, sign_in: SignIn) -> None:
+    dataset = factories.make_dataset(workspace, name="reviews", daily_quota=8)
+    records = factories.make_records(dataset, 10)
+    mine, other = (factories.make_member(workspace=workspace) for _ in range(2))
+    submit(records[:9], other)
+    (row,) = work.find_queues(mine)
+    assert (row.overview.pending, row.to_go, row.has_work) == (1, 1, True)
+    client = sign_in(mine)
+    assert "1 record to go today." in client.get("/").content.decode()
+    page = client.get(reverse("labeling:annotate", args=[dataset.id])).content.decode()
+    assert re.search(r'<option data-part="pending"[^>]*>Pending 1</option>', page)
+
+
+def test_a_queue_found_empty_is_no_work_until_something_is_free(workspace: Workspace) -> None:
+    """The one record that is not completed waits for somebody else."""
+    dataset = factories.make_dataset(workspace, min_submitted=2)
+    records = factories.make_records(dataset, 5)
+    mine, other, third = (factories.make_member(workspace=workspace) for _ in range(3))
+    submit(records[:3], other, third)
+    submit(records[3:4], mine)
+
+    def state() -> tuple[int, bool]:
+        (row,) = work.find_queues(mine)
+        return row.overview.pending, row.has_work
+
+    (lease,) = claim(dataset=dataset, annotator=mine)
+    assert claim(dataset=dataset, annotator=mine, limit=2) == [lease]
+    assert state() == (2, True), "in hand"
+    submit([lease.record], other)
+    release(record_id=lease.record_id, annotator=mine)
+    submit([lease.record], third)
+    assert claim(dataset=dataset, annotator=mine) == []
+    assert state() == (0, False)
+    delete_response(response=Response.objects.get(user=third, record=lease.record_id))
+    assert state() == (2, True)
+
+
 def test_a_queue_held_by_others_says_so_and_looks_again(
     workspace: Workspace, sign_in: SignIn
 ) -> None:
@@ -214,6 +259,17 @@ def test_a_queue_held_by_others_says_so_and_looks_again(
     assert "with a colleague now" in page
     assert f'data-waits="{path}"' in page
     assert "Look again" in page
+
+
+def test_who_answered_everything_waits_for_nothing(workspace: Workspace, sign_in: SignIn) -> None:
+    """What a colleague holds never comes to the one who has answered it."""
+    dataset = factories.make_dataset(workspace, min_submitted=3)
+    mine = factories.make_member(workspace=workspace)
+    submit(factories.make_records(dataset, 4), mine)
+    claim(dataset=dataset, annotator=factories.make_member(workspace=workspace))
+    page = sign_in(mine).get(reverse("labeling:annotate", args=[dataset.id])).content.decode()
+    assert "You answered every record that was yours. 4 still wait" in page
+    assert "data-waits" not in page
 
 
 def test_who_asks_too_often_is_told_to_wait(sign_in: SignIn, settings: Any) -> None:

@@ -158,10 +158,11 @@ def test_the_place_counts_what_matches(client: Client, dataset: Dataset) -> None
     answer = client.get(f"{page(dataset)}?{query}")
     assert places(answer) == "1 of 3"
     form = {**ANSWER, "query": query}
-    receipt = client.post(
-        address("save", record("r0")), form, headers={"HX-Request": "true", "X-Receipt": "1"}
-    )
-    assert '<span data-part="matching">2 of 3</span>' in receipt.content.decode()
+    headers = {"HX-Request": "true", "X-Receipt": "1"}
+    for status, is_new in (("draft", True), ("submit", False)):
+        saving = {**form, "do": status}
+        receipt = client.post(address("save", record("r0")), saving, headers=headers)
+        assert ("data-new" in receipt.content.decode()) == is_new
     assert places(client.get(f"{page(dataset)}?{query}")) == "2 of 3"
 
 
@@ -228,6 +229,22 @@ def test_the_filters_say_what_they_would_leave(client: Client, dataset: Dataset)
     assert found["French"] == "2"
     assert 'name="meta.price' not in text
     assert 'name="mine"' not in text
+
+
+def test_an_answer_counts_no_matches(client: Client, dataset: Dataset) -> None:
+    """The page adds one to what it was told: counting all of them takes long."""
+    headers = {"HX-Request": "true", "X-Receipt": "1"}
+    ahead = reverse("labeling:ahead", args=[dataset.id])
+    client.get(f"{page(dataset)}?q=card")
+    costs = []
+    for query in ("sort=certainty", "q=card"):
+        with CaptureQueriesContext(connection) as asked:
+            client.post(address("save", record("r0")), {**ANSWER, "query": query}, headers=headers)
+            coming = client.get(f"{ahead}?{query}", headers=headers).content.decode()
+        assert "data-record" in coming
+        assert ('id="matching"' in coming) == (query == "q=card")
+        costs.append([one for one in asked if "x.record_id IS NOT NULL" in one["sql"]])
+    assert costs == [[], []]
 
 
 def test_the_page_without_a_filter_costs_what_it_did(client: Client, dataset: Dataset) -> None:

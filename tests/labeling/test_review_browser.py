@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from apps.annotation.services import save_response
 from apps.quality import review, talk
@@ -155,6 +157,22 @@ def test_the_keyboard_alone_reviews_three_records(disputed: Site, visit: Visit) 
         assert talk.count_unread(sent.user) == (0, 3), "one of each record"
         third = Adjudication.objects.get(record__external_id="note-3")
         assert third.values["comment"] == {"value": "A lighthouse, beautifully shot."}
+
+
+def test_a_page_that_stays_open_holds_its_record_on(disputed: Site, visit: Visit) -> None:
+    page = visit()
+    page.clock.install()
+    with page.expect_request("**/review/*ahead=1*"):
+        page.goto(queue(disputed))
+        page.clock.run_for(1_000)
+    page.wait_for_load_state("networkidle")
+    with disputed.inside():
+        nearly = timezone.now() + timedelta(seconds=30)
+        ReviewItem.objects.filter(held_until__isnull=False).update(held_until=nearly)
+    with page.expect_response("**/review/*ahead=1*"):
+        page.clock.run_for(130_000)
+    with disputed.inside():
+        assert ReviewItem.objects.filter(held_until__gt=nearly).count() == 2
 
 
 def test_the_next_record_is_there_before_it_is_asked_for(disputed: Site, visit: Visit) -> None:

@@ -233,6 +233,32 @@ def test_two_reviewers_get_different_records(
     decide(record=records[2], reviewer=other, ruling=ruling)
 
 
+def test_looking_ahead_holds_the_record_before_on(
+    dataset: Dataset, people: People, reviewer: Membership
+) -> None:
+    """Who decides one after the other is never left with a hold that the first look took."""
+    records = make_records(dataset, 3)
+    for record in records:
+        say(record, people, "mixed", "positive")
+    refresh(dataset)
+    first, second, third = (record.id for record in records)
+    look = {"dataset": dataset, "reviewer": reviewer, "filters": ALL}
+    assert review.take_next(**look) is not None
+    for after, found in ((first, second), (second, third)):
+        item = review.take_next(**look, after=after, is_ahead=True)
+        assert item is not None
+        assert item.record_id == found
+        nearly = timezone.now() + timedelta(seconds=30)
+        ReviewItem.objects.filter(held_by=reviewer).update(held_until=nearly)
+    review.take_next(**look, after=second, is_ahead=True)
+    lasting = ReviewItem.objects.filter(held_by=reviewer, held_until__gt=nearly)
+    assert set(lasting.values_list("record_id", flat=True)) == {second, third}
+    other = make_member(role="reviewer")
+    ReviewItem.objects.filter(record=second).update(held_by=other)
+    review.take_next(**look, after=second, is_ahead=True)
+    assert ReviewItem.objects.get(record=second).held_by_id == other.id
+
+
 def test_filters_narrow_the_queue(dataset: Dataset, people: People, reviewer: Membership) -> None:
     one, two = make_records(dataset, 2)
     say(one, people[:2], "mixed", "positive")

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from apps.annotation import distribution
+from apps.annotation import distribution, history
 from apps.annotation.bulk import BulkAnswer, answer_records
 from apps.annotation.ingest import log_records
 from apps.annotation.models import Annotator, Lease, Response
@@ -205,6 +205,14 @@ def test_the_same_key_again_changes_nothing(
         assert outcome.refused == {gone: "the record is gone"}
     assert Event.objects.filter(kind="response.created").count() == 3
     assert Annotator.objects.get(user=me).submitted_today == 3
+    answer_records(
+        schema=schema,
+        annotator=me,
+        answer=BulkAnswer("discarded", keeps_mine=False),
+        record_ids=ids(dataset)[:2],
+        request_key=uuid4(),
+    )
+    assert Annotator.objects.get(user=me).submitted_today == 1
 
 
 def test_leases_end_and_records_complete_once(dataset: Dataset, me: Membership) -> None:
@@ -265,6 +273,24 @@ def test_who_or_what_is_gone_ends_it(
         Workspace.objects.get(id=dataset.workspace_id).memberships.all().delete()
     assert run(job, organization).state == "cancelled"
     assert not Response.objects.exists()
+
+
+def test_a_persons_last_act_is_none_of_a_jobs(
+    dataset: Dataset, me: Membership, organization: Organization
+) -> None:
+    """Undo on the annotate page takes back one answer, never thousands in one request."""
+    record = Record.objects.get(id=ids(dataset)[0])
+    key = uuid4()
+    values = {"sentiment": {"value": "mixed"}}
+    save_response(record=record, annotator=me, status="submitted", values=values, request_key=key)
+    done = run(begin(dataset, me, BulkAnswer("submitted", POSITIVE)), organization)
+    assert (done.done, done.failed) == (10, 0)
+    act = history.last_act(dataset=dataset, annotator=me)
+    assert act is not None
+    assert act.request_key == key
+    run(undo(job=done, member=me), organization)
+    assert len(given(dataset, me)) == 1
+    assert history.last_undone(dataset=dataset, annotator=me) is None
 
 
 def test_taking_back_has_its_time(

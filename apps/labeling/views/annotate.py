@@ -72,7 +72,7 @@ def ahead(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     at_hand = {id for id in map(read_id, request.GET.getlist("have")[:100]) if id}
     asked = AnnotatePage(dataset, request.member, pairs=asked_pairs(request))
     coming, held = queue.claim_ahead(dataset, request.member, at_hand, asked.narrowing)
-    pages = [AnnotatePage(dataset, request.member, turn=turn) for turn in coming]
+    pages = [AnnotatePage(dataset, request.member, turn=turn, is_ahead=True) for turn in coming]
     for page in pages:
         page.overview, page.narrowing = asked.overview, asked.narrowing
     context = {"pages": pages, "held": held, "dataset": dataset}

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_POST
 from apps.annotation import history
 from apps.annotation.models import Response
 from apps.annotation.services import SavedResponse, delete_response, save_response
-from apps.core.errors import NotFoundError
+from apps.core.errors import InvalidError, NotFoundError
 from apps.core.ids import read_id
 from apps.labeling import queue
 from apps.labeling.answers import Answer, read_answer, read_strays
@@ -39,18 +39,22 @@ def save(request: LabelingRequest, dataset_id: UUID, record_id: UUID) -> HttpRes
 
     A script that has gone on already gets a receipt instead of the next record.
     """
-    dataset = find_dataset(request, dataset_id)
-    status = request.POST.get("status", queue.PENDING)
-    status = status if status in queue.QUEUES else queue.PENDING
-    page = AnnotatePage(dataset, request.member, status, pairs=asked_pairs(request))
-    record = Record.objects.filter(dataset=dataset, pk=record_id).first()
+    page = _page(request, dataset_id)
+    record = Record.objects.filter(dataset=page.dataset, pk=record_id).first()
     if record is None:
         return _show_gone(request, page)
-    record.dataset = dataset
     return _save(request, page, record)
 
 
+def _page(request: LabelingRequest, dataset_id: UUID) -> AnnotatePage:
+    dataset = find_dataset(request, dataset_id)
+    status = request.POST.get("status", queue.PENDING)
+    status = status if status in queue.QUEUES else queue.PENDING
+    return AnnotatePage(dataset, request.member, status, pairs=asked_pairs(request))
+
+
 def _save(request: LabelingRequest, page: AnnotatePage, record: Record) -> HttpResponse:
+    record.dataset = page.dataset
     answer = read_answer(page.schema, request.POST, record.fields)
     if answer.errors:
         return _show_again(request, page, record, answer, answer.errors, code=422)
@@ -66,8 +70,13 @@ def _save(request: LabelingRequest, page: AnnotatePage, record: Record) -> HttpR
         )
     except NotFoundError:  # deleted since it was looked up
         return _show_gone(request, page)
+    except InvalidError:  # the questions were changed since they were read
+        newer = _page(request, page.dataset.id)
+        if newer.dataset.schema_version == page.dataset.schema_version:
+            raise
+        return _save(request, newer, record)
     page.strays = read_strays(page.schema, request.POST)
-    page.told = _tell(request, page, saved)
+    page.told, page.is_new = _tell(request, page, saved), saved.created
     return _receipt(request, page) if wants_receipt(request) else go_on(request, page, after)
 
 
@@ -133,7 +142,7 @@ def redo(request: LabelingRequest, dataset_id: UUID) -> HttpResponse:
     done = key and history.redo(dataset=dataset, annotator=request.member, request_key=key)
     if not done or not done.record_ids:
         return _nothing_to_do(request, page)
-    page.told = ["redone"]
+    page.told, page.is_new = ["redone"], True
     if not wants_receipt(request):
         return go_on(request, page)
     answer = _receipt(request, page)
