@@ -236,10 +236,11 @@ def note_payment(*, invoice: Invoice, reference: str) -> None:
 def note_failure(*, invoice: Invoice, reference: str = "") -> None:
     """A collection was refused: the grace begins with the first time.
 
-    If it is the payment that was on its way, the invoice may be collected anew.
+    If it is the payment that was on its way, or the one that was tried (without a reference), the
+    invoice may be collected anew, which its ``updated_at`` shows.
     """
     unpaid = Invoice.objects.open().filter(pk=invoice.pk)
-    unpaid.filter(reference=reference[:255]).update(reference="")
+    unpaid.filter(reference=reference[:255]).update(reference="", updated_at=timezone.now())
     if unpaid.filter(failed_on=None).update(failed_on=timezone.now().date()):
         emit("invoice.failed", object_id=invoice.id, payload={"number": invoice.name})
     settle_standing()
@@ -252,7 +253,7 @@ def settle_standing() -> None:
     rows = Invoice.objects.overdue(today).values_list("due_on", "failed_on")
     since = min((_overdue_since(due, failed) for due, failed in rows), default=None)
     state = SubscriptionState.ACTIVE if since is None else SubscriptionState.PAST_DUE
-    Subscription.objects.in_force().update(state=state)
+    Subscription.objects.in_force().exclude(state=state).update(state=state)
     close_at(since + GRACE if since else None)
 
 
