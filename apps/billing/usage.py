@@ -62,7 +62,8 @@ SELECT %(o)s, %(month)s, now.* FROM ({_COUNT}) AS now
 ON CONFLICT (organization_id, month, workspace_id) DO UPDATE SET
     records = CASE WHEN %(is_over)s THEN usage_month.records ELSE excluded.records END,
     seats = CASE WHEN %(is_over)s THEN usage_month.seats ELSE excluded.seats END,
-    answers = excluded.answers, model_usd = excluded.model_usd,
+    answers = CASE WHEN %(is_over)s THEN greatest(usage_month.answers, excluded.answers)
+        ELSE excluded.answers END, model_usd = excluded.model_usd,
     workspace_name = coalesce(nullif(excluded.workspace_name, ''), usage_month.workspace_name)
 """  # noqa: S608  (constant text)
 # Sizes as they are stored; what lies beside its row is not read for it.
@@ -124,8 +125,8 @@ def snapshot(month: date, *, is_over: bool = False) -> None:
     """Keep what the month came to so far. One statement.
 
     Of a month that ``is_over`` answers and USD can still be counted, records and seats no longer:
-    what was kept stays. What did not exist yet at the month's end has used nothing in it, and has
-    no row.
+    what was kept stays, and no answer is taken back with a dataset that is deleted later. What
+    did not exist yet at the month's end has used nothing in it, and has no row.
     """
     raw_cursor().execute(_KEEP, {**_facts(month), "is_over": is_over})
 

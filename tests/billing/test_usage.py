@@ -105,6 +105,15 @@ def test_a_month_knows_nothing_of_what_came_later(busy: Workspace, is_over: bool
     ]
 
 
+def test_answers_of_a_month_that_is_over_stay(busy: Workspace) -> None:
+    usage.snapshot(MONTH)
+    Dataset.objects.all().delete()
+    usage.snapshot(MONTH, is_over=True)
+    assert UsageMonth.objects.get(workspace_id=busy.id).answers == 1
+    usage.snapshot(MONTH)
+    assert UsageMonth.objects.get(workspace_id=busy.id).answers == 0, "it goes on, and counts anew"
+
+
 def test_bytes_are_measured_by_workspace_and_stand_until_the_next_time(busy: Workspace) -> None:
     before = usage.month_after(MONTH, -1)
     long_ago = timezone.now() - timedelta(days=100)
