@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
@@ -54,7 +54,8 @@ class StripeCollector:
         A payment that is on its way already is asked after instead: a debit takes days. No
         transaction is open while Stripe thinks.
         """
-        with enter(invoice.organization_id):
+        organization_id = cast(UUID, invoice.organization_id)  # every row has one
+        with enter(organization_id):
             found = Invoice.objects.open().filter(pk=invoice.pk).first()
             payer = find_subscription()
         if found is None:
@@ -65,7 +66,7 @@ class StripeCollector:
             answer = _charge(found, payer)
         else:
             return
-        with enter(invoice.organization_id):
+        with enter(organization_id):
             _note(found, answer)
 
 
