@@ -27,7 +27,8 @@ class Collector(Protocol):
     def collect(self, invoice: Invoice) -> None:
         """Try to have it paid without the person, who has paid before; settles or notes failure.
 
-        Raises ``CollectionError``.
+        It enters the invoice's organization where it needs to: call it outside a transaction, or
+        others wait for the outside too. Raises ``CollectionError``.
         """
 
 

@@ -35,12 +35,17 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def in_force(self) -> "SubscriptionQuerySet":
         return self.exclude(state=SubscriptionState.ENDED)
 
+    def newest_first(self) -> "SubscriptionQuerySet":
+        """Begins with the one in force, or with the last one that was."""
+        return self.order_by("-id")
+
 
 class Subscription(TenantModel):
     """A plan as it is paid for; a change of plan ends it and begins the next one.
 
     Its present term is from ``starts_on`` until before ``ends_on`` and was charged ``term_cents``;
-    terms are counted from ``anchored_on``. ``balance_cents`` is kept for later invoices.
+    terms are counted from ``anchored_on``. ``balance_cents`` is kept for later invoices, and goes
+    on to the subscription that comes next.
     ``customer`` and ``payment_method`` are the collector's names of who pays and how.
     """
 

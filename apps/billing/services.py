@@ -51,10 +51,14 @@ def make_quote(*, organization: Organization, plan: str, period: str) -> Quote:
 
 def _quote(present: Subscription | None, plan: str, period: str) -> Quote:
     today = timezone.now().date()
-    if present is None:
-        return quote(plan=plan, period=period, today=today)
-    former, balance = present.term, present.balance_cents
-    return quote(plan=plan, period=period, today=today, former=former, balance=balance)
+    newest = present or Subscription.objects.newest_first().first()
+    return quote(
+        plan=plan,
+        period=period,
+        today=today,
+        former=present.term if present else None,
+        balance=newest.balance_cents if newest else 0,
+    )
 
 
 @transaction.atomic
@@ -85,9 +89,8 @@ def begin_subscription(*, organization: Organization, period: str = Period.MONTH
 
 
 def _begin(organization: Organization, present: Subscription | None, offer: Quote) -> Invoice:
-    if present is not None:
-        present.state = SubscriptionState.ENDED
-        present.save()
+    Subscription.objects.in_force().update(state=SubscriptionState.ENDED)
+    Subscription.objects.exclude(balance_cents=0).update(balance_cents=0)  # the offer has it
     term = offer.term
     new = Subscription.objects.create(
         plan=term.plan,
@@ -184,8 +187,8 @@ def _line(kind: LineKind, term: Term, cents: int) -> InvoiceLine:
 def settle_invoice(*, invoice: Invoice, state: str, reference: str = "") -> bool:
     """Mark an open invoice as paid or void; False when it was settled already.
 
-    A void invoice of the present term leaves nothing to give back for its unused days, and what
-    it had used up of earlier payments is kept for later invoices again. Raises ``ConflictError``
+    What a void invoice had used up of earlier payments is kept for later invoices again, and one
+    of the present term leaves nothing to give back for its unused days. Raises ``ConflictError``
     for one that would be void although its unused days were given back.
     """
     row = Invoice.objects.select_for_update().get(pk=invoice.pk)
@@ -217,12 +220,14 @@ def _is_given_back(invoice: Invoice) -> bool:
 
 
 def _take_back(invoice: Invoice) -> None:
-    """Undo what the invoice made of the subscription's money, where its term is the present one."""
+    """Undo what the invoice made of the customer's money, of whichever term it is."""
     lines = list(invoice.lines.in_order())
     used = -sum(line.cents for line in lines if line.kind != LineKind.TERM)
     in_force = Subscription.objects.in_force().filter(pk=invoice.subscription_id)
-    in_force.filter(starts_on=lines[0].starts_on).update(
-        term_cents=0, balance_cents=F("balance_cents") + used
+    in_force.filter(starts_on=lines[0].starts_on).update(term_cents=0)
+    newest = Subscription.objects.newest_first()[:1]
+    Subscription.objects.filter(pk__in=newest.values("pk")).update(
+        balance_cents=F("balance_cents") + used
     )
 
 
@@ -236,10 +241,11 @@ def note_payment(*, invoice: Invoice, reference: str) -> None:
 def note_failure(*, invoice: Invoice, reference: str = "") -> None:
     """A collection was refused: the grace begins with the first time.
 
-    If it is the payment that was on its way, the invoice may be collected anew.
+    If it is the payment that was on its way, or the one that was tried (without a reference), the
+    invoice may be collected anew, which its ``updated_at`` shows.
     """
     unpaid = Invoice.objects.open().filter(pk=invoice.pk)
-    unpaid.filter(reference=reference[:255]).update(reference="")
+    unpaid.filter(reference=reference[:255]).update(reference="", updated_at=timezone.now())
     if unpaid.filter(failed_on=None).update(failed_on=timezone.now().date()):
         emit("invoice.failed", object_id=invoice.id, payload={"number": invoice.name})
     settle_standing()
@@ -252,7 +258,7 @@ def settle_standing() -> None:
     rows = Invoice.objects.overdue(today).values_list("due_on", "failed_on")
     since = min((_overdue_since(due, failed) for due, failed in rows), default=None)
     state = SubscriptionState.ACTIVE if since is None else SubscriptionState.PAST_DUE
-    Subscription.objects.in_force().update(state=state)
+    Subscription.objects.in_force().exclude(state=state).update(state=state)
     close_at(since + GRACE if since else None)
 
 

@@ -9,14 +9,13 @@ import hashlib
 import hmac
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote, urlencode
 from uuid import UUID
 
 import orjson
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from apps.billing.collectors import CollectionError
 from apps.billing.models import Invoice, InvoiceState, Subscription
@@ -31,7 +30,7 @@ from apps.billing.services import (
 from apps.core import outbound
 from apps.core.errors import DomainError, InvalidError
 from apps.core.ids import read_id
-from apps.core.tenancy import current, enter
+from apps.core.tenancy import enter
 
 TIMEOUT: Final = 15.0  # seconds
 MAX_ANSWER: Final = 256 * 1024  # bytes
@@ -52,22 +51,34 @@ class StripeCollector:
     def collect(self, invoice: Invoice) -> None:
         """Charge the payment method that was used before; without one, nothing.
 
-        A payment that is on its way already is asked after instead: a debit takes days.
+        A payment that is on its way already is asked after instead: a debit takes days. No
+        transaction is open while Stripe thinks.
         """
-        if invoice.reference:
-            answer = _ask(f"payment_intents/{quote(invoice.reference, safe='')}")
-        else:
+        organization_id = cast(UUID, invoice.organization_id)  # every row has one
+        with enter(organization_id):
+            found = Invoice.objects.open().filter(pk=invoice.pk).first()
             payer = find_subscription()
-            if payer is None or not payer.payment_method:
-                return
-            answer = _charge(invoice, payer)
-        status, payment = answer.get("status"), str(answer.get("id") or "")
-        if status == "succeeded":
-            settle_invoice(invoice=invoice, state=InvoiceState.PAID, reference=payment)
-        elif status == "processing":
-            note_payment(invoice=invoice, reference=payment)
+        if found is None:
+            return
+        if found.reference:
+            answer = _ask(f"payment_intents/{quote(found.reference, safe='')}")
+        elif payer is not None and payer.payment_method:
+            answer = _charge(found, payer)
         else:
-            note_failure(invoice=invoice, reference=payment)
+            return
+        with enter(organization_id):
+            _note(found, answer)
+
+
+def _note(invoice: Invoice, answer: Mapping[str, Any]) -> None:
+    """What became of a payment that was asked for, or asked after."""
+    status, payment = answer.get("status"), str(answer.get("id") or "")
+    if status == "succeeded":
+        settle_invoice(invoice=invoice, state=InvoiceState.PAID, reference=payment)
+    elif status == "processing":
+        note_payment(invoice=invoice, reference=payment)
+    else:
+        note_failure(invoice=invoice, reference=invoice.reference)
 
 
 def _charge(invoice: Invoice, payer: Subscription) -> dict[str, Any]:
@@ -81,7 +92,8 @@ def _charge(invoice: Invoice, payer: Subscription) -> dict[str, Any]:
         "description": invoice.name,
         **_metadata(invoice, "metadata"),
     }
-    key = f"collect-{invoice.id}-{timezone.now().date()}"  # once a day
+    # The same for as long as nobody knows what became of it: what was taken is not taken again.
+    key = f"collect-{invoice.id}-{invoice.updated_at.timestamp()}"
     return _ask("payment_intents", form, key=key, refused_is_answer=True)
 
 
@@ -104,7 +116,7 @@ def _session(invoice: Invoice, back: str) -> dict[str, object]:
 
 
 def _metadata(invoice: Invoice, name: str) -> dict[str, object]:
-    return {f"{name}[organization]": current(), f"{name}[invoice]": invoice.id}
+    return {f"{name}[organization]": invoice.organization_id, f"{name}[invoice]": invoice.id}
 
 
 def _ask(

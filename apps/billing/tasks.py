@@ -72,11 +72,13 @@ def _renew(organization_id: UUID) -> None:
 
 
 def _collect(organization_id: UUID) -> None:
+    """Each invoice by itself: what was paid stays so whatever becomes of the next."""
     with enter(organization_id):
         if Organization.objects.get().suspended_at is not None:
             return
-        for invoice in Invoice.objects.open().order_by("number"):
-            try:
-                get_collector().collect(invoice)
-            except CollectionError as error:
-                logger.warning("%s was not collected: %s", invoice.name, error.message)
+        waiting = list(Invoice.objects.open().order_by("number"))
+    for invoice in waiting:
+        try:
+            get_collector().collect(invoice)
+        except CollectionError as error:
+            logger.warning("%s was not collected: %s", invoice.name, error.message)

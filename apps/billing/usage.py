@@ -34,8 +34,8 @@ WITH held AS (
     WHERE l.organization_id = %(o)s AND l.inserted_at >= %(first)s AND l.inserted_at < %(next)s
     GROUP BY 1
 ), place AS (
-    SELECT id, name FROM workspace WHERE organization_id = %(o)s
-    UNION ALL SELECT %(none)s, ''
+    SELECT id, name FROM workspace WHERE organization_id = %(o)s AND inserted_at < %(next)s
+    UNION ALL SELECT %(none)s, '' FROM organization WHERE id = %(o)s AND inserted_at < %(next)s
     UNION ALL SELECT p.workspace_id, '' FROM paid p
     WHERE p.usd > 0 AND p.workspace_id <> %(none)s AND NOT EXISTS (
         SELECT FROM workspace w WHERE w.organization_id = %(o)s AND w.id = p.workspace_id)
@@ -47,7 +47,8 @@ SELECT place.id AS workspace_id, place.name AS workspace_name,
         AND m.month <= %(month)s AND m.workspace_id = place.id
         ORDER BY m.month DESC LIMIT 1), 0) AS bytes,
     CASE WHEN place.id = %(none)s THEN (SELECT count(*) FROM membership m
-        WHERE m.organization_id = %(o)s AND m.is_active) ELSE 0 END AS seats,
+        WHERE m.organization_id = %(o)s AND m.is_active AND m.inserted_at < %(next)s)
+        ELSE 0 END AS seats,
     coalesce((SELECT m.api_calls FROM usage_month m WHERE m.organization_id = %(o)s
         AND m.month = %(month)s AND m.workspace_id = place.id), 0) AS api_calls
 FROM place LEFT JOIN held ON held.workspace_id = place.id
@@ -61,7 +62,8 @@ SELECT %(o)s, %(month)s, now.* FROM ({_COUNT}) AS now
 ON CONFLICT (organization_id, month, workspace_id) DO UPDATE SET
     records = CASE WHEN %(is_over)s THEN usage_month.records ELSE excluded.records END,
     seats = CASE WHEN %(is_over)s THEN usage_month.seats ELSE excluded.seats END,
-    answers = excluded.answers, model_usd = excluded.model_usd,
+    answers = CASE WHEN %(is_over)s THEN greatest(usage_month.answers, excluded.answers)
+        ELSE excluded.answers END, model_usd = excluded.model_usd,
     workspace_name = coalesce(nullif(excluded.workspace_name, ''), usage_month.workspace_name)
 """  # noqa: S608  (constant text)
 # Sizes as they are stored; what lies beside its row is not read for it.
@@ -123,7 +125,8 @@ def snapshot(month: date, *, is_over: bool = False) -> None:
     """Keep what the month came to so far. One statement.
 
     Of a month that ``is_over`` answers and USD can still be counted, records and seats no longer:
-    what was kept stays.
+    what was kept stays, and no answer is taken back with a dataset that is deleted later. What
+    did not exist yet at the month's end has used nothing in it, and has no row.
     """
     raw_cursor().execute(_KEEP, {**_facts(month), "is_over": is_over})
 

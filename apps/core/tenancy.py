@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Protocol, TypeVar
 from uuid import UUID
 
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 
 from apps.core.tracing import note_organization
 
@@ -61,6 +61,23 @@ def enter(organization_id: UUID, *, using: str = "default") -> Iterator[None]:
                 "SELECT set_config('app.organization_id', %s, true)", [str(organization_id)]
             )
         with _inside(organization_id, using):
+            yield
+
+
+@contextmanager
+def enter_snapshot(organization_id: UUID) -> Iterator[None]:
+    """``enter`` to read alone, and everything as it is at one moment.
+
+    In a transaction that runs already it is ``enter``: too late to choose.
+    """
+    if connection.in_atomic_block:
+        with enter(organization_id):
+            yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        with enter(organization_id):
             yield
 
 

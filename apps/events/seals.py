@@ -16,7 +16,7 @@ from django.utils import timezone
 from apps.core.prepared import raw_cursor
 from apps.core.rounds import find, for_each
 from apps.core.sealing import is_signed, sign
-from apps.core.tenancy import current, enter
+from apps.core.tenancy import current, enter, enter_snapshot
 from apps.events.canonical import COLUMNS, FIRST, digest
 from apps.events.models import EventCheck, EventRetention, EventSeal
 
@@ -129,12 +129,12 @@ def _events(after: int, up_to: int) -> Iterator[tuple[Any, ...]]:
 
 
 def verify(*, organization_id: UUID) -> Verdict:
-    """Recompute every seal of the organization, in one transaction and constant memory.
+    """Recompute every seal of the organization, as of one moment and in constant memory.
 
     Events that the retention removed may be missing: as many seals from the first on as the log
     itself says. An event not yet sealed is counted and cannot be checked.
     """
-    with enter(organization_id):
+    with enter_snapshot(organization_id):  # the retention may remove events meanwhile
         return _verify()
 
 

@@ -165,13 +165,11 @@ def attempt(work: Work, kind: Kind[Any, Any]) -> None:
         leases.complete(work, kind, kind.compute(work, material))
     except LostError:
         _logger.warning("Job %s, item %s: done by another run meanwhile", work.job.id, work.seq)
-    except RetryLaterError as error:
-        leases.postpone(work, seconds=error.seconds)
     except (AbandonJobError, PauseJobError):
         leases.postpone(work)
         raise
     except Exception as error:
-        if not isinstance(error, DomainError):
+        if not isinstance(error, DomainError | RetryLaterError):
             _logger.warning("Job %s, item %s failed", work.job.id, work.seq, exc_info=True)
         fate = fates.after(work, error, max_attempts=kind.max_attempts)
         leases.settle(work, fate)

@@ -25,7 +25,7 @@ class PauseJobError(SteeringError):
 class RetryLaterError(SteeringError):
     """Try this item again in ``seconds``; it does not count as a failure.
 
-    It does, if the item has come back unblamed ``most`` times already.
+    It does, if the item has been put off ``most`` times already.
     """
 
     def __init__(self, message: str, *, seconds: float, most: int | None = None) -> None:

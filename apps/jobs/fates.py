@@ -22,6 +22,7 @@ class Fate:
     error: str | None = None
     delay: float = 0.0
     is_failure: bool = False
+    is_wait: bool = False
     cost: Decimal = FREE
 
     @property
@@ -36,9 +37,14 @@ def done(cost: Decimal) -> Fate:
     return Fate(ItemState.DONE, cost=cost)
 
 
-def put_back(seconds: float = 0.0) -> Fate:
+def put_back() -> Fate:
     """The item comes back without being blamed."""
-    return Fate(ItemState.PENDING, delay=seconds)
+    return Fate(ItemState.PENDING)
+
+
+def put_off(seconds: float) -> Fate:
+    """The item comes back later, without being blamed."""
+    return Fate(ItemState.PENDING, delay=seconds, is_wait=True)
 
 
 def failed(error: str) -> Fate:
@@ -55,8 +61,8 @@ def tried_again(work: Work, error: str) -> Fate:
 def after(work: Work, error: Exception, *, max_attempts: int) -> Fate:
     """The fate of an item that ended with an error of its kind."""
     if isinstance(error, RetryLaterError):
-        if error.most is None or work.attempt - work.failures <= error.most:
-            return put_back(error.seconds)
+        if error.most is None or work.waits < error.most:
+            return put_off(error.seconds)
         error = FailedTryError(str(error))
     if isinstance(error, SteeringError):
         return put_back()

@@ -40,7 +40,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An item in the hands of a run. ``attempt`` counts from 1 and fences the result."""
+    """An item in the hands of a run. ``attempt`` counts from 1 and fences the result.
+
+    ``failures`` and ``waits`` count from 0, and anew when people retry it.
+    """
 
     organization_id: UUID
     job: Job
@@ -49,6 +52,7 @@ class Work:
     size: int
     attempt: int
     failures: int
+    waits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

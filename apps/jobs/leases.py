@@ -39,7 +39,7 @@ WHERE organization_id = %(o)s AND job_id = %(job)s AND seq = ANY(ARRAY(
       AND NOT EXISTS (SELECT FROM organization WHERE id = %(o)s AND suspended_at IS NOT NULL)
     ORDER BY seq LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ))
-RETURNING seq, payload, size, attempts, failures, losses
+RETURNING seq, payload, size, attempts, failures, waits, losses
 """
 
 _HELD = """
@@ -52,12 +52,13 @@ ORDER BY i.seq FOR UPDATE OF i
 
 _SETTLE = """
 UPDATE job_item i SET state = fate.state, run = NULL, failures = i.failures + fate.failures,
+    waits = i.waits + fate.waits,
     error = CASE fate.state WHEN 'pending' THEN coalesce(fate.error, i.error) ELSE fate.error END,
     available_at = CASE fate.state WHEN 'pending'
         THEN statement_timestamp() + make_interval(secs => fate.delay) END
 FROM unnest(%(seqs)s::int[], %(attempts)s::int[], %(states)s::text[], %(errors)s::text[],
-    %(failures)s::int[], %(delays)s::float8[])
-    AS fate (seq, attempt, state, error, failures, delay)
+    %(failures)s::int[], %(waits)s::int[], %(delays)s::float8[])
+    AS fate (seq, attempt, state, error, failures, waits, delay)
 WHERE i.organization_id = %(o)s AND i.job_id = %(job)s AND i.seq = ANY(%(seqs)s::int[])
   AND i.seq = fate.seq AND i.state = 'leased' AND i.attempts = fate.attempt
 RETURNING i.seq
@@ -86,7 +87,7 @@ def take_many(run: Run, job: Job, *, limit: int) -> list[Work]:
     values = {"o": current(), "job": job.id, "run": run.number, "limit": limit}
     while rows := sorted(raw_cursor().execute(_TAKE, values).fetchall()):
         works = [_work(run, job, row) for row in rows]
-        deadly = [work for work, row in zip(works, rows, strict=True) if row[5] >= MAX_LOSSES]
+        deadly = [work for work, row in zip(works, rows, strict=True) if row[6] >= MAX_LOSSES]
         if not deadly:
             return works
         fate = fates.failed("The worker died every time it ran this.")
@@ -97,8 +98,8 @@ def take_many(run: Run, job: Job, *, limit: int) -> list[Work]:
 
 
 def _work(run: Run, job: Job, row: Sequence[Any]) -> Work:
-    seq, payload, size, attempt, failures, _ = row
-    return Work(run.organization_id, job, seq, json.loads(payload), size, attempt, failures)
+    seq, payload, *counts, _ = row
+    return Work(run.organization_id, job, seq, json.loads(payload), *counts)
 
 
 def hold_many(job: Job, works: Sequence[Work]) -> set[int]:
@@ -139,9 +140,9 @@ def fail(work: Work, *, error: str, for_good: bool) -> None:
     settle(work, fates.failed(error) if for_good else fates.tried_again(work, error))
 
 
-def postpone(work: Work, *, seconds: float = 0.0) -> None:
+def postpone(work: Work) -> None:
     """Put the item back without blaming it."""
-    settle(work, fates.put_back(seconds))
+    settle(work, fates.put_back())
 
 
 def _named(works: Sequence[Work]) -> dict[str, list[int]]:
@@ -158,6 +159,7 @@ def _settle(job: Job, settled: Sequence[tuple[Work, Fate]]) -> set[int]:
         "states": [fate.state.value for fate in given],
         "errors": [fate.error for fate in given],
         "failures": [int(fate.is_failure) for fate in given],
+        "waits": [int(fate.is_wait) for fate in given],
         "delays": [fate.delay for fate in given],
     }
     return {seq for (seq,) in raw_cursor().execute(_SETTLE, values)}

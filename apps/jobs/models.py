@@ -174,8 +174,9 @@ class JobItem(TenantRow):
     """A part of a job that is done, failed and repeated on its own.
 
     A leased item belongs to the run number ``run`` of its job and is lost when that run's
-    heartbeat stops. ``attempts`` counts leases, ``failures`` those that ended with an error and
-    ``losses`` those whose worker died. A pending item waits until ``available_at``.
+    heartbeat stops. ``attempts`` counts leases, ``failures`` those that ended with an error,
+    ``waits`` those after which it was to be tried later, and ``losses`` those whose worker died. A
+    pending item waits until ``available_at``.
     """
 
     pk = models.CompositePrimaryKey("organization_id", "job_id", "seq")
@@ -187,6 +188,7 @@ class JobItem(TenantRow):
     run = models.PositiveIntegerField(null=True)
     attempts = models.PositiveIntegerField(default=0)
     failures = models.PositiveSmallIntegerField(default=0)
+    waits = models.PositiveIntegerField(default=0)
     losses = models.PositiveSmallIntegerField(default=0)
     available_at = models.DateTimeField(null=True)
     error = models.TextField(null=True)

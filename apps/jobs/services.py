@@ -174,7 +174,7 @@ def retry_failed(*, job: Job) -> Job:
     items = JobItem.objects.filter(job=row, state=ItemState.FAILED)
     size = items.aggregate(size=Coalesce(Sum("size"), 0))["size"]
     retried = items.update(
-        state=ItemState.PENDING, failures=0, losses=0, error=None, available_at=None
+        state=ItemState.PENDING, failures=0, waits=0, losses=0, error=None, available_at=None
     )
     if not retried and row.planned_at:
         raise ConflictError(gettext("Nothing failed that could be retried."))

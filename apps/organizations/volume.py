@@ -84,8 +84,11 @@ def set_plan(*, organization: Organization, plan: str) -> None:
 
 
 def close_at(moment: datetime | None) -> None:
-    """From ``moment`` on no record is added; None opens the organization again."""
-    RecordVolume.objects.update(closes_at=moment)
+    """From ``moment`` on no record is added; None opens the organization again.
+
+    Whoever adds records waits for what is written here, so nothing is where it changes nothing.
+    """
+    RecordVolume.objects.exclude(closes_at=moment).update(closes_at=moment)
 
 
 def end_needless_grace() -> None:

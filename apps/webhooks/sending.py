@@ -162,8 +162,8 @@ def record(attempt: Attempt, outcome: Outcome) -> None:
     """Note the outcome, unless another worker has taken the delivery meanwhile."""
     now = timezone.now()
     with enter(attempt.organization_id):
-        reason = _reason_to_disable(attempt.webhook, outcome, now)
-        if reason:
+        seems_useless = _reason_to_disable(attempt.webhook, outcome, now)
+        if seems_useless:
             take_turns()  # before any row is locked
         rows = Webhook.objects.select_for_update(of=("self",), no_key=True)
         webhook = rows.filter(id=attempt.webhook.id).first()
@@ -180,8 +180,9 @@ def record(attempt: Attempt, outcome: Outcome) -> None:
         if own.pending().update(**after_failure(failures, now), **_told(outcome, now)):
             since = webhook.failing_since or now
             rest = _rest(since, now) if outcome.status_code is None else None
+            reason = _reason_to_disable(webhook, outcome, now)  # it may have recovered meanwhile
             _note_health(webhook, failing_since=since, resting_until=rest)
-            if reason:
+            if seems_useless and reason:
                 disable_webhook(webhook=webhook, reason=reason)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from celery.schedules import crontab
+from django.core.exceptions import ImproperlyConfigured
 from kombu import Exchange, Queue
 
 from apps.core.embedded.paths import (
@@ -328,11 +329,13 @@ OUTBOUND_ALLOW = env.places("OUTBOUND_ALLOW")  # inner hosts that requests may g
 LLM_HOST_CONCURRENCY = env.number("LLM_HOST_CONCURRENCY", 256)
 
 # --- Plans and invoices -----------------------------------------------------------------------
-COLLECTOR = env.text("COLLECTOR", "manual")  # how invoices are paid: manual, stripe
+COLLECTOR = env.one_of("COLLECTOR", "manual", ("manual", "stripe"))  # how invoices are paid
 INVOICE_ISSUER = env.text("INVOICE_ISSUER", SITE_NAME)  # name, address and tax number, in lines
 STRIPE_SECRET_KEY = env.text("STRIPE_SECRET_KEY")
 STRIPE_WEBHOOK_SECRET = env.text("STRIPE_WEBHOOK_SECRET")
 STRIPE_API_URL = env.text("STRIPE_API_URL", "https://api.stripe.com").rstrip("/")
+if COLLECTOR == "stripe" and not (STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET):
+    raise ImproperlyConfigured("Stripe needs STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET.")
 
 # --- The Hugging Face Hub, for imports and exports --------------------------------------------
 HUGGINGFACE_SPACE = env.huggingface_space()  # empty, but where it runs as one
@@ -359,7 +362,8 @@ BACKUP_DIR = backup_directory(DATA_DIR)  # backups, and reports of backups and d
 # Where Prometheus asks: host:port or a socket's path. Empty: nowhere.
 METRICS_ADDRESS = env.text("METRICS_ADDRESS")
 
-LOG_FORMAT = env.text("LOG_FORMAT", "line")  # or json: one object a line, and one line a request
+# json: one object a line, and one line a request.
+LOG_FORMAT = env.one_of("LOG_FORMAT", "line", ("line", "json"))
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -374,7 +378,7 @@ LOGGING: dict[str, Any] = {
     "handlers": {
         "console": {
             "class": "logging.StreamHandler",
-            "formatter": "json" if LOG_FORMAT == "json" else "line",
+            "formatter": LOG_FORMAT,
         }
     },
     "loggers": {

@@ -30,8 +30,8 @@ SITE_HOSTS = ALLOWED_HOSTS
 if BASE_DOMAIN:
     ALLOWED_HOSTS = ["*"]  # HostMiddleware knows each, the organizations' own domains too
 
-LOG_FORMAT = env.text("LOG_FORMAT", "json")
-LOGGING["handlers"]["console"]["formatter"] = "json" if LOG_FORMAT == "json" else "line"
+LOG_FORMAT = env.one_of("LOG_FORMAT", "json", ("line", "json"))
+LOGGING["handlers"]["console"]["formatter"] = LOG_FORMAT
 LOGGING["loggers"]["apps.operator.requests"]["level"] = (
     "INFO" if LOG_FORMAT == "json" else "WARNING"
 )

@@ -204,6 +204,44 @@ def test_a_void_invoice_gives_back_what_it_had_used(billed: Invoice) -> None:
     assert present().balance_cents == 24_000
 
 
+@pytest.mark.parametrize("is_over", ["renewed", "without a plan"])
+def test_a_void_invoice_of_a_past_term_gives_back_what_it_had_used(
+    hosted: Organization, today: Today, is_over: str
+) -> None:
+    today(date(2026, 1, 1))
+    bill("monthly", "starter")
+    Subscription.objects.update(balance_cents=10_000)
+    today(date(2026, 2, 1))
+    second = renew(subscription=present())
+    assert second is not None
+    assert (second.total_cents, present().balance_cents) == (14_000, 0)
+    today(date(2026, 3, 1))
+    if is_over == "renewed":
+        renew(subscription=present())
+    else:
+        set_plan(organization=Organization.objects.get(), plan="self_hosted")
+        begin_subscription(organization=hosted)
+    assert settle_invoice(invoice=second, state="void")
+    newest = Subscription.objects.newest_first()[0]
+    assert (newest.balance_cents, newest.term_cents) == (10_000, 24_000), "its term is another one"
+
+
+def test_what_is_kept_outlives_a_time_without_a_plan(hosted: Organization, today: Today) -> None:
+    today(date(2026, 1, 1))
+    bill("monthly", "base")
+    Subscription.objects.update(balance_cents=100_000)
+    first = bill("monthly", "starter")
+    assert present().balance_cents == 135_000
+    for plan in ("self_hosted", "starter"):
+        set_plan(organization=Organization.objects.get(), plan=plan)
+        begin_subscription(organization=hosted)
+    second = Invoice.objects.newest_first()[0]
+    assert second.number > first.number
+    assert lines(second) == [("term", 24_000), ("balance", -135_000), ("kept", 111_000)]
+    balances = Subscription.objects.newest_first().values_list("balance_cents", flat=True)
+    assert list(balances) == [111_000, 0, 0], "it is there once"
+
+
 def test_an_invoice_whose_days_were_given_back_is_not_void(
     hosted: Organization, today: Today
 ) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from django.db import DataError, connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -19,10 +20,15 @@ from django.utils import timezone
 from apps.billing import tasks
 from apps.billing.collectors import CollectionError, get_collector
 from apps.billing.models import Invoice, Subscription
+from apps.billing.services import begin_subscription
 from apps.billing.stripe import receive
 from apps.core.errors import InvalidError
 from apps.core.tenancy import current, enter
+from apps.organizations.models import Organization
+from apps.organizations.volume import count_records, set_plan
 from tests import factories
+from tests.billing.conftest import bill
+from tests.meanwhile import meanwhile
 
 SECRET = "whsec_of_the_tests"
 KEY = "sk_test_of_the_tests"
@@ -36,6 +42,8 @@ class Stripe(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.keys: list[str] = []
+        self.think: Callable[[], object] = lambda: None  # before it answers
         self.made: dict[str, dict[str, Any]] = {}
         self.status, self.body = 200, b""
         self.refuses = False
@@ -53,6 +61,8 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         form = {name: values[0] for name, values in parse_qs(body).items()}
         self.server.asked.append((self.path, form))
+        self.server.keys.append(self.headers["Idempotency-Key"])
+        self.server.think()
         if self.headers["Authorization"] != f"Bearer {KEY}":
             self.answer(401, b"{}")
         elif self.server.status != 200 or self.server.body:
@@ -245,9 +255,6 @@ def test_a_message_names_its_own_organization_alone(stripe: Stripe, db: None) ->
 
 
 def _bill(organization: Any) -> None:
-    from apps.billing.services import begin_subscription
-    from apps.organizations.volume import set_plan
-
     set_plan(organization=organization, plan="starter")
     begin_subscription(organization=organization)
 
@@ -269,8 +276,6 @@ def test_the_next_invoice_is_collected_by_the_method_that_was_kept(
     assert stripe.asked == [], "nobody has paid before"
     body = succeed(billed)
     receive(body=body, signature=signed(body))
-    from tests.billing.conftest import bill
-
     second = bill("yearly")
     get_collector().collect(second)
     path, form = stripe.asked[-1]
@@ -363,6 +368,80 @@ def test_a_collector_that_cannot_be_asked_is_no_failure(
     tasks._collect(current())
     assert "was not collected" in caplog.text
     assert Invoice.objects.get().failed_on is None
+
+
+@pytest.fixture
+def owing(db: None) -> Organization:
+    """Owes two invoices, and has paid before; nobody has entered it."""
+    organization = factories.make_organization()
+    with enter(organization.id):
+        _bill(organization)
+        bill("yearly")
+        Subscription.objects.in_force().update(customer="cus_1", payment_method="pm_1")
+        assert Invoice.objects.open().count() == 2
+    return organization
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_waits_for_stripe(stripe: Stripe, owing: Organization) -> None:
+    """Records are added while it thinks of the second invoice, after the first was refused."""
+    stripe.refuses = True
+    added: list[int] = []
+
+    def add_record() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '5s'")
+        count_records(1)
+        added.append(len(stripe.asked))
+
+    stripe.think = lambda: meanwhile(owing.id, add_record)
+    tasks._collect(owing.id)
+    assert added == [1, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_paid_stays_paid_whatever_becomes_of_the_next(
+    stripe: Stripe, owing: Organization
+) -> None:
+    def answer_nonsense() -> None:
+        if len(stripe.asked) == 2:
+            stripe.body = rb'{"status": "succeeded", "id": "pi_\u0000"}'
+
+    stripe.think = answer_nonsense
+    with pytest.raises(DataError, match="NUL"):
+        tasks._collect(owing.id)
+    with enter(owing.id):
+        assert list(Invoice.objects.order_by("number").values_list("state", flat=True)) == [
+            "paid",
+            "open",
+        ]
+
+
+def test_what_nobody_knows_the_outcome_of_is_not_begun_anew(
+    stripe: Stripe, billed: Invoice, today: Callable[[date], None]
+) -> None:
+    """Nor after midnight. What was refused is tried anew, though not under the same key."""
+    Subscription.objects.update(customer="cus_1", payment_method="pm_1")
+    day = timezone.now().date()
+    stripe.status = 500
+    for night in range(2):
+        today(day + timedelta(days=night))
+        tasks._collect(current())
+    stripe.status, stripe.refuses = 200, True
+    tasks._collect(current())
+    stripe.refuses = False
+    tasks._collect(current())
+    unknown, again, refused, paid = stripe.keys
+    assert unknown == again == refused != paid
+    assert state(billed) == "paid"
+
+
+def test_what_was_paid_meanwhile_is_not_collected(stripe: Stripe, billed: Invoice) -> None:
+    Subscription.objects.update(customer="cus_1", payment_method="pm_1")
+    body = paid(billed)
+    receive(body=body, signature=signed(body))
+    get_collector().collect(billed)
+    assert stripe.asked == []
 
 
 def test_the_webhook_answers_by_status(stripe: Stripe, billed: Invoice, settings: Any) -> None:

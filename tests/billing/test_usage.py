@@ -88,8 +88,37 @@ def test_a_snapshot_is_taken_again_and_keeps_the_records_of_a_month_that_is_over
     assert UsageMonth.objects.filter(workspace_name="idle").exists(), "what was used stays"
 
 
+@pytest.mark.parametrize("is_over", [True, False])
+def test_a_month_knows_nothing_of_what_came_later(busy: Workspace, is_over: bool) -> None:
+    """Of the month before the first there is nothing; later, only what was there by then."""
+    before = usage.month_after(MONTH, -1)
+    usage.snapshot(before, is_over=is_over)
+    assert not UsageMonth.objects.exists()
+    long_ago = timezone.now() - timedelta(days=100)
+    Organization.objects.update(inserted_at=long_ago)
+    Workspace.objects.filter(name="idle").update(inserted_at=long_ago)
+    usage.snapshot(before, is_over=is_over)
+    kept = UsageMonth.objects.order_by("workspace_name")
+    assert list(kept.values_list("workspace_name", "records", "seats")) == [
+        ("", 0, 0),
+        ("idle", 0, 0),
+    ]
+
+
+def test_answers_of_a_month_that_is_over_stay(busy: Workspace) -> None:
+    usage.snapshot(MONTH)
+    Dataset.objects.all().delete()
+    usage.snapshot(MONTH, is_over=True)
+    assert UsageMonth.objects.get(workspace_id=busy.id).answers == 1
+    usage.snapshot(MONTH)
+    assert UsageMonth.objects.get(workspace_id=busy.id).answers == 0, "it goes on, and counts anew"
+
+
 def test_bytes_are_measured_by_workspace_and_stand_until_the_next_time(busy: Workspace) -> None:
     before = usage.month_after(MONTH, -1)
+    long_ago = timezone.now() - timedelta(days=100)
+    Workspace.objects.update(inserted_at=long_ago)
+    Organization.objects.update(inserted_at=long_ago)
     usage.snapshot(before)
     usage.measure(before)
     sizes = {row.name: row.bytes for row in usage.count_now(MONTH)}

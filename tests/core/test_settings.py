@@ -58,6 +58,14 @@ def test_production_boots_with_a_strong_secret_and_its_names() -> None:
         ({"SECRET_KEY": STRONG}, "Production needs ALLOWED_HOSTS"),
         ({"SECRET_KEY": STRONG, "ALLOWED_HOSTS": " , "}, "Production needs ALLOWED_HOSTS"),
         ({"SECRET_KEY": STRONG, "ALLOWED_HOSTS": "*"}, "needs SITE_URL"),
+        (
+            {"SECRET_KEY": STRONG, "ALLOWED_HOSTS": "localhost", "LOG_FORMAT": "text"},
+            "LOG_FORMAT must be line, json",
+        ),
+        (
+            {"COLLECTOR": "stripe", "STRIPE_SECRET_KEY": "sk"},
+            "Stripe needs STRIPE_SECRET_KEY and STRIPE_WEBHOOK_SECRET",
+        ),
     ],
 )
 def test_production_refuses_to_boot(environment: dict[str, str], reason: str) -> None:
@@ -95,12 +103,26 @@ def test_what_an_earlier_key_sealed_and_signed_holds_after_a_change() -> None:
         ("SITE_URL", "stoneware.example"),
         ("SITE_URL", "https://stoneware.example/labels"),
         ("EMAIL_HOST", "mail.example.org"),  # without SITE_URL, under any host name
+        ("COLLECTOR", "strip"),
+        ("COLLECTOR", "stripe"),  # without its secrets
+        ("LOG_FORMAT", "jsn"),
     ],
 )
 def test_a_typo_fails_at_start(variable: str, value: str) -> None:
     done = boot(DJANGO_SETTINGS_MODULE="config.settings.development", **{variable: value})
     assert done.returncode != 0
     assert "ImproperlyConfigured" in done.stderr
+
+
+def test_a_collector_with_its_secrets_is_taken() -> None:
+    done = boot(
+        "from django.conf import settings; print(settings.COLLECTOR)",
+        DJANGO_SETTINGS_MODULE="config.settings.development",
+        COLLECTOR="Stripe",
+        STRIPE_SECRET_KEY="sk_test",
+        STRIPE_WEBHOOK_SECRET="whsec_test",
+    )
+    assert done.stdout == "stripe\n", done.stderr
 
 
 @pytest.mark.django_db

@@ -368,6 +368,12 @@ def test_an_address_that_is_not_ours_is_a_clear_error(host: str, message: str) -
         listen(host=host, port=0)
 
 
+@pytest.mark.parametrize("port", [-1, 65_536, 70_000, 2**70])
+def test_what_is_no_port_is_refused(port: int) -> None:
+    with pytest.raises(EmbeddedError, match=f"from 0 to 65535, not {port}"):
+        listen(host="127.0.0.1", port=port)
+
+
 def test_an_ipv6_address_is_written_in_brackets() -> None:
     if not socket.has_ipv6:
         pytest.skip("no IPv6 here")

@@ -20,6 +20,7 @@ from apps.events.log import Origin, acting_as, changes, emit
 from apps.events.models import Event, EventCheck, EventRetention, EventSeal
 from apps.organizations.models import Organization
 from tests.factories import make_organization
+from tests.meanwhile import meanwhile
 from tests.trouble import refusing
 
 pytestmark = [
@@ -250,6 +251,30 @@ def test_old_events_go_and_the_rest_still_verifies(acme: Organization) -> None:
     with tampering(acme) as cursor:
         cursor.execute("DELETE FROM event WHERE kind = 'test.told'")
     assert verdict(acme).bad_seal == 5
+
+
+def test_a_check_beside_the_retention_sees_one_moment(acme: Organization) -> None:
+    """Events that go while it runs have not been tampered with."""
+    tell(acme, 3)
+    seals.seal(organization_id=acme.id)
+    age(acme, 100)
+    with enter(acme.id):
+        retention.set_retention(days=60)
+    removed: list[int] = []
+
+    def prune() -> int:
+        return retention.prune(organization_id=acme.id)
+
+    def prune_before_seals(execute: Any, sql: str, *arguments: Any) -> Any:
+        if '"event_seal"' in sql and not removed:
+            removed.append(meanwhile(acme.id, prune))
+        return execute(sql, *arguments)
+
+    with connection.execute_wrapper(prune_before_seals):
+        during = seals.check(organization_id=acme.id)
+    assert removed == [4]
+    assert (during.problem, during.events, during.sealed) == ("", 5, 4)
+    assert verdict(acme).is_valid
 
 
 def test_without_a_retention_everything_stays(acme: Organization) -> None:

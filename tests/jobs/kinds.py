@@ -97,5 +97,6 @@ def _raise(trouble: str) -> None:
         "abandon": AbandonJobError("the numbers are gone"),
         "pause": PauseJobError("no budget"),
         "later": RetryLaterError("busy", seconds=0),
+        "twice": RetryLaterError("busy", seconds=0, most=2),
     }
     raise errors[trouble]

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from apps.core import doorbell as core_doorbell
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.tenancy import current
-from apps.jobs import doorbell, leases, runs
+from apps.jobs import doorbell, kinds, leases, runs
 from apps.jobs.engine import run_slice
 from apps.jobs.models import ItemState, Job, JobItem, JobState
 from apps.jobs.services import (
@@ -32,8 +32,8 @@ from tests.jobs.kinds import stored
 pytestmark = pytest.mark.usefixtures("organization")
 
 
-def start(**params: Any) -> Job:
-    return enqueue(kind="count", params={"items": 5, **params})
+def start(kind: str = "count", **params: Any) -> Job:
+    return enqueue(kind=kind, params={"items": 5, **params})
 
 
 def run(job: Job) -> Job:
@@ -169,6 +169,23 @@ def test_failed_items_can_be_run_again() -> None:
     assert stored(job) == list(range(5))
     with pytest.raises(ConflictError, match="Nothing failed"):
         retry_failed(job=job)
+
+
+@pytest.mark.parametrize("kind", ["count", "count_in_stream"])
+def test_an_item_that_is_retried_may_be_put_off_as_often_as_before(kind: str) -> None:
+    """A provider that is busy for good: twice it is waited for, then it counts as a failure."""
+    job = start(kind, items=1, trouble={"0": "twice"})
+    fails = kinds.load(kind).max_attempts
+
+    def run_to_the_end() -> tuple[int, int, int]:
+        while not run(job).has_ended:
+            JobItem.objects.update(available_at=None)
+        item = JobItem.objects.get()
+        return item.attempts, item.waits, item.failures
+
+    assert run_to_the_end() == (2 + fails, 2, fails - 1)
+    retry_failed(job=job)
+    assert run_to_the_end() == (2 * (2 + fails), 2, fails - 1)
 
 
 def test_a_job_whose_plan_failed_can_be_planned_again() -> None:

@@ -94,7 +94,7 @@ def test_items_are_found_by_their_numbers_however_many_the_job_has() -> None:
     job = start(items=100)
     run(job, seconds=0)
     values = {"o": current(), "job": job.id, "run": 1, "limit": 5, "seqs": [3], "attempts": [1]}
-    fates = {"states": ["done"], "errors": [None], "failures": [0], "delays": [0.0]}
+    fates = {"states": ["done"], "errors": [None], "failures": [0], "waits": [0], "delays": [0.0]}
     for statement in (leases._TAKE, leases._HELD, leases._SETTLE):
         plan = raw_cursor().execute(f"EXPLAIN {statement}", {**values, **fates}).fetchall()
         conditions = [line for (line,) in plan if "Index Cond" in line]

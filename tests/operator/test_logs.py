@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from typing import Any
 from uuid import uuid4
 
@@ -108,6 +109,36 @@ def test_a_line_is_one_json_object(text: str) -> None:
 )
 def test_what_is_no_secret_stays(text: str) -> None:
     assert redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("marks", "length"),
+    [
+        *(("._", 8_000), ("-", 8_000), ("a.", 8_000), ("-sw_", 16_000), ("api_", 30_000)),
+        *(("a://", 60_000), ("token ", 60_000), ("-eyJaaaaaaa", 200_000)),
+    ],
+)
+def test_a_long_run_of_marks_takes_no_time(marks: str, length: int) -> None:
+    """The limit is that of a hang: it takes a hundredth of it, and took many times as long when
+    every mark was tried as the beginning of a name.
+    """
+    text = "GET /" + (marks * length)[:length]
+    began = time.thread_time()
+    redact(text)
+    assert time.thread_time() - began < 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"{'a-b.c_' * 30}password=hidden", f"{'a-b.c_' * 30}password={HIDDEN}"),
+        (f"{'x' * 90}.api_key: hidden", f"{'x' * 90}.api_key: {HIDDEN}"),
+        ("HTTPS://user:hidden@example.com", f"HTTPS://user:{HIDDEN}@example.com"),
+        ("a eyJhbGciOiJI.eyJzdWIiOiIx.c2ln of theirs", f"a {HIDDEN} of theirs"),
+    ],
+)
+def test_what_stands_before_a_secret_stays(text: str, shown: str) -> None:
+    assert redact(text) == shown
 
 
 @pytest.mark.django_db

@@ -130,7 +130,7 @@ def test_a_provider_that_never_gets_better_is_not_asked_for_ever(
     llm_server.script(".", status=503, headers={"Retry-After": wait}, error=error)
     job = order()
     run_slice(organization_id=current(), job_id=job.id, seconds=0)
-    JobItem.objects.filter(job=job).update(attempts=earlier)
+    JobItem.objects.filter(job=job).update(waits=earlier)
     run_slice(organization_id=current(), job_id=job.id, seconds=0.4)
     assert set(JobItem.objects.filter(job=job).values_list("failures", flat=True)) == {1}
     assert llm_server.ledger()["calls"] == 6

@@ -166,6 +166,25 @@ def test_five_days_of_failing_disable(webhook: Webhook, receiver: Receiver) -> N
     )
 
 
+def test_a_webhook_that_has_just_recovered_stays(webhook: Webhook, receiver: Receiver) -> None:
+    """An attempt that was begun before fails after another one has succeeded."""
+    Webhook.objects.update(failing_since=timezone.now() - timedelta(days=5, minutes=1))
+    for _ in range(2):
+        WebhookDelivery.objects.create(
+            webhook=webhook, type="record.created", body="{}", next_attempt_at=timezone.now()
+        )
+    slow, quick = (sending.take(webhook.organization_id, webhook.id) for _ in range(2))
+    assert slow is not None
+    assert quick is not None
+    sending.record(quick, sending.post(quick.webhook, quick.delivery))
+    receiver.statuses["/hook"] = 500
+    sending.record(slow, sending.post(slow.webhook, slow.delivery))
+    webhook.refresh_from_db()
+    assert (webhook.enabled, webhook.disabled_reason) == (True, None)
+    assert webhook.failing_since is not None
+    assert timezone.now() - webhook.failing_since < timedelta(minutes=1)
+
+
 def test_one_success_clears_the_record(webhook: Webhook, receiver: Receiver) -> None:
     Webhook.objects.update(failing_since=timezone.now() - timedelta(days=6))
     deliver(webhook)

@@ -11,11 +11,14 @@ from contextlib import suppress
 
 from apps.core.embedded.errors import EmbeddedError, PortInUseError
 
+LAST_PORT = 65_535
 EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104 (compared with, not bound to)
 
 
 def listen(*, host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises ``PortInUseError``."""
+    if not 0 <= port <= LAST_PORT:  # the system would listen on what is left of it in 16 bits
+        raise EmbeddedError(f"A port is a number from 0 to {LAST_PORT}, not {port}.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except socket.gaierror as error:

@@ -8,17 +8,15 @@ left out. Accounts come with the names and addresses of members, never with a pa
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.core.prepared import raw_cursor
-from apps.core.tenancy import current, enter
+from apps.core.tenancy import current, enter, enter_snapshot
 from apps.events.log import emit
 from apps.events.models import EventSeal
 from apps.exchange.organization.files import MANIFEST, NoSink, Sink, writing
@@ -70,7 +68,7 @@ def describe_organization(*, organization_id: UUID) -> dict[str, Any]:
 
 
 def _write(organization_id: UUID, sink: Sink) -> dict[str, Any]:
-    with _one_moment(organization_id):
+    with enter_snapshot(organization_id):
         files = [_write_file(sink, "accounts", raw_cursor().stream(_ACCOUNTS, {"o": current()}))]
         for table in exported():
             files.append(_write_file(sink, table.name, _lines(table)))
@@ -78,20 +76,6 @@ def _write(organization_id: UUID, sink: Sink) -> dict[str, Any]:
     with sink.open(MANIFEST) as file:
         file.write(json.dumps(manifest, indent=1, ensure_ascii=False).encode())
     return manifest
-
-
-@contextmanager
-def _one_moment(organization_id: UUID) -> Iterator[None]:
-    """Inside the organization, in a snapshot, unless a transaction runs already."""
-    if connection.in_atomic_block:
-        with enter(organization_id):
-            yield
-        return
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        with enter(organization_id):
-            yield
 
 
 def _lines(table: Table) -> Iterator[tuple[str]]:

@@ -61,6 +61,7 @@ class Migration(migrations.Migration):
                 ('run', models.PositiveIntegerField(null=True)),
                 ('attempts', models.PositiveIntegerField(default=0)),
                 ('failures', models.PositiveSmallIntegerField(default=0)),
+                ('waits', models.PositiveIntegerField(default=0)),
                 ('losses', models.PositiveSmallIntegerField(default=0)),
                 ('available_at', models.DateTimeField(null=True)),
                 ('error', models.TextField(null=True)),
