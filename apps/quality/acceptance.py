@@ -34,7 +34,8 @@ from apps.jobs.services import enqueue
 from apps.organizations.models import Membership
 from apps.quality.causes import leave_queue
 from apps.quality.models import Acceptance, Adjudication, Flag
-from apps.records.models import Record, RecordStatus, RecordTask, Suggestion
+from apps.quality.settling import is_complete, note_settled
+from apps.records.models import Record, RecordStatus, Suggestion
 from apps.workspaces.models import Workspace
 
 KIND: Final = "accept_suggestions"
@@ -187,15 +188,10 @@ def _decision(
 
 def _settle(schema: DatasetSchema, decisions: Sequence[Adjudication]) -> None:
     """Nobody is asked about a record once all its required questions are decided."""
-    done = _settled(schema, decisions)
-    RecordTask.objects.filter(record__in=done).update(settled=True)
+    done = [row.record_id for row in decisions if is_complete(schema, row.values)]
+    note_settled(settled=done, reopened=[])
     if done:
         recount(done)
-
-
-def _settled(schema: DatasetSchema, decisions: Sequence[Adjudication]) -> set[UUID]:
-    required = set(schema.required_questions)
-    return {row.record_id for row in decisions if required <= row.values.keys()}
 
 
 # --- Taking it back ------------------------------------------------------------------------------
@@ -219,9 +215,9 @@ def undo_acceptance(*, acceptance: Acceptance) -> int:
         row.accepted.pop(name, None)
     kept = [row for row in decisions if row.accepted]
     Adjudication.objects.bulk_create(kept)
-    settled = _settled(load_schema(acceptance.dataset), kept)
-    back = [row.record_id for row in decisions if row.record_id not in settled]
-    RecordTask.objects.filter(record__in=back).update(settled=False)
+    schema = load_schema(acceptance.dataset)
+    back = [row.record_id for row in decisions if not is_complete(schema, row.values)]
+    note_settled(settled=[], reopened=back)
     rows.update(undone_at=timezone.now())
     acceptance.undone_at = timezone.now()
     _emit("acceptance.undone", acceptance)
