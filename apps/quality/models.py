@@ -3,7 +3,7 @@
 from typing import Final
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Func, Q, Value
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.constraints import one_of
@@ -178,6 +178,18 @@ class AdjudicationQuerySet(models.QuerySet["Adjudication"]):
     def by_people(self) -> "AdjudicationQuerySet":
         """Without those that a model's answer was taken for."""
         return self.filter(accepted={})
+
+    def accepted_by(self, acceptance: "Acceptance") -> "AdjudicationQuerySet":
+        """Those with an answer taken through it, whatever the question is called by now."""
+        id = Value({"id": str(acceptance.id)}, models.JSONField())
+        has_mine = Func(
+            "accepted",
+            id,
+            template="jsonb_path_exists(%(expressions)s)",
+            arg_joiner=", '$.* ? (@ == $id)'::jsonpath, ",
+            output_field=models.BooleanField(),
+        )
+        return self.filter(has_mine, dataset=acceptance.dataset_id)
 
 
 class Adjudication(TenantRow):

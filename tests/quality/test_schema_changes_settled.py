@@ -8,12 +8,13 @@ from apps.annotation.distribution import claim
 from apps.annotation.models import SchemaChange
 from apps.annotation.services import save_response
 from apps.datasets.edits import read_edit
-from apps.datasets.models import Dataset
-from apps.quality.models import Adjudication
+from apps.datasets.models import Dataset, Question
+from apps.quality.acceptance import undo_acceptance
+from apps.quality.models import Acceptance, Adjudication
 from apps.quality.schema_changes.services import apply_edit, preview, undo_change
 from apps.records.models import DatasetCounter, Record
 from tests.factories import make_dataset, make_member
-from tests.quality.test_acceptance import accept, suggested
+from tests.quality.test_acceptance import accept, question_of, suggested
 
 pytestmark = pytest.mark.usefixtures("organization")
 
@@ -133,3 +134,65 @@ def test_an_answer_to_a_question_asked_again_goes_with_it(dataset: Dataset) -> N
     save_response(record=record, annotator=person, status="submitted", values=values)
     undo_change(change=made)
     assert record.responses.get().values == said
+
+
+def take_back(acceptance: Acceptance) -> int:
+    rows = Acceptance.objects.select_related("dataset", "question")
+    return undo_acceptance(acceptance=rows.get(id=acceptance.id))
+
+
+def test_an_acceptance_is_taken_back_under_the_new_name_of_its_question(dataset: Dataset) -> None:
+    suggested(dataset, 0.95, 0.9)
+    acceptance = accept(dataset)
+    renamed = change(dataset, "rename_question", to="mood", title="Mood")
+    assert decided() == [{"mood": "mixed"}] * 2
+    assert accepted() == [{"mood": str(acceptance.id)}] * 2
+    undo_change(change=renamed)
+    assert accepted() == [{"sentiment": str(acceptance.id)}] * 2
+    change(dataset, "rename_question", to="mood", title="Mood")
+    assert asked(dataset) == 0
+    assert take_back(acceptance) == 2
+    assert decided() == []
+    assert asked(dataset) == 2
+
+
+def test_an_acceptance_goes_with_its_question_and_comes_back() -> None:
+    dataset = make_dataset(questions=["sentiment", "quality"], required=["sentiment", "quality"])
+    suggested(dataset, 0.95)
+    first = accept(dataset)
+    suggested(dataset, 0.95, name="quality")
+    second = accept(dataset, name="quality")
+    before = accepted()
+    removed = change(dataset, "remove_question")
+    assert accepted() == [{"quality": str(second.id)}]
+    undo_change(change=removed)
+    assert accepted() == before == [{"sentiment": str(first.id), "quality": str(second.id)}]
+    change(dataset, "remove_question")
+    assert take_back(second) == 1
+    assert decided() == []
+    assert asked(dataset) == 1
+
+
+def test_an_acceptance_moves_to_the_question_that_its_own_is_merged_into(dataset: Dataset) -> None:
+    rows = {"title": "Mood", "required": False, "settings": question_of(dataset).settings}
+    Question.objects.create(dataset=dataset, name="mood", **rows)
+    suggested(dataset, 0.95)
+    acceptance = accept(dataset)
+    change(dataset, "merge_questions", question="mood", other="sentiment")
+    assert accepted() == [{"mood": str(acceptance.id)}]
+    assert take_back(acceptance) == 1
+    assert decided() == []
+
+
+def test_what_was_accepted_and_taken_back_does_not_return_with_an_edit() -> None:
+    dataset = make_dataset(questions=["sentiment", "quality"], required=["sentiment", "quality"])
+    suggested(dataset, 0.95, 0.9)
+    first = accept(dataset)
+    suggested(dataset, 0.95, name="quality")
+    second = accept(dataset, name="quality")
+    removed = change(dataset, "remove_label", label="mixed")
+    assert decided() == [{"quality": 3}]
+    take_back(first)
+    undo_change(change=removed)
+    assert accepted() == [{"quality": str(second.id)}]
+    assert asked(dataset) == 2

@@ -24,7 +24,7 @@ from apps.datasets.schema import load_schema
 from apps.datasets.values import certainty, value_key
 from apps.events.log import Happening, emit_all
 from apps.quality.causes import take_turns
-from apps.quality.models import Adjudication, Feedback, FeedbackKind
+from apps.quality.models import Acceptance, Adjudication, Feedback, FeedbackKind
 from apps.quality.settling import is_complete, note_settled, settled_among
 from apps.records.models import Suggestion
 from apps.records.side_rows import SideRows
@@ -105,6 +105,8 @@ class _Page:
         self.reopened: set[UUID] = set()
         self.settled: dict[UUID, bool] = {}
         self.schema = load_schema(change.dataset)
+        undone = Acceptance.objects.filter(dataset=change.dataset_id, undone_at__isnull=False)
+        self.undone = {str(id) for id in undone.values_list("id", flat=True)}
         done = RewrittenAnswer.objects.filter(change=change, record__in=self.ids)
         self.done = set(done.values_list("record_id", "part", "user_id"))
 
@@ -179,16 +181,17 @@ class _Page:
         settled = settled_among(known)
         for record_id, row in known.items():
             key = (record_id, part, None)
-            before = {**row.values, **{name: {"ambiguous": True} for name in row.ambiguous}}
+            before = _decision(row)
             was = SETTLED if record_id in settled else ""
             made, status = self.plan.answer(key, before, was)
+            self._drop_undone(made.values)
             if made.unclear or status != was:
                 status = self._judged(status, made.values)
             if not self._keep(key, before, made.values, (was, status)):
                 continue
             if made.values:
                 _set_decision(row, made.values)
-                row.save(update_fields=["values", "ambiguous"])
+                row.save(update_fields=["values", "ambiguous", "accepted"])
             else:
                 self.kept[-1].before[DECISION] = _decision_document(row)
                 row.delete()
@@ -202,6 +205,11 @@ class _Page:
         decided = [name for name, one in values.items() if "ambiguous" not in one]
         return status if is_complete(self.schema, decided) else ""
 
+    def _drop_undone(self, values: dict[str, Any]) -> None:
+        """What was accepted through an acceptance that was itself taken back since, is no more."""
+        for name in [name for name, one in values.items() if one.get("accepted") in self.undone]:
+            del values[name]
+
     def _bring_back(self, record_id: UUID) -> None:
         """A decision that the change had deleted, unless somebody decided since."""
         key = (record_id, AnswerPart.ADJUDICATION.value, None)
@@ -209,8 +217,9 @@ class _Page:
         if record_id not in self.ids or DECISION not in was.before:
             return
         values = {name: one for name, one in was.before.items() if name != DECISION}
+        self._drop_undone(values)
         status = self._judged(was.status_before, values)
-        if self._keep(key, {}, values, ("", status)):
+        if values and self._keep(key, {}, values, ("", status)):
             row = Adjudication(
                 record_id=record_id, dataset_id=self.change.dataset_id, **was.before[DECISION]
             )
@@ -288,16 +297,26 @@ def _update_responses(rows: Iterable[tuple[UUID, Mapping[str, Any], str]]) -> No
         )
 
 
+def _decision(row: Adjudication) -> dict[str, Any]:
+    """What is decided, each with the acceptance it comes from: that moves along."""
+    decided = {
+        name: {**one, "accepted": row.accepted[name]} if name in row.accepted else one
+        for name, one in row.values.items()
+    }
+    return {**decided, **{name: {"ambiguous": True} for name in row.ambiguous}}
+
+
 def _set_decision(row: Adjudication, values: Answers) -> None:
     row.ambiguous = [name for name, one in values.items() if "ambiguous" in one]
-    row.values = {name: dict(one) for name, one in values.items() if "ambiguous" not in one}
+    decided = {name: dict(one) for name, one in values.items() if "ambiguous" not in one}
+    row.accepted = {n: one.pop("accepted") for n, one in decided.items() if "accepted" in one}
+    row.values = decided
 
 
 def _decision_document(row: Adjudication) -> dict[str, Any]:
     return {
         "reviewer_id": str(row.reviewer_id) if row.reviewer_id else None,
         "note": row.note,
-        "accepted": row.accepted,
         "decided_at": row.decided_at.isoformat(),
     }
 
