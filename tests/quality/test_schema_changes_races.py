@@ -21,9 +21,12 @@ from apps.datasets.models import Dataset, Question
 from apps.datasets.schema import DatasetSchema, load_schema
 from apps.datasets.services import archive_dataset
 from apps.jobs.kinds import Work
+from apps.jobs.models import Job
 from apps.organizations.models import Membership
 from apps.quality.acceptance import AcceptSuggestions, accept_suggestions
 from apps.quality.decisions import Ruling, decide
+from apps.quality.few_shot import FewShotSuggestions, Proposals
+from apps.quality.head import Proposal
 from apps.quality.models import Adjudication
 from apps.quality.schema_changes.services import apply_edit
 from apps.records.inputs import RecordInput, ResponseInput, SuggestionInput
@@ -182,3 +185,19 @@ def test_what_is_accepted_while_a_question_is_renamed_has_the_new_name(world: Wo
     with enter(world.tenant):
         (decided,) = Adjudication.objects.all()
         assert (list(decided.values), list(decided.accepted)) == (["mood"], ["mood"])
+
+
+def test_what_was_learnt_before_a_label_was_renamed_does_not_bring_it_back(world: World) -> None:
+    with enter(world.tenant):
+        question = Question.objects.select_related("dataset__workspace").get()
+        params = {"question_id": str(question.id), "overwrite": False}
+        job = Job(kind="suggest", params=params)
+        two = make_records(world.dataset, 1)[0].id
+    learnt = [Proposal("mixed", 0.9), Proposal("positive", 0.9)]
+
+    def write() -> None:
+        work = Work(world.tenant, job, seq=0, payload={}, size=2, attempt=1, failures=0)
+        FewShotSuggestions().write(work, Proposals([world.record.id, two], learnt))
+
+    world.meet(world.rename, write).result()
+    assert world.said() == ["positive"]
