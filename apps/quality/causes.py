@@ -290,6 +290,14 @@ def replace_causes(
     raw_cursor().execute(_DROP, {"o": facts["o"], "d": dataset_id, "scope": facts["scope"]})
 
 
+def forget_questions(dataset_id: UUID, question_ids: Collection[UUID]) -> None:
+    """Questions are asked no more: nothing waits for their sake."""
+    if question_ids:
+        take_turns(dataset_id)
+        ReviewCause.objects.filter(dataset=dataset_id, question__in=question_ids).delete()
+        raw_cursor().execute(_DROP, {"o": current(), "d": dataset_id, "scope": None})
+
+
 def leave_queue(record_ids: Iterable[UUID]) -> None:
     """Take records out of the queue, with all their causes."""
     ids = list(record_ids)
