@@ -165,12 +165,17 @@ def _accept(acceptance: Acceptance, record_ids: Sequence[UUID]) -> None:
     made = [
         _decision(acceptance, rule.name, record_id, value, decided.get(record_id))
         for record_id, value in sorted(values.items())
-        if record_id not in decided or decided[record_id].accepted
+        if record_id not in decided or not _has_ruling(decided[record_id])
     ]
     Adjudication.objects.filter(record__in=[row.record_id for row in made]).delete()
     Adjudication.objects.bulk_create(made)
     Acceptance.objects.filter(id=acceptance.id).update(count=F("count") + len(made))
     _settle(schema, made)
+
+
+def _has_ruling(decided: Adjudication) -> bool:
+    """Whether a person decided any of it: they have looked at the record."""
+    return bool(decided.ambiguous or decided.values.keys() - decided.accepted.keys())
 
 
 def _decision(
@@ -215,7 +220,7 @@ def undo_acceptance(*, acceptance: Acceptance) -> int:
         for name in [name for name, id in row.accepted.items() if id == str(acceptance.id)]:
             del row.accepted[name]
             row.values.pop(name, None)
-    kept = [row for row in decisions if row.accepted]
+    kept = [row for row in decisions if row.values or row.ambiguous]
     Adjudication.objects.bulk_create(kept)
     schema = load_schema(Dataset.objects.get(id=acceptance.dataset_id))
     back = [row.record_id for row in decisions if not is_complete(schema, row.values)]

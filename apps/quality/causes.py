@@ -208,7 +208,7 @@ def load_crowd(schema: DatasetSchema, rule: QuestionRule) -> Crowd | None:
 def _known(
     schema: DatasetSchema, rule: QuestionRule, records: Mapping[UUID, int], place: Mapping[Any, int]
 ) -> dict[int, int]:
-    decided = Adjudication.objects.by_people().filter(dataset=schema.dataset.id)
+    decided = Adjudication.objects.by_people(rule.name).filter(dataset=schema.dataset.id)
     known = {}
     for record, values in decided.values_list("record_id", "values"):
         value = values.get(rule.name, {}).get("value")

@@ -75,6 +75,7 @@ def decide(
 ) -> Adjudication:
     """Make the ruling the record's adjudicated answer, in place of an earlier one.
 
+    A model's answers that were accepted for questions it does not name stay beside it.
     Everybody who answered gets feedback; the record leaves the queue, and its flags are settled.
     With ``seen`` it is refused when something is different by now. Raises ``InvalidError`` for a
     wrong value, ``ChangedMeanwhileError``, ``ConflictError`` while somebody else holds the
@@ -87,23 +88,26 @@ def decide(
     take_turns(record.dataset_id)
     refuse_held(record, reviewer)
     responses = list(Response.objects.submitted().filter(record=record).order_by("id"))
-    before = _check_seen(record, responses, seen)
+    rows = Adjudication.objects.filter(record=record)
+    earlier = rows.select_related("reviewer").first()
+    _check_seen(record, responses, earlier, seen)
+    accepted = _still_accepted(earlier, ruling)
     decided, _ = Adjudication.objects.update_or_create(
         record=record,
         defaults={
             "dataset_id": record.dataset_id,
             "reviewer": reviewer,
-            "values": ruling.values,
+            "values": {**_values_of(earlier, accepted), **ruling.values},
             "ambiguous": list(ruling.ambiguous),
             "note": ruling.note,
-            "accepted": {},
+            "accepted": accepted,
             "decided_at": timezone.now(),
         },
     )
     _tell(record, reviewer, ruling, responses)
     Flag.objects.filter(record=record).delete()
     leave_queue([record.id])
-    emit_all([_happening("adjudication.updated" if before else "adjudication.created", decided)])
+    emit_all([_happening("adjudication.updated" if earlier else "adjudication.created", decided)])
     return decided
 
 
@@ -142,17 +146,33 @@ def refuse_held(record: Record, reviewer: Membership) -> None:
         raise ConflictError(gettext("%s is reviewing this record.") % item.held_by.display_name)
 
 
-def _check_seen(record: Record, responses: Sequence[Response], seen: Seen | None) -> bool:
-    """Whether there is an earlier decision. Raises ``ChangedMeanwhileError``."""
-    earlier = Adjudication.objects.filter(record=record).select_related("reviewer").first()
+def _still_accepted(earlier: Adjudication | None, ruling: Ruling) -> dict[str, str]:
+    """Through what the answers were accepted that the ruling says nothing about."""
+    named = {*ruling.values, *ruling.ambiguous}
+    if earlier is None:
+        return {}
+    left = earlier.values.keys() - named
+    return {name: id for name, id in earlier.accepted.items() if name in left}
+
+
+def _values_of(earlier: Adjudication | None, names: Iterable[str]) -> dict[str, Any]:
+    return {name: earlier.values[name] for name in names} if earlier else {}
+
+
+def _check_seen(
+    record: Record,
+    responses: Sequence[Response],
+    earlier: Adjudication | None,
+    seen: Seen | None,
+) -> None:
+    """Raises ``ChangedMeanwhileError`` where something is not as it was seen."""
     if seen is None:
-        return earlier is not None
+        return
     now = what_is_seen(responses, earlier)
     changed = {key for key in {*now, *seen} if now.get(key) != seen.get(key)}
     if changed:
         decided_by = earlier.reviewer if earlier and DECIDED in changed else None
         raise ChangedMeanwhileError(_authors(record, changed - {DECIDED}), decided_by)
-    return earlier is not None
 
 
 def _authors(record: Record, response_ids: Iterable[str]) -> list[Membership]:
@@ -215,7 +235,8 @@ def send_back(
         raise ConflictError(gettext("This answer is not submitted any more."))
     refuse_held(now.record, reviewer)
     submitted = Response.objects.submitted().filter(record=now.record)
-    _check_seen(now.record, list(submitted), seen)
+    decided = Adjudication.objects.filter(record=now.record).select_related("reviewer")
+    _check_seen(now.record, list(submitted), decided.first(), seen)
     feedback = Feedback.objects.create(
         record=now.record,
         dataset_id=now.dataset_id,
