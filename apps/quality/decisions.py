@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 
 from apps.annotation import slots
 from apps.annotation.models import Response, ResponseStatus
-from apps.annotation.services import save_response
+from apps.annotation.services import recount, save_response
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.ids import read_id
 from apps.core.tenancy import current
@@ -30,6 +30,7 @@ from apps.quality.models import (
     Flag,
     ReviewItem,
 )
+from apps.quality.settling import is_complete, note_settled
 from apps.records.models import Record
 
 DECIDED = "decision"  # the key under which ``Seen`` names an earlier decision
@@ -284,12 +285,16 @@ class GivenAdjudication:
 def import_adjudications(
     *, dataset: Dataset, given: Sequence[tuple[UUID, GivenAdjudication]]
 ) -> None:
-    """Upsert ``(record id, decision)`` pairs; nobody gets feedback. Raises ``InvalidError``."""
+    """Upsert ``(record id, decision)`` pairs; nobody gets feedback. Raises ``InvalidError``.
+
+    Nobody is asked about records for which a model's answers were accepted elsewhere.
+    """
     if not given:
         return
     schema = hold_schema(dataset)
     rows = Record.objects.filter(id__in=[id for id, _ in given]).values_list("id", "fields")
     fields = dict(rows)
+    slots.lock([id for id, one in given if one.accepted])
     take_turns(dataset.id)
     decisions = []
     for record_id, one in given:
@@ -312,3 +317,13 @@ def import_adjudications(
     Adjudication.objects.bulk_create(decisions)
     leave_queue(record_ids)
     emit_all([_happening("adjudication.created", row) for row in decisions])
+    _settle_accepted(schema, [row for row in decisions if row.accepted])
+
+
+def _settle_accepted(schema: DatasetSchema, decisions: Sequence[Adjudication]) -> None:
+    """Last, since it takes the dataset's counter."""
+    ids = {row.record_id for row in decisions}
+    complete = {row.record_id for row in decisions if is_complete(schema, row.values)}
+    note_settled(settled=complete, reopened=ids - complete)
+    if ids:
+        recount(ids)

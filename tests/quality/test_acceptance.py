@@ -18,7 +18,7 @@ from apps.exchange.exporter import export_pages
 from apps.quality.acceptance import accept_suggestions, undo_acceptance
 from apps.quality.answer_table import load_classes
 from apps.quality.causes import load_crowd
-from apps.quality.decisions import Ruling, decide
+from apps.quality.decisions import GivenAdjudication, Ruling, decide, import_adjudications
 from apps.quality.measures.labels import NONE
 from apps.quality.models import Acceptance, Adjudication, Flag
 from apps.records.inputs import RecordInput, SuggestionInput
@@ -238,3 +238,28 @@ def test_measures_take_a_decision_as_a_persons_by_question(organization: Any, na
     assert crowd is not None
     assert (decided == NONE) == (name == "quality")
     assert list(crowd.known.values()) == ([] if name == "quality" else [decided])
+
+
+@pytest.mark.parametrize("required", [["sentiment"], ["sentiment", "quality"]])
+def test_what_comes_with_a_file_is_settled_again(organization: Any, required: list[str]) -> None:
+    here, there = (
+        make_dataset(),
+        make_dataset(questions=["sentiment", "quality"], required=required),
+    )
+    suggested(here, 0.95)
+    acceptance = accept(here)
+    (row,) = log_records(dataset=there, items=[RecordInput(fields={"text": "a text"})])
+    values = {"sentiment": {"value": "mixed"}}
+    given = GivenAdjudication(Ruling(values), accepted={"sentiment": str(acceptance.id)})
+    import_adjudications(dataset=there, given=[(row.id, given)])
+    is_settled = required == ["sentiment"]
+    assert RecordTask.objects.get(record=row.id).settled == is_settled
+    assert DatasetCounter.objects.get(dataset=there).completed == int(is_settled)
+    assert len(claim(dataset=there, annotator=make_member())) == int(not is_settled)
+
+
+def test_a_persons_decision_from_a_file_settles_nothing(dataset: Dataset) -> None:
+    (row,) = log_records(dataset=dataset, items=[RecordInput(fields={"text": "a text"})])
+    given = GivenAdjudication(Ruling({"sentiment": {"value": "mixed"}}))
+    import_adjudications(dataset=dataset, given=[(row.id, given)])
+    assert not RecordTask.objects.get().settled
