@@ -159,7 +159,11 @@ def _answers(schema: DatasetSchema, rule: QuestionRule) -> dict[UUID, list[Any]]
 
 def _decided(schema: DatasetSchema, rule: QuestionRule) -> dict[UUID, Any]:
     """Reviewers' decisions; None where they say that it cannot be decided."""
-    rows = Adjudication.objects.by_people().filter(dataset=schema.dataset.id).order_by("-record")
+    rows = (
+        Adjudication.objects.by_people(rule.name)
+        .filter(dataset=schema.dataset.id)
+        .order_by("-record")
+    )
     found: dict[UUID, Any] = {}
     for id, values, ambiguous in rows.values_list("record_id", "values", "ambiguous")[:MOST]:
         if rule.name in ambiguous:

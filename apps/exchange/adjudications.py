@@ -5,8 +5,9 @@
     "adjudication": {"reviewer": "rita", "values": {"sentiment": {"value": "mixed"}},
                      "ambiguous": ["topic"], "note": "…", "decided_at": "…"}
 
-Where a model's sure answer was taken without a look, ``reviewer`` is null and ``accepted`` names
-the acceptance by question; so nobody takes it for a person's decision, here or elsewhere.
+Where a model's sure answer was taken without a look, ``accepted`` names the acceptance by question;
+so nobody takes it for a person's decision, here or elsewhere. ``reviewer`` decided the others, and
+is null where nobody did.
 
 Reading a file again keeps them; nobody gets feedback for what a file brings.
 """

@@ -156,7 +156,7 @@ def _answers(rule: QuestionRule, record_ids: Iterable[UUID]) -> dict[UUID, Any]:
         if rule.name in values:
             given[id].append(values[rule.name]["value"])
     agreed = {id: consensus(rule, answers) for id, answers in given.items()}
-    decided = Adjudication.objects.by_people().filter(record__in=ids)
+    decided = Adjudication.objects.by_people(rule.name).filter(record__in=ids)
     for id, values in decided.values_list("record_id", "values"):
         if rule.name in values:
             agreed[id] = values[rule.name]["value"]

@@ -95,7 +95,7 @@ def agreed_values(
     for id, values in answered.values_list("record_id", "values"):
         given.setdefault(id, []).extend(_answers(schema, rule, values))
     agreed = {id: consensus(rule, answers) for id, answers in given.items()}
-    decisions = Adjudication.objects.by_people().filter(dataset_id=schema.dataset.id)
+    decisions = Adjudication.objects.by_people(rule.name).filter(dataset_id=schema.dataset.id)
     decided = decisions.filter(record_id__in=record_ids)
     if before is not None:
         decided = decided.filter(decided_at__lte=before)

@@ -23,9 +23,9 @@ from apps.annotation.models import Lease, Response
 from apps.annotation.services import recount
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.tenancy import current, enter
-from apps.datasets.models import Question, QueueOrder
+from apps.datasets.models import Dataset, Question, QueueOrder
 from apps.datasets.schema import DatasetSchema, load_schema
-from apps.datasets.services import lock_dataset
+from apps.datasets.services import hold_schema, lock_dataset
 from apps.events.log import emit
 from apps.jobs.errors import AbandonJobError
 from apps.jobs.kinds import FREE, Kind, Planned, Work
@@ -34,7 +34,8 @@ from apps.jobs.services import enqueue
 from apps.organizations.models import Membership
 from apps.quality.causes import leave_queue
 from apps.quality.models import Acceptance, Adjudication, Flag
-from apps.records.models import Record, RecordStatus, RecordTask, Suggestion
+from apps.quality.settling import is_complete, note_settled
+from apps.records.models import Record, RecordStatus, Suggestion
 from apps.workspaces.models import Workspace
 
 KIND: Final = "accept_suggestions"
@@ -153,27 +154,34 @@ def _accept(acceptance: Acceptance, record_ids: Sequence[UUID]) -> None:
     rows = Acceptance.objects.select_for_update(of=("self",)).filter(id=acceptance.id)
     if rows.filter(undone_at__isnull=True).first() is None:
         raise AbandonJobError("The acceptance was taken back.")
-    question = acceptance.question
+    schema = hold_schema(acceptance.dataset)
+    rule = schema.questions_by_id.get(acceptance.question_id)
+    if rule is None:
+        raise AbandonJobError("The question is asked no more.")
     locked = slots.lock(record_ids)
-    suggested = acceptable(question, acceptance.agent, acceptance.threshold)
+    suggested = acceptable(rule.question, acceptance.agent, acceptance.threshold)
     values = dict(suggested.filter(record__in=locked).values_list("record_id", "value"))
     decided = {row.record_id: row for row in Adjudication.objects.filter(record__in=values)}
     made = [
-        _decision(acceptance, record_id, value, decided.get(record_id))
+        _decision(acceptance, rule.name, record_id, value, decided.get(record_id))
         for record_id, value in sorted(values.items())
-        if record_id not in decided or decided[record_id].accepted
+        if record_id not in decided or not _has_ruling(decided[record_id])
     ]
     Adjudication.objects.filter(record__in=[row.record_id for row in made]).delete()
     Adjudication.objects.bulk_create(made)
     Acceptance.objects.filter(id=acceptance.id).update(count=F("count") + len(made))
-    _settle(load_schema(question.dataset), made)
+    _settle(schema, made)
+
+
+def _has_ruling(decided: Adjudication) -> bool:
+    """Whether a person decided any of it: they have looked at the record."""
+    return bool(decided.ambiguous or decided.values.keys() - decided.accepted.keys())
 
 
 def _decision(
-    acceptance: Acceptance, record_id: UUID, value: Any, before: Adjudication | None
+    acceptance: Acceptance, name: str, record_id: UUID, value: Any, before: Adjudication | None
 ) -> Adjudication:
     """The answer as a decision, beside those that were accepted for other questions."""
-    name = acceptance.question.name
     return Adjudication(
         organization_id=current(),
         record_id=record_id,
@@ -187,15 +195,10 @@ def _decision(
 
 def _settle(schema: DatasetSchema, decisions: Sequence[Adjudication]) -> None:
     """Nobody is asked about a record once all its required questions are decided."""
-    done = _settled(schema, decisions)
-    RecordTask.objects.filter(record__in=done).update(settled=True)
+    done = [row.record_id for row in decisions if is_complete(schema, row.values)]
+    note_settled(settled=done, reopened=[])
     if done:
         recount(done)
-
-
-def _settled(schema: DatasetSchema, decisions: Sequence[Adjudication]) -> set[UUID]:
-    required = set(schema.required_questions)
-    return {row.record_id for row in decisions if required <= row.values.keys()}
 
 
 # --- Taking it back ------------------------------------------------------------------------------
@@ -209,19 +212,19 @@ def undo_acceptance(*, acceptance: Acceptance) -> int:
     rows = Acceptance.objects.select_for_update(of=("self",)).filter(id=acceptance.id)
     if not rows.filter(undone_at__isnull=True).exists():
         raise ConflictError(gettext("This was taken back already."))
-    name, id = acceptance.question.name, str(acceptance.id)
-    mine = Adjudication.objects.filter(dataset=acceptance.dataset_id, accepted__contains={name: id})
+    mine = Adjudication.objects.accepted_by(acceptance)
     taken = slots.lock(mine.order_by("record").values_list("record_id", flat=True))
     decisions = list(mine.filter(record__in=taken))
     mine.filter(record__in=taken).delete()
     for row in decisions:
-        row.values.pop(name, None)
-        row.accepted.pop(name, None)
-    kept = [row for row in decisions if row.accepted]
+        for name in [name for name, id in row.accepted.items() if id == str(acceptance.id)]:
+            del row.accepted[name]
+            row.values.pop(name, None)
+    kept = [row for row in decisions if row.values or row.ambiguous]
     Adjudication.objects.bulk_create(kept)
-    settled = _settled(load_schema(acceptance.dataset), kept)
-    back = [row.record_id for row in decisions if row.record_id not in settled]
-    RecordTask.objects.filter(record__in=back).update(settled=False)
+    schema = load_schema(Dataset.objects.get(id=acceptance.dataset_id))
+    back = [row.record_id for row in decisions if not is_complete(schema, row.values)]
+    note_settled(settled=[], reopened=back)
     rows.update(undone_at=timezone.now())
     acceptance.undone_at = timezone.now()
     _emit("acceptance.undone", acceptance)

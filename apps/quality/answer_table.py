@@ -49,7 +49,7 @@ SELECT dense_rank() OVER (ORDER BY record_id) - 1, person, said FROM (
     UNION ALL
     SELECT a.record_id, -1, {_VALUE.format("(a.values -> %(name)s -> 'value')")}
     FROM adjudication a WHERE a.organization_id = %(o)s AND a.dataset_id = %(d)s
-        AND a.accepted = '{{}}'
+        AND NOT a.accepted ? %(name)s
     UNION ALL
     SELECT s.record_id, -2, {_VALUE.format("s.value")} FROM suggestion s
     WHERE s.organization_id = %(o)s AND s.dataset_id = %(d)s AND s.question_id = %(q)s
@@ -74,7 +74,8 @@ ORDER BY x.record_id, x.id
 """
 _DECIDED: Final = """
 SELECT record_id, values -> %(name)s -> 'value' FROM adjudication
-WHERE organization_id = %(o)s AND record_id = ANY(%(ids)s::uuid[]) AND accepted = '{}'
+WHERE organization_id = %(o)s AND record_id = ANY(%(ids)s::uuid[])
+    AND NOT accepted ? %(name)s
 """
 _SUGGESTED: Final = """
 SELECT record_id, value FROM suggestion

@@ -208,7 +208,7 @@ def load_crowd(schema: DatasetSchema, rule: QuestionRule) -> Crowd | None:
 def _known(
     schema: DatasetSchema, rule: QuestionRule, records: Mapping[UUID, int], place: Mapping[Any, int]
 ) -> dict[int, int]:
-    decided = Adjudication.objects.by_people().filter(dataset=schema.dataset.id)
+    decided = Adjudication.objects.by_people(rule.name).filter(dataset=schema.dataset.id)
     known = {}
     for record, values in decided.values_list("record_id", "values"):
         value = values.get(rule.name, {}).get("value")
@@ -288,6 +288,14 @@ def replace_causes(
     take_turns(dataset_id)
     raw_cursor().execute(_REPLACE, facts)
     raw_cursor().execute(_DROP, {"o": facts["o"], "d": dataset_id, "scope": facts["scope"]})
+
+
+def forget_questions(dataset_id: UUID, question_ids: Collection[UUID]) -> None:
+    """Questions are asked no more: nothing waits for their sake."""
+    if question_ids:
+        take_turns(dataset_id)
+        ReviewCause.objects.filter(dataset=dataset_id, question__in=question_ids).delete()
+        raw_cursor().execute(_DROP, {"o": current(), "d": dataset_id, "scope": None})
 
 
 def leave_queue(record_ids: Iterable[UUID]) -> None:

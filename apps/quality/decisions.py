@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 
 from apps.annotation import slots
 from apps.annotation.models import Response, ResponseStatus
-from apps.annotation.services import save_response
+from apps.annotation.services import recount, save_response
 from apps.core.errors import ConflictError, InvalidError, NotFoundError
 from apps.core.ids import read_id
 from apps.core.tenancy import current
@@ -30,6 +30,7 @@ from apps.quality.models import (
     Flag,
     ReviewItem,
 )
+from apps.quality.settling import is_complete, note_settled
 from apps.records.models import Record
 
 DECIDED = "decision"  # the key under which ``Seen`` names an earlier decision
@@ -75,6 +76,7 @@ def decide(
 ) -> Adjudication:
     """Make the ruling the record's adjudicated answer, in place of an earlier one.
 
+    A model's answers that were accepted for questions it does not name stay beside it.
     Everybody who answered gets feedback; the record leaves the queue, and its flags are settled.
     With ``seen`` it is refused when something is different by now. Raises ``InvalidError`` for a
     wrong value, ``ChangedMeanwhileError``, ``ConflictError`` while somebody else holds the
@@ -87,23 +89,26 @@ def decide(
     take_turns(record.dataset_id)
     refuse_held(record, reviewer)
     responses = list(Response.objects.submitted().filter(record=record).order_by("id"))
-    before = _check_seen(record, responses, seen)
+    rows = Adjudication.objects.filter(record=record)
+    earlier = rows.select_related("reviewer").first()
+    _check_seen(record, responses, earlier, seen)
+    accepted = _still_accepted(earlier, ruling)
     decided, _ = Adjudication.objects.update_or_create(
         record=record,
         defaults={
             "dataset_id": record.dataset_id,
             "reviewer": reviewer,
-            "values": ruling.values,
+            "values": {**_values_of(earlier, accepted), **ruling.values},
             "ambiguous": list(ruling.ambiguous),
             "note": ruling.note,
-            "accepted": {},
+            "accepted": accepted,
             "decided_at": timezone.now(),
         },
     )
     _tell(record, reviewer, ruling, responses)
     Flag.objects.filter(record=record).delete()
     leave_queue([record.id])
-    emit_all([_happening("adjudication.updated" if before else "adjudication.created", decided)])
+    emit_all([_happening("adjudication.updated" if earlier else "adjudication.created", decided)])
     return decided
 
 
@@ -142,17 +147,33 @@ def refuse_held(record: Record, reviewer: Membership) -> None:
         raise ConflictError(gettext("%s is reviewing this record.") % item.held_by.display_name)
 
 
-def _check_seen(record: Record, responses: Sequence[Response], seen: Seen | None) -> bool:
-    """Whether there is an earlier decision. Raises ``ChangedMeanwhileError``."""
-    earlier = Adjudication.objects.filter(record=record).select_related("reviewer").first()
+def _still_accepted(earlier: Adjudication | None, ruling: Ruling) -> dict[str, str]:
+    """Through what the answers were accepted that the ruling says nothing about."""
+    named = {*ruling.values, *ruling.ambiguous}
+    if earlier is None:
+        return {}
+    left = earlier.values.keys() - named
+    return {name: id for name, id in earlier.accepted.items() if name in left}
+
+
+def _values_of(earlier: Adjudication | None, names: Iterable[str]) -> dict[str, Any]:
+    return {name: earlier.values[name] for name in names} if earlier else {}
+
+
+def _check_seen(
+    record: Record,
+    responses: Sequence[Response],
+    earlier: Adjudication | None,
+    seen: Seen | None,
+) -> None:
+    """Raises ``ChangedMeanwhileError`` where something is not as it was seen."""
     if seen is None:
-        return earlier is not None
+        return
     now = what_is_seen(responses, earlier)
     changed = {key for key in {*now, *seen} if now.get(key) != seen.get(key)}
     if changed:
         decided_by = earlier.reviewer if earlier and DECIDED in changed else None
         raise ChangedMeanwhileError(_authors(record, changed - {DECIDED}), decided_by)
-    return earlier is not None
 
 
 def _authors(record: Record, response_ids: Iterable[str]) -> list[Membership]:
@@ -215,7 +236,8 @@ def send_back(
         raise ConflictError(gettext("This answer is not submitted any more."))
     refuse_held(now.record, reviewer)
     submitted = Response.objects.submitted().filter(record=now.record)
-    _check_seen(now.record, list(submitted), seen)
+    decided = Adjudication.objects.filter(record=now.record).select_related("reviewer")
+    _check_seen(now.record, list(submitted), decided.first(), seen)
     feedback = Feedback.objects.create(
         record=now.record,
         dataset_id=now.dataset_id,
@@ -263,12 +285,16 @@ class GivenAdjudication:
 def import_adjudications(
     *, dataset: Dataset, given: Sequence[tuple[UUID, GivenAdjudication]]
 ) -> None:
-    """Upsert ``(record id, decision)`` pairs; nobody gets feedback. Raises ``InvalidError``."""
+    """Upsert ``(record id, decision)`` pairs; nobody gets feedback. Raises ``InvalidError``.
+
+    Nobody is asked about records for which a model's answers were accepted elsewhere.
+    """
     if not given:
         return
     schema = hold_schema(dataset)
     rows = Record.objects.filter(id__in=[id for id, _ in given]).values_list("id", "fields")
     fields = dict(rows)
+    slots.lock([id for id, one in given if one.accepted])
     take_turns(dataset.id)
     decisions = []
     for record_id, one in given:
@@ -291,3 +317,13 @@ def import_adjudications(
     Adjudication.objects.bulk_create(decisions)
     leave_queue(record_ids)
     emit_all([_happening("adjudication.created", row) for row in decisions])
+    _settle_accepted(schema, [row for row in decisions if row.accepted])
+
+
+def _settle_accepted(schema: DatasetSchema, decisions: Sequence[Adjudication]) -> None:
+    """Last, since it takes the dataset's counter."""
+    ids = {row.record_id for row in decisions}
+    complete = {row.record_id for row in decisions if is_complete(schema, row.values)}
+    note_settled(settled=complete, reopened=ids - complete)
+    if ids:
+        recount(ids)

@@ -16,12 +16,14 @@ from apps.core.errors import InvalidError
 from apps.core.tenancy import enter
 from apps.datasets.models import Question, QueueOrder
 from apps.datasets.schema import load_schema
+from apps.datasets.services import hold_schema
 from apps.events.log import emit
 from apps.jobs.errors import AbandonJobError
 from apps.jobs.kinds import FREE, Kind, Planned, Work
 from apps.jobs.models import Job
 from apps.quality import head as heads
 from apps.quality.answers import Examples, load_examples
+from apps.quality.causes import is_possible
 from apps.quality.embeddings import embed
 from apps.quality.head import Head, Proposal
 from apps.quality.models import TrainedHead
@@ -83,10 +85,17 @@ class FewShotSuggestions(Kind[Batch, Proposals]):
         return Proposals(material.record_ids, proposals)
 
     def write(self, work: Work, result: Proposals) -> Decimal:
+        question = find_question(work.job)
+        rule = hold_schema(question.dataset).questions_by_id.get(question.id)
+        if rule is None:
+            raise AbandonJobError("The question was deleted.")
+        pairs = zip(result.record_ids, result.proposals, strict=True)
+        # Learnt from answers that an edit may have rewritten since: no label that is gone returns.
+        possible = [(id, one) for id, one in pairs if is_possible(rule, one.value)]
         write_suggestions(
-            question=find_question(work.job),
-            record_ids=result.record_ids,
-            proposals=result.proposals,
+            question=rule.question,
+            record_ids=[id for id, _ in possible],
+            proposals=[one for _, one in possible],
             overwrite=work.job.params["overwrite"],
         )
         return FREE

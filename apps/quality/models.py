@@ -3,7 +3,7 @@
 from typing import Final
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Func, Q, Value
 from django.utils.translation import gettext_lazy as _
 
 from apps.core.constraints import one_of
@@ -170,22 +170,36 @@ class ReviewCause(TenantModel):
 # What a person has decided on a record ``r``: the text of the answer to the question ``{name}``.
 DECIDED: Final = """
 SELECT a.values -> {name} -> 'value' #>> '{{}}' FROM adjudication a
-WHERE a.organization_id = r.organization_id AND a.record_id = r.id AND a.accepted = '{{}}'
+WHERE a.organization_id = r.organization_id AND a.record_id = r.id
+    AND NOT jsonb_exists(a.accepted, {name})
 """
 
 
 class AdjudicationQuerySet(models.QuerySet["Adjudication"]):
-    def by_people(self) -> "AdjudicationQuerySet":
-        """Without those that a model's answer was taken for."""
-        return self.filter(accepted={})
+    def by_people(self, question: str) -> "AdjudicationQuerySet":
+        """Without those in which a model's answer was taken for the question of that name."""
+        return self.exclude(accepted__has_key=question)
+
+    def accepted_by(self, acceptance: "Acceptance") -> "AdjudicationQuerySet":
+        """Those with an answer taken through it, whatever the question is called by now."""
+        id = Value({"id": str(acceptance.id)}, models.JSONField())
+        has_mine = Func(
+            "accepted",
+            id,
+            template="jsonb_path_exists(%(expressions)s)",
+            arg_joiner=", '$.* ? (@ == $id)'::jsonpath, ",
+            output_field=models.BooleanField(),
+        )
+        return self.filter(has_mine, dataset=acceptance.dataset_id)
 
 
 class Adjudication(TenantRow):
     """A reviewer's decision on a record: the answer that exports call the adjudicated one.
 
     ``values`` has the form of a response's. ``ambiguous`` names the questions that cannot be
-    decided. ``reviewer`` is None when that person is gone, or when no person decided: then
-    ``accepted`` names, by question, the acceptance through which a model's answer was taken.
+    decided. ``accepted`` names, by question, the acceptance through which a model's answer was
+    taken; the other answers are the reviewer's. ``reviewer`` is None when that person is gone, or
+    when no person decided.
     """
 
     record = TenantKey(Record, related_name="adjudication")

@@ -98,6 +98,12 @@ def start_refresh(*, dataset: Dataset, created_by: Membership | None = None) -> 
     return job
 
 
+def refresh_soon(dataset_id: UUID) -> None:
+    """Have the next sweep start a refresh, or the first after one that runs, for other reasons
+    than new answers."""
+    DatasetReview.objects.filter(dataset=dataset_id).update(refreshed_at=None)
+
+
 @transaction.atomic
 def refresh_records(*, dataset: Dataset, record_ids: Sequence[UUID]) -> None:
     """Bring a few records up to date at once, except for what only the crowd can tell."""

@@ -12,10 +12,14 @@ from apps.annotation.services import save_response
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.tenancy import current
 from apps.datasets.models import Dataset, Question
+from apps.datasets.schema import load_schema
 from apps.events.models import Event
 from apps.exchange.exporter import export_pages
 from apps.quality.acceptance import accept_suggestions, undo_acceptance
-from apps.quality.decisions import Ruling, decide
+from apps.quality.answer_table import load_classes
+from apps.quality.causes import load_crowd
+from apps.quality.decisions import GivenAdjudication, Ruling, decide, import_adjudications
+from apps.quality.measures.labels import NONE
 from apps.quality.models import Acceptance, Adjudication, Flag
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import DatasetCounter, Record, RecordStatus, RecordTask
@@ -194,3 +198,68 @@ def test_a_threshold_is_a_share(dataset: Dataset) -> None:
     refused = pytest.raises(IntegrityError, match="acceptance_threshold_is_a_share")
     with refused, transaction.atomic():
         Acceptance.objects.create(dataset=dataset, question=question, agent=AGENT, threshold=2)
+
+
+def test_what_a_reviewer_says_nothing_about_stays_accepted(organization: Any) -> None:
+    dataset = make_dataset(questions=["sentiment", "quality"], required=["sentiment", "quality"])
+    (record,) = suggested(dataset, 0.95)
+    accept(dataset)
+    suggested(dataset, 0.95, name="quality")
+    second = accept(dataset, name="quality")
+    reviewer = make_member(role="reviewer")
+    decide(record=record, reviewer=reviewer, ruling=Ruling({"sentiment": {"value": "negative"}}))
+    decided = Adjudication.objects.get()
+    assert decided.values == {"sentiment": {"value": "negative"}, "quality": {"value": 3}}
+    assert decided.accepted == {"quality": str(second.id)}
+    assert texts(status=RecordStatus.COMPLETED) == ["text 0"]
+    assert Adjudication.objects.by_people("sentiment").exists()
+    assert not Adjudication.objects.by_people("quality").exists()
+    assert undo_acceptance(acceptance=second) == 1
+    decided = Adjudication.objects.get()
+    assert (decided.values, decided.accepted) == ({"sentiment": {"value": "negative"}}, {})
+    assert decided.reviewer == reviewer
+    assert texts(status=RecordStatus.COMPLETED) == []
+    assert accept(dataset, name="quality").count == 0, "a person has looked at the record"
+
+
+@pytest.mark.parametrize("name", ["sentiment", "quality"])
+def test_measures_take_a_decision_as_a_persons_by_question(organization: Any, name: str) -> None:
+    dataset = make_dataset(questions=["sentiment", "quality"])
+    (record,) = suggested(dataset, 0.95, name="quality")
+    accept(dataset, name="quality")
+    reviewer, person = make_member(role="reviewer"), make_member()
+    values = {"sentiment": {"value": "negative"}}
+    decide(record=record, reviewer=reviewer, ruling=Ruling(values))
+    answer = {**values, "quality": {"value": 5}}
+    save_response(record=record, annotator=person, status="submitted", values=answer)
+    rule = load_schema(dataset).questions[name]
+    (decided,) = load_classes(rule).decided.tolist()
+    crowd = load_crowd(load_schema(dataset), rule)
+    assert crowd is not None
+    assert (decided == NONE) == (name == "quality")
+    assert list(crowd.known.values()) == ([] if name == "quality" else [decided])
+
+
+@pytest.mark.parametrize("required", [["sentiment"], ["sentiment", "quality"]])
+def test_what_comes_with_a_file_is_settled_again(organization: Any, required: list[str]) -> None:
+    here, there = (
+        make_dataset(),
+        make_dataset(questions=["sentiment", "quality"], required=required),
+    )
+    suggested(here, 0.95)
+    acceptance = accept(here)
+    (row,) = log_records(dataset=there, items=[RecordInput(fields={"text": "a text"})])
+    values = {"sentiment": {"value": "mixed"}}
+    given = GivenAdjudication(Ruling(values), accepted={"sentiment": str(acceptance.id)})
+    import_adjudications(dataset=there, given=[(row.id, given)])
+    is_settled = required == ["sentiment"]
+    assert RecordTask.objects.get(record=row.id).settled == is_settled
+    assert DatasetCounter.objects.get(dataset=there).completed == int(is_settled)
+    assert len(claim(dataset=there, annotator=make_member())) == int(not is_settled)
+
+
+def test_a_persons_decision_from_a_file_settles_nothing(dataset: Dataset) -> None:
+    (row,) = log_records(dataset=dataset, items=[RecordInput(fields={"text": "a text"})])
+    given = GivenAdjudication(Ruling({"sentiment": {"value": "mixed"}}))
+    import_adjudications(dataset=dataset, given=[(row.id, given)])
+    assert not RecordTask.objects.get().settled

@@ -17,11 +17,16 @@ from apps.annotation.services import save_response
 from apps.core.errors import ConflictError, InvalidError
 from apps.core.tenancy import enter
 from apps.datasets.edits import read_edit
-from apps.datasets.models import Dataset
+from apps.datasets.models import Dataset, Question
 from apps.datasets.schema import DatasetSchema, load_schema
 from apps.datasets.services import archive_dataset
+from apps.jobs.kinds import Work
+from apps.jobs.models import Job
 from apps.organizations.models import Membership
+from apps.quality.acceptance import AcceptSuggestions, accept_suggestions
 from apps.quality.decisions import Ruling, decide
+from apps.quality.few_shot import FewShotSuggestions, Proposals
+from apps.quality.head import Proposal
 from apps.quality.models import Adjudication
 from apps.quality.schema_changes.services import apply_edit
 from apps.records.inputs import RecordInput, ResponseInput, SuggestionInput
@@ -159,3 +164,40 @@ def test_nothing_is_said_of_a_dataset_that_was_archived_meanwhile(world: World, 
     late = world.meet(world.archive, getattr(world, way))
     assert isinstance(late.exception(), ConflictError)
     assert world.said() == []
+
+
+def test_what_is_accepted_while_a_question_is_renamed_has_the_new_name(world: World) -> None:
+    with enter(world.tenant):
+        question = Question.objects.select_related("dataset__workspace").get()
+        given = SuggestionInput(question.id, "mixed", score=0.9, agent="tiny", type="model")
+        upsert_suggestion(record=world.record, given=given)
+        _, job = accept_suggestions(question=question, agent="tiny", threshold=0.5)
+        edit = {"kind": "rename_question", "question": "sentiment", "to": "mood", "title": "Mood"}
+
+    def rename() -> None:
+        apply_edit(dataset=world.dataset, edit=read_edit(edit))
+
+    def accept() -> None:
+        work = Work(world.tenant, job, seq=0, payload={}, size=1, attempt=1, failures=0)
+        AcceptSuggestions().write(work, [world.record.id])
+
+    world.meet(rename, accept).result()
+    with enter(world.tenant):
+        (decided,) = Adjudication.objects.all()
+        assert (list(decided.values), list(decided.accepted)) == (["mood"], ["mood"])
+
+
+def test_what_was_learnt_before_a_label_was_renamed_does_not_bring_it_back(world: World) -> None:
+    with enter(world.tenant):
+        question = Question.objects.select_related("dataset__workspace").get()
+        params = {"question_id": str(question.id), "overwrite": False}
+        job = Job(kind="suggest", params=params)
+        two = make_records(world.dataset, 1)[0].id
+    learnt = [Proposal("mixed", 0.9), Proposal("positive", 0.9)]
+
+    def write() -> None:
+        work = Work(world.tenant, job, seq=0, payload={}, size=2, attempt=1, failures=0)
+        FewShotSuggestions().write(work, Proposals([world.record.id, two], learnt))
+
+    world.meet(world.rename, write).result()
+    assert world.said() == ["positive"]

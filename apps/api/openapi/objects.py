@@ -225,7 +225,7 @@ class Adjudication(TypedDict):
     """A reviewer's decision: the adjudicated answer. ``ambiguous`` cannot be decided.
 
     ``accepted`` names, by question, the acceptance through which a model's answer was taken
-    without a look; empty for a person's decision.
+    without a look; a person decided the others.
     """
 
     record_id: UUID

@@ -26,12 +26,14 @@ _SETTINGS: Final[TypeAdapter[Any]] = TypeAdapter(QuestionSettings)
 class Reach:
     """Answers to look at: those to ``question``, with one of ``labels`` where some are named.
 
-    ``missing``: the submitted ones that do not answer it.
+    ``missing``: the submitted ones that do not answer it; ``settled``: the decisions without it,
+    too, for which nobody is asked about the record.
     """
 
     question: str
     labels: Sequence[str] | None = None
     missing: bool = False
+    settled: bool = False
 
 
 @dataclass(slots=True)

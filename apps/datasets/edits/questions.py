@@ -29,7 +29,10 @@ from apps.datasets.models import QuestionType
 
 
 class AddQuestion(AnyEdit):
-    """``default`` is what submitted answers say from now on; ``ask_again`` sends them back."""
+    """``default`` is what submitted answers say from now on; ``ask_again`` sends them back.
+
+    Where it is required, that asks about settled records as well.
+    """
 
     only_submitted: ClassVar[bool] = True
     kind: Literal["add_question"] = "add_question"
@@ -55,7 +58,8 @@ class AddQuestion(AnyEdit):
 
     def reach(self, shapes: Shapes) -> list[Reach]:
         touches = self.default is not None or self.ask_again
-        return [Reach(self.question, missing=True)] if touches else []
+        settled = self.ask_again and self.required and self.default is None
+        return [Reach(self.question, missing=True, settled=settled)] if touches else []
 
     def rewrite(self, shapes: Shapes, values: Answers, part: int | None = None) -> Rewritten:
         if self.question in values:

@@ -19,6 +19,10 @@ _PATHS: Final = {
     QuestionType.RANKING: "$.value ? (@ == $l[*])",
 }
 _LABELS: Final = "$ ? (@ == $l[*])"
+_SETTLED: Final = (
+    "EXISTS (SELECT FROM record_task k WHERE k.organization_id = x.organization_id"
+    " AND k.record_id = x.record_id AND k.settled)"
+)
 _NONE: Final = "false"
 
 
@@ -35,18 +39,20 @@ class Where:
 def where(reaches: Sequence[Reach], shapes: Shapes) -> Where:
     """``shapes`` are the questions with their ids, as the suggestions know them."""
     found = Where()
-    answered, suggested, missing = [], [], []
+    answered, suggested, missing, undecided = [], [], [], []
     for n, reach in enumerate(reaches):
         found.params[f"q{n}"] = reach.question
         if reach.missing:
-            missing.append(f"x.status = 'submitted' AND NOT jsonb_exists(x.values, %(q{n})s::text)")
+            lacks = f"NOT jsonb_exists(x.values, %(q{n})s::text)"
+            missing.append(f"x.status = 'submitted' AND {lacks}")
+            undecided += [f"{lacks} AND {_SETTLED}"] if reach.settled else []
             continue
         shape = shapes[reach.question]
         answered.append(_answered(n, reach, shape["settings"]["type"], found.params))
         suggested.append(_suggested(n, reach, shape))
         found.params[f"id{n}"] = UUID(shape["id"])
     found.responses = _any([*answered, *missing])
-    found.adjudications = _any(answered)
+    found.adjudications = _any([*answered, *undecided])
     found.suggestions = _any(suggested)
     return found
 

@@ -24,7 +24,8 @@ from apps.datasets.schema import load_schema
 from apps.datasets.values import certainty, value_key
 from apps.events.log import Happening, emit_all
 from apps.quality.causes import take_turns
-from apps.quality.models import Adjudication, Feedback, FeedbackKind
+from apps.quality.models import Acceptance, Adjudication, Feedback, FeedbackKind
+from apps.quality.settling import is_complete, note_settled, settled_among
 from apps.records.models import Suggestion
 from apps.records.side_rows import SideRows
 
@@ -32,6 +33,7 @@ Key: TypeAlias = tuple[UUID, str, UUID | None]  # record, part, user
 DECISION: Final = "*"  # beside the questions: who decided, when and why
 DRAFT: Final = ResponseStatus.DRAFT.value
 SUBMITTED: Final = ResponseStatus.SUBMITTED.value
+SETTLED: Final = "settled"  # a decision's status: nobody is asked about its record
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,17 @@ class Plan:
     note: str = ""
 
     def answer(self, key: Key, values: Answers, status: str) -> tuple[Rewritten, str]:
-        """The values and the status afterwards."""
+        """The values and the status afterwards; a decision's is for the caller to judge."""
         was = self.earlier.get(key)
         if was is not None and _stands(was, values):
             back = status == was.status_after != was.status_before
             status = was.status_before if back else status
+            if not was.before and not was.after:  # it was asked for again, and answered since
+                return Rewritten(self.rewrite(values, key[0]).values), status
             return Rewritten(_restored(was, values)), status
-        if self.only_submitted and status != SUBMITTED:
-            return Rewritten(dict(values)), status
         made = self.rewrite(values, key[0])
+        if self.only_submitted and status != SUBMITTED:
+            return Rewritten(dict(values), made.unclear), status
         if status == SUBMITTED and (made.unclear or not made.values):
             return made, DRAFT
         return made, status
@@ -99,6 +103,10 @@ class _Page:
         self.told: list[Feedback] = []
         self.happened: list[Happening] = []
         self.reopened: set[UUID] = set()
+        self.settled: dict[UUID, bool] = {}
+        self.schema = load_schema(change.dataset)
+        undone = Acceptance.objects.filter(dataset=change.dataset_id, undone_at__isnull=False)
+        self.undone = {str(id) for id in undone.values_list("id", flat=True)}
         done = RewrittenAnswer.objects.filter(change=change, record__in=self.ids)
         self.done = set(done.values_list("record_id", "part", "user_id"))
 
@@ -170,20 +178,37 @@ class _Page:
         known = {row.record_id: row for row in Adjudication.objects.filter(record__in=self.ids)}
         part = AnswerPart.ADJUDICATION.value
         gone = {key[0] for key in self.plan.earlier if key[1] == part} - set(known)
+        settled = settled_among(known)
         for record_id, row in known.items():
             key = (record_id, part, None)
-            before = {**row.values, **{name: {"ambiguous": True} for name in row.ambiguous}}
-            made, _status = self.plan.answer(key, before, "")
-            if not self._keep(key, before, made.values):
+            before = _decision(row)
+            was = SETTLED if record_id in settled else ""
+            made, status = self.plan.answer(key, before, was)
+            self._drop_undone(made.values)
+            if made.unclear or status != was:
+                status = self._judged(status, made.values)
+            if not self._keep(key, before, made.values, (was, status)):
                 continue
             if made.values:
                 _set_decision(row, made.values)
-                row.save(update_fields=["values", "ambiguous"])
+                row.save(update_fields=["values", "ambiguous", "accepted"])
             else:
                 self.kept[-1].before[DECISION] = _decision_document(row)
                 row.delete()
+            if status != was:
+                self.settled[record_id] = status == SETTLED
         for record_id in gone:
             self._bring_back(record_id)
+
+    def _judged(self, status: str, values: Answers) -> str:
+        """A record is settled no more where something required is decided no more."""
+        decided = [name for name, one in values.items() if "ambiguous" not in one]
+        return status if is_complete(self.schema, decided) else ""
+
+    def _drop_undone(self, values: dict[str, Any]) -> None:
+        """What was accepted through an acceptance that was itself taken back since, is no more."""
+        for name in [name for name, one in values.items() if one.get("accepted") in self.undone]:
+            del values[name]
 
     def _bring_back(self, record_id: UUID) -> None:
         """A decision that the change had deleted, unless somebody decided since."""
@@ -192,17 +217,20 @@ class _Page:
         if record_id not in self.ids or DECISION not in was.before:
             return
         values = {name: one for name, one in was.before.items() if name != DECISION}
-        if self._keep(key, {}, values):
+        self._drop_undone(values)
+        status = self._judged(was.status_before, values)
+        if values and self._keep(key, {}, values, ("", status)):
             row = Adjudication(
                 record_id=record_id, dataset_id=self.change.dataset_id, **was.before[DECISION]
             )
             _set_decision(row, values)
             row.save(force_insert=True)
+            if status == SETTLED:
+                self.settled[record_id] = True
 
     # --- Suggestions --------------------------------------------------------------------------
     def rewrite_suggestions(self) -> None:
-        schema = load_schema(self.change.dataset)
-        self.rules = schema.questions
+        self.rules = self.schema.questions
         names = self._names()
         stored: dict[UUID, dict[str, Suggestion]] = {id: {} for id in self.ids}
         for row in fetch(Suggestion, "record_id = ANY(%(ids)s)", ids=self.ids):
@@ -219,7 +247,7 @@ class _Page:
                 self._store_suggestions(record_id, rows, before, made.values)
                 changed.add(record_id)
         if changed:
-            side = SideRows(raw_cursor(), self.change.dataset, schema, timezone.now())
+            side = SideRows(raw_cursor(), self.change.dataset, self.schema, timezone.now())
             side.refresh_certainty(sorted(changed))
 
     def _names(self) -> dict[str, str]:
@@ -246,8 +274,10 @@ class _Page:
         RewrittenAnswer.objects.bulk_create(self.kept)
         Feedback.objects.bulk_create(self.told)
         emit_all(self.happened)
-        if self.reopened:
-            recount(sorted(self.reopened))
+        settled = [id for id, is_settled in self.settled.items() if is_settled]
+        note_settled(settled=settled, reopened=self.settled.keys() - settled)
+        if counted := self.reopened | self.settled.keys():
+            recount(sorted(counted))
 
 
 def _update_responses(rows: Iterable[tuple[UUID, Mapping[str, Any], str]]) -> None:
@@ -267,16 +297,26 @@ def _update_responses(rows: Iterable[tuple[UUID, Mapping[str, Any], str]]) -> No
         )
 
 
+def _decision(row: Adjudication) -> dict[str, Any]:
+    """What is decided, each with the acceptance it comes from: that moves along."""
+    decided = {
+        name: {**one, "accepted": row.accepted[name]} if name in row.accepted else one
+        for name, one in row.values.items()
+    }
+    return {**decided, **{name: {"ambiguous": True} for name in row.ambiguous}}
+
+
 def _set_decision(row: Adjudication, values: Answers) -> None:
     row.ambiguous = [name for name, one in values.items() if "ambiguous" in one]
-    row.values = {name: dict(one) for name, one in values.items() if "ambiguous" not in one}
+    decided = {name: dict(one) for name, one in values.items() if "ambiguous" not in one}
+    row.accepted = {n: one.pop("accepted") for n, one in decided.items() if "accepted" in one}
+    row.values = decided
 
 
 def _decision_document(row: Adjudication) -> dict[str, Any]:
     return {
         "reviewer_id": str(row.reviewer_id) if row.reviewer_id else None,
         "note": row.note,
-        "accepted": row.accepted,
         "decided_at": row.decided_at.isoformat(),
     }
 

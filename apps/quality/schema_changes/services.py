@@ -23,6 +23,8 @@ from apps.events.log import emit
 from apps.jobs.models import Job, JobState
 from apps.jobs.services import enqueue
 from apps.organizations.models import Membership
+from apps.quality.causes import forget_questions
+from apps.quality.review import refresh_soon
 from apps.quality.schema_changes.plans import (
     by_name,
     check_queries,
@@ -249,6 +251,7 @@ def _store_questions(dataset: Dataset, before: Shapes, after: Shapes) -> None:
     """Retired ones first: their names may be taken by others."""
     gone = [id for id in before if id not in after]
     Question.objects.filter(dataset=dataset, id__in=gone).update(retired_at=timezone.now())
+    forget_questions(dataset.id, [UUID(id) for id in gone])
     known = set(Question.every.filter(dataset=dataset, id__in=after).values_list("id", flat=True))
     for id, shape in after.items():
         values = {key: value for key, value in shape.items() if key != "id"}
@@ -286,6 +289,8 @@ def _finish(change: SchemaChange) -> None:
     change.counts = {**rewritten_by(change), "requeued": requeued}
     change.state = ChangeState.DONE
     change.save(update_fields=["counts", "state"])
+    if any(change.counts.values()):
+        refresh_soon(change.dataset_id)
 
 
 def names_of(change: SchemaChange) -> list[str]:
