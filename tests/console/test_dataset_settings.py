@@ -210,6 +210,11 @@ def test_each_form_makes_its_edit(
         ("preview/", {"kind": "remove_label", "question": "sentiment", "label": "mixed"}),
         ("preview/", {"kind": "rename_label", "question": "\0", "label": "mixed"}),
         ("preview/", {"kind": "add_question", "name": "n", "title": "N", "type": "magic"}),
+        (
+            "preview/",
+            {"kind": "add_question", "name": "n", "title": "N", "type": "rating"}
+            | {"backfill": "default", "default": "3" * 5_000},
+        ),
         ("apply/", {"edit": "{"}),
         ("apply/", {"edit": "[]"}),
         ("apply/", {}),
