@@ -182,7 +182,9 @@ def test_an_invitation_names_no_workspace_that_one_does_not_see(
     told = {one.invitation.email: one.may_act for one in page.context["invitations"]}
     assert told == {"a@example.com": True, "b@example.com": False}
     again = Invitation.objects.get(email="b@example.com")
-    assert admin.post(url("invitation_again", again.id)).status_code == 404
+    for act in ("invitation_again", "invitation_revoke"):
+        assert admin.post(url(act, again.id)).status_code == 404
+    assert Invitation.objects.waiting().filter(pk=again.pk).exists()
 
 
 # --- Invitations ---------------------------------------------------------------------------------
