@@ -95,7 +95,8 @@ def _read_question(question: QuestionDraft, sent: Sent, before: str) -> None:
 
 def _read_rating(question: QuestionDraft, sent: Sent, before: str) -> None:
     low, high = sent.get(f"{before}low", ""), sent.get(f"{before}high", "")
-    if low.isdecimal() and high.isdecimal() and 0 <= int(low) < int(high) <= 10:
+    given = all(text.isdecimal() and len(text) < 3 for text in (low, high))
+    if given and 0 <= int(low) < int(high) <= 10:
         question.labels = [str(n) for n in range(int(low), int(high) + 1)]
 
 
@@ -176,6 +177,6 @@ def read_finish(content: SketchContent, sent: Sent) -> None:
     content.name = text_of(sent, "name", MAX_NAME)
     content.guidelines = text_of(sent, "guidelines", 200_000).replace("\r\n", "\n")
     number = str(sent.get("min_submitted", "1"))
-    if not number.isdecimal() or not 1 <= int(number[:9]) <= MOST_SUBMITTED:
+    if not number.isdecimal() or len(number) > 9 or not 1 <= int(number) <= MOST_SUBMITTED:
         raise InvalidError(_("Answers a record: a whole number from 1 to %d.") % MOST_SUBMITTED)
     content.min_submitted = int(number)

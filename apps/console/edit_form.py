@@ -115,7 +115,8 @@ def _default(type: str, post: QueryDict) -> Any:
     text = _text(post, "default")
     if type == "multi_label_selection":
         return [one.strip() for one in text.split(",")]
-    return int(text) if type == "rating" and text.isascii() and text.isdigit() else text
+    is_number = text.isascii() and text.isdigit() and len(text) < 10
+    return int(text) if type == "rating" and is_number else text
 
 
 _READERS: Final[dict[str, Callable[[QueryDict], dict[str, Any]]]] = {

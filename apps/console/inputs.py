@@ -66,14 +66,16 @@ class Input:
         return [(key, label, self.pairs.get(key, "")) for key, label in self.options]
 
     def fill(self, given: Given) -> None:
-        """Take what was typed."""
-        self.values = [text for text in given.get(self.name, ()) if text.strip()]
+        """Take what was typed, but for NUL, which is no text to the database."""
+        texts = [text.replace("\0", "") for text in given.get(self.name, ())]
+        self.values = [text for text in texts if text.strip()]
         if self.widget == "lines":
             lines = "\n".join(self.values).splitlines()
             self.values = [line.strip() for line in lines if line.strip()]
         if self.widget == "pairs":
             found = {
-                key: "".join(given.get(f"{self.name}.{key}", ())[:1]) for key, _l in self.options
+                key: "".join(given.get(f"{self.name}.{key}", ())[:1]).replace("\0", "")
+                for key, _l in self.options
             }
             self.pairs = {key: text.strip() for key, text in found.items() if text.strip()}
 

@@ -12,6 +12,7 @@ from apps.datasets.models import (
     Field,
     MetadataProperty,
     Question,
+    QuestionType,
     VectorSettings,
 )
 
@@ -33,8 +34,10 @@ class QuestionRule:
 
     @property
     def values(self) -> list[Any]:
-        """The options in the order in which they are shown."""
-        return [option["value"] for option in self.question.options]
+        """The options in the order in which they are shown; ratings from the least, for what
+        measures them goes by their places."""
+        values = [option["value"] for option in self.question.options]
+        return sorted(values) if self.type == QuestionType.RATING else values
 
 
 class DatasetParts:

@@ -51,7 +51,10 @@ def jaccard(rule: QuestionRule, one: Any, other: Any) -> float:
 
 
 def tau(rule: QuestionRule, one: Any, other: Any) -> float:
-    """Kendall's tau-b of two rankings, brought from [-1, 1] to [0, 1]; 1 when both only tie."""
+    """Kendall's tau-b of two rankings, brought from [-1, 1] to [0, 1].
+
+    1 where both only tie; the middle where one does, or they have no two options in common.
+    """
     left, right = (_ranks(answer) for answer in (one, other))
     shared = sorted(left.keys() & right.keys())
     a = np.array([left[name] for name in shared], dtype=np.float64)
@@ -60,7 +63,8 @@ def tau(rule: QuestionRule, one: Any, other: Any) -> float:
     steps, others = np.sign(a[rows] - a[columns]), np.sign(b[rows] - b[columns])
     size = np.sqrt(np.abs(steps).sum() * np.abs(others).sum())
     if not size:
-        return float(np.array_equal(steps, others))
+        is_same = np.array_equal(steps, others) if len(steps) else left == right
+        return 1.0 if is_same else 0.5
     return float(((steps * others).sum() / size + 1) / 2)
 
 

@@ -8,7 +8,7 @@ Texts: only what all wrote. None when people are split: a tie is for a reviewer,
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby, pairwise
-from statistics import median
+from statistics import median_high, median_low
 from typing import Any, Final
 
 from apps.datasets.models import QuestionType
@@ -36,8 +36,8 @@ def _several(rule: QuestionRule, answers: Sequence[Any]) -> Any:
 
 def _median(rule: QuestionRule, answers: Sequence[Any]) -> Any:
     """The middle rating; between two it is the majority's, if there is one."""
-    middle = median(answers)
-    return int(middle) if middle in rule.options else majority(answers)
+    low, high = median_low(answers), median_high(answers)
+    return low if low == high and low in rule.options else majority(answers)
 
 
 def mean_ranks(answers: Iterable[Any]) -> dict[str, float]:

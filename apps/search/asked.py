@@ -49,7 +49,8 @@ BOTH: Final = "both"
 MODES: Final = (WORDS, MEANING, BOTH)
 MAX_PHRASE: Final = 1_000  # characters
 MAX_VALUES: Final = 250  # of one filter
-MAX_TEXT: Final = 8_000  # characters of a search as text
+MAX_TEXT: Final = 16_000  # characters of a search as text; one of a phrase may take nine
+MAX_ADDRESS: Final = 32_768  # of what a browser asks, which the web server lets through
 CLOSE: Final = 0.3  # the cosine from which a phrase and a text mean something alike
 CHOSEN: Final = {QuestionType.LABEL, QuestionType.MULTI_LABEL, QuestionType.RATING}
 RECORD: Final = "record"
@@ -151,8 +152,11 @@ def _exact(number: float) -> str:
 
 
 def read_text(schema: DatasetSchema, text: str, viewpoint: Viewpoint) -> tuple[Asked, list[str]]:
-    """As ``read``, of an address."""
-    return read(schema, parse_qsl(text[:MAX_TEXT]), viewpoint)
+    """As ``read``, of an address; one that is too long asks nothing at all, for a part of it would
+    find other records."""
+    if len(text) > MAX_TEXT:
+        return Asked(), [_("This search is too long.")]
+    return read(schema, parse_qsl(text), viewpoint)
 
 
 def read(
@@ -196,6 +200,8 @@ class _Reader:
             values={key: found for key in values if (found := self._values(key, values[key]))},
             ranges={key: both for key in ends if (both := self._bounds(ends[key])) != Bounds()},
         )
+        if len(asked.text) > MAX_TEXT:
+            self.problems.append(_("This search is too long."))
         return asked, list(dict.fromkeys(self.problems))
 
     def _mode(self, text: str) -> str:

@@ -138,6 +138,7 @@ def revoke(*, actor: Membership, invitation_id: UUID) -> None:
     inviter = lock_actor(actor)
     invitation = _lock_waiting(invitation_id)
     check_grantable(inviter, invitation.role)
+    check_places(inviter, invitation.role, _places_of(invitation))
     invitation.revoked_at = timezone.now()
     invitation.save()
     changes = {"revoked_at": [None, invitation.revoked_at.isoformat()]}

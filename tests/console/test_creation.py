@@ -177,6 +177,8 @@ def test_questions_are_added_moved_and_removed(client: Client) -> None:
     )
     first = sketch().content["questions"][0]
     assert (first["title"], first["labels"]) == ("How good?", ["0", "1", "2", "3"])
+    far = {"do": "keep", "q0-title": "How good?", "q0-low": "0" * 5_000, "q0-high": "9" * 5_000}
+    assert client.post(step("questions"), far).status_code == 302
     client.post(step("questions"), {"do": "remove-1"})
     assert [one["title"] for one in sketch().content["questions"]] == ["How good?"]
     assert sketch().content["columns"][2]["to"] == "ignore"
@@ -343,6 +345,8 @@ def test_an_admin_creates_where_they_manage(
         ({"name": "reviews"}, "already"),
         ({"min_submitted": "0"}, "whole number"),
         ({"min_submitted": "²"}, "whole number"),
+        ({"min_submitted": "1" + "0" * 5_000}, "whole number"),
+        ({"min_submitted": "0000000019"}, "whole number"),
         ({"workspace": "nonsense"}, "Choose a workspace"),
         ({"name": "a\0b"}, "NUL"),
     ],

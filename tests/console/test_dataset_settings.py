@@ -4,14 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from apps.annotation.models import Response, SchemaChange
 from apps.annotation.services import save_response
+from apps.datasets.edits import read_edit
 from apps.datasets.models import Dataset, Field, GuidelinesVersion, MetadataProperty, Question
 from apps.datasets.services import trash_dataset
 from apps.organizations.models import Membership
 from apps.quality.models import DatasetReview
+from apps.quality.schema_changes.services import apply_edit
 from apps.records.models import Record
 from apps.workspaces.models import Workspace
 from tests import factories
@@ -171,6 +175,28 @@ def test_an_edit_is_previewed_made_and_undone(
     assert again.status_code == 409
 
 
+def test_what_may_be_undone_is_known_without_asking_for_each(
+    dataset: Dataset, client: Client, django_assert_max_num_queries: Any
+) -> None:
+    def add(question: str, label: str) -> None:
+        part = {"kind": "add_label", "question": question, "label": {"value": label, "text": label}}
+        dataset.refresh_from_db()
+        apply_edit(dataset=dataset, edit=read_edit(part))
+
+    add("sentiment", "x1")
+    with CaptureQueriesContext(connection) as one:
+        client.get(path(dataset, "questions/"))
+    for number in range(2, 7):
+        add("sentiment", f"x{number}")
+    with django_assert_max_num_queries(len(one)):
+        page = client.get(path(dataset, "questions/"))
+    assert [row[-1] for row in page.context["changes"]] == [True] + [False] * 5
+    for change in SchemaChange.objects.order_by("-id")[:2]:
+        client.post(path(dataset, f"changes/{change.id}/undo/"))
+    page = client.get(path(dataset, "questions/"))
+    assert [row[-1] for row in page.context["changes"]] == [False] * 4 + [True] + [False] * 3
+
+
 @pytest.mark.parametrize(
     ("form", "expected"),
     [
@@ -210,6 +236,11 @@ def test_each_form_makes_its_edit(
         ("preview/", {"kind": "remove_label", "question": "sentiment", "label": "mixed"}),
         ("preview/", {"kind": "rename_label", "question": "\0", "label": "mixed"}),
         ("preview/", {"kind": "add_question", "name": "n", "title": "N", "type": "magic"}),
+        (
+            "preview/",
+            {"kind": "add_question", "name": "n", "title": "N", "type": "rating"}
+            | {"backfill": "default", "default": "3" * 5_000},
+        ),
         ("apply/", {"edit": "{"}),
         ("apply/", {"edit": "[]"}),
         ("apply/", {}),

@@ -187,6 +187,15 @@ def test_rules_need_no_provider(client: Client, dataset: Dataset) -> None:
     assert run(Job.objects.get()).state == "done"
 
 
+def test_nul_is_no_text(client: Client, dataset: Dataset) -> None:
+    sent = typed(client.get(url(dataset, "rules")), p__fields="text", p__shortest="29")
+    for more in ({"filter": "\0"}, {"filter": "status=\0pending"}, {"record_ids": "\0r1"}):
+        page = client.post(url(dataset, "rules"), {**sent, **more, "do": "estimate"})
+        assert page.status_code == 200, page.context["form"].problem
+        client.post(url(dataset, "rules"), {**sent, **more, "do": "try"})
+    assert Job.objects.count() == 3
+
+
 def test_who_may_start_is_said_by_the_role_in_the_workspace(
     dataset: Dataset, provider: Provider, sign_in: Any, make_member: Any
 ) -> None:

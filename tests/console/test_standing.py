@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.annotation.services import save_response
@@ -19,6 +21,7 @@ from apps.datasets.models import Dataset
 from apps.organizations.models import Membership, Organization
 from apps.records.models import Record
 from apps.workspaces.models import Workspace
+from apps.workspaces.services import add_workspace_member
 from tests import factories
 
 NAMES = ("sentiment", "quality", "genre", "order", "entities", "comment")
@@ -268,6 +271,25 @@ def test_a_person_is_shown_to_managers(
     path = reverse("console:person_work", args=[people[0].id])
     client = sign_in(factories.make_member(role=role, workspace=workspace))
     assert client.get(path).status_code == status
+
+
+def test_a_persons_page_asks_as_often_in_many_workspaces(
+    notes: Dataset,
+    people: list[Membership],
+    workspace: Workspace,
+    sign_in: SignIn,
+    django_assert_max_num_queries: Any,
+) -> None:
+    admin = factories.make_member(role="admin", workspace=workspace)
+    path = reverse("console:person_work", args=[people[0].id])
+    with CaptureQueriesContext(connection) as one:
+        assert sign_in(admin).get(path).status_code == 200
+    for n in range(5):
+        place = factories.make_workspace(f"place-{n}")
+        add_workspace_member(workspace=place, member=admin)
+        factories.make_dataset(place, name=f"notes-{n}")
+    with django_assert_max_num_queries(len(one)):
+        assert sign_in(admin).get(path).status_code == 200
 
 
 def test_an_admin_elsewhere_is_told_nothing(

@@ -131,6 +131,15 @@ def test_several_organizations_are_chosen_from(db: None, client: Client) -> None
     assert "dataset-of-Acme" not in text
 
 
+def test_what_is_no_address_leads_home_in_the_organization(
+    organization: Organization, mara: Membership, sign_in: SignIn
+) -> None:
+    client = sign_in(mara)
+    sent = {"organization": str(organization.id), "next": "-1"}
+    assert client.post("/organizations/", sent).headers["Location"] == "/"
+    assert client.session["organization_id"] == str(organization.id)
+
+
 def test_an_organization_of_others_cannot_be_chosen(
     organization: Organization, mara: Membership, sign_in: SignIn
 ) -> None:

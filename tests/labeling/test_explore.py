@@ -204,6 +204,7 @@ def test_strangers_find_nothing(dataset: Dataset, sign_in: SignIn) -> None:
         ("%00=1&meta.language=%00", ""),
         ("q=%22((((-|+*", ""),
         ("mine=pending&mine=lost", "no status “lost”"),
+        ("meta.language=" + "x" * 16_000, "This search is too long"),
     ],
 )
 def test_a_broken_address_is_said_and_breaks_nothing(
@@ -437,6 +438,11 @@ def test_what_changed_meanwhile_stores_nothing(
         ({"all": "1", "accept": "gone"}, "changed or deleted meanwhile"),
         ({"all": "1", "query": "meta.gone=x", "q.sentiment": "mixed"}, "no property “gone”"),
         ({"all": "1", "query": "like=x", "q.sentiment": "mixed"}, "not the id of a record"),
+        (
+            {"all": "1", "query": f"meta.language={'x' * 16_000}&mine=draft"}
+            | {"q.sentiment": "mixed"},
+            "too long",
+        ),
         (
             {
                 "all": "1",

@@ -374,6 +374,8 @@ def test_comments_flags_and_gaps(world: World) -> None:
     assert world.clients["ada"].post(resolve, {"resolution": "Section 3"}).status_code == 302
     assert world.clients["ada"].post(resolve).status_code == 409
     assert "Section 3" in rita.get(world.url("gaps")).content.decode()
+    gap = {"text": "What of irony?", "next": "-1"}  # no address, nor the name of a page
+    assert ana.post(world.url("report_gap", record.id), gap)["Location"] == thread
 
 
 def test_admins_say_what_comes_to_review(world: World) -> None:

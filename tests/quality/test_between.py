@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from sklearn import metrics
+from sklearn.metrics.cluster import expected_mutual_information
 
 from apps.datasets.models import Question
 from apps.datasets.schema import QuestionRule
@@ -16,6 +17,7 @@ from apps.quality.measures import alpha as dense
 from apps.quality.measures import long_form
 from apps.quality.measures.between import agreement_of_classes, agreement_of_values, concordance
 from apps.quality.measures.labels import NONE
+from apps.quality.standing import BLIND
 from tests.factories import QUESTIONS
 
 SEEDS = range(4)
@@ -236,3 +238,37 @@ def test_who_answers_blindly_tells_nothing() -> None:
     shares = np.bincount(truth) / 2_000
     assert found == pytest.approx(wanted / -(shares * np.log(shares)).sum(), abs=0.005)
     assert long_form.information(np.array([[5, 0], [3, 0]])) is None
+
+
+@pytest.mark.parametrize(("k", "n"), [(3, 60), (20, 150), (77, 150), (77, 3_000)])
+def test_who_answers_blindly_among_many_labels_tells_nothing_either(k: int, n: int) -> None:
+    drawn = np.random.default_rng(5)
+    blind, good = [], []
+    for _ in range(20):
+        truth, other = drawn.integers(0, k, n), drawn.integers(0, k, n)
+        most = np.where(drawn.random(n) < 0.8, truth, other)
+        for said, told in ((other, blind), (most, good)):
+            table = np.bincount(said * k + truth, minlength=k * k).reshape(k, k)
+            found = long_form.information(table)
+            assert found is not None
+            told.append(found)
+    assert np.mean(blind) < BLIND / 2
+    assert min(good) > 0.4
+
+
+@pytest.mark.parametrize(("k", "n"), [(2, 30), (6, 100), (40, 200)])
+def test_what_chance_tells_is_that_of_scikit_learn(k: int, n: int) -> None:
+    drawn = np.random.default_rng(6)
+    truth = drawn.integers(0, k, n)
+    said = np.where(drawn.random(n) < 0.6, truth, drawn.integers(0, k, n))
+    table = np.bincount(said * k + truth, minlength=k * k).reshape(k, k)
+    table = table[table.any(axis=1)][:, table.any(axis=0)]
+    by_chance = expected_mutual_information(table, n)
+    shares = table.sum(axis=0) / n
+    most = -(shares * np.log(shares)).sum() - by_chance
+    wanted = (metrics.mutual_info_score(truth, said) - by_chance) / most
+    assert long_form.information(table) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_of_answers_that_are_all_different_nothing_is_said() -> None:
+    assert long_form.information(np.eye(20, dtype=np.int64)) is None

@@ -13,7 +13,7 @@ from sklearn import metrics
 from apps.datasets.models import Question
 from apps.datasets.schema import QuestionRule
 from apps.quality.measures import alpha as reliability
-from apps.quality.measures import labels, paired, parts
+from apps.quality.measures import intervals, labels, paired, parts
 from apps.quality.measures.comparison import compare, disagreeing
 from apps.quality.measures.confidence import accepted_at, calibration, widest
 from apps.quality.measures.intervals import bootstrap_mean, lower_bound, two_sided_sign, wilson
@@ -199,8 +199,12 @@ def test_spans_count_exactly_and_by_characters() -> None:
 
 
 def test_texts_by_words_and_characters() -> None:
-    assert parts.token_f1("The cat sat.", "the cat ran") == pytest.approx(4 / 6)
+    assert parts.token_f1("The cat sat.", "the cat ran") == pytest.approx(2 / 4)  # no articles
     assert parts.same_text("The cat!", "the  cat")
+    for one, other in (("the U.S.", "US"), ("don’t", "don't"), ("an apple", "Apple")):
+        assert parts.same_text(one, other)
+        assert parts.token_f1(one, other) == 1
+    assert not parts.same_text("a thesis", "sis")
     assert parts.token_f1("", "") == 1
     assert parts.chrf("abc", "abc") == 1
     assert parts.chrf("abc", "xyz") == 0
@@ -361,6 +365,21 @@ def test_the_widest_threshold_keeps_its_precision() -> None:
     held = accepted_at(found.threshold, fresh, generator.random(4_000) < fresh)
     assert held.precision is not None
     assert held.precision >= 0.9
+
+
+def test_thresholds_that_only_just_fail_cost_one_sum_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    n = np.arange(1, 2_001)
+    hits = np.minimum(np.floor(0.9 * n + 0.3 * np.sqrt(n)), n)  # better than 0.9, never surely so
+    right = np.diff(hits, prepend=0) > 0
+    terms, term = [], intervals._log_binomial
+
+    def counted(n: int, k: int, share: float) -> float:
+        terms.append(k)
+        return term(n, k, share)
+
+    monkeypatch.setattr(intervals, "_log_binomial", counted)
+    assert widest(np.linspace(1, 0, 2_000), right, target=0.9) is None
+    assert 100_000 < len(terms) < 300_000
 
 
 def test_no_threshold_is_better_than_a_false_promise() -> None:

@@ -16,11 +16,13 @@ from apps.annotation.ingest import log_records
 from apps.annotation.models import Response
 from apps.annotation.services import save_response
 from apps.datasets.models import Dataset, Question
-from apps.datasets.schema import load_schema
+from apps.datasets.schema import QuestionRule, load_schema
 from apps.organizations.models import Membership, Organization
 from apps.quality import pace, standing
 from apps.quality.answer_table import ClassTable
+from apps.quality.causes import load_crowd
 from apps.quality.measures.labels import NONE
+from apps.quality.measures.report import Measured, report
 from apps.quality.models import Adjudication
 from apps.quality.spread import spread
 from apps.records.inputs import RecordInput, SuggestionInput
@@ -206,6 +208,24 @@ def test_each_type_has_its_measures(dataset: Dataset, name: str, measures: list[
         assert estimate.low is not None
         assert estimate.high is not None
         assert estimate.low <= estimate.value <= estimate.high
+
+
+def test_the_levels_of_a_rating_have_the_order_of_numbers_however_they_are_listed(
+    dataset: Dataset,
+) -> None:
+    schema, question = load_schema(dataset), Question.objects.get(dataset=dataset, name="quality")
+
+    def told(*levels: int) -> list[Any]:
+        question.settings["options"] = [{"value": level} for level in levels]
+        rule = QuestionRule(question)
+        table, crowd = standing.load(rule), load_crowd(schema, rule)
+        assert isinstance(table, ClassTable)
+        assert crowd is not None
+        truth, said = ([table.values[n] for n in some] for some in table.outcomes)
+        measured = report(Measured(rule, truth, said))["metrics"]["weighted_kappa"]
+        return [standing.agreement(rule), standing.pairings(table), crowd.alpha, measured]
+
+    assert told(3, 1, 2) == told(1, 2, 3)
 
 
 def test_nothing_is_told_of_a_dataset_without_answers(organization: Organization) -> None:

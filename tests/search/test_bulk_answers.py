@@ -22,7 +22,7 @@ from apps.organizations.models import Membership, Organization
 from apps.records.inputs import RecordInput, SuggestionInput
 from apps.records.models import DatasetCounter, Record
 from apps.search import bulk_answers
-from apps.search.asked import read_text
+from apps.search.asked import read, read_text
 from apps.search.bulk_answers import Selection, dry_run, start, undo
 from apps.search.matching import Matcher
 from apps.search.query import EVERYBODY
@@ -260,6 +260,15 @@ def test_a_filter_that_is_gone_answers_nothing(
     assert (job.state, job.total) == ("cancelled", 0)
     assert "gone" in job.error_sample[0]["error"]
     assert given(dataset, me) == {}
+
+
+def test_of_a_long_search_nothing_is_lost_on_the_way(dataset: Dataset, me: Membership) -> None:
+    schema = load_schema(dataset)
+    phrase = "語" * 1_000  # nine characters each, as it stands in an address
+    asked, problems = read(schema, [("q", phrase), ("status", "pending")], EVERYBODY)
+    assert problems == []
+    again = Selection.from_json(Selection(asked).as_json(), schema, EVERYBODY)
+    assert again.asked == asked
 
 
 @pytest.mark.parametrize("loss", ["dataset", "member"])

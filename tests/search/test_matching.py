@@ -290,6 +290,8 @@ def test_a_range_ends_at_its_last_digit(dataset: Dataset, me: Membership) -> Non
         ("mine=lost", "lost"),
         ("status=lost", "lost"),
         ("meta.lang=" + "&meta.lang=".join(map(str, range(300))), "250"),
+        (f"q={'%E8%AA%9E' * 1_000}&meta.lang={'x' * 8_000}&status=pending", "too long"),
+        ("x" * 16_001, "too long"),
     ],
 )
 def test_what_makes_no_sense_is_left_out_and_said(dataset: Dataset, text: str, told: str) -> None:

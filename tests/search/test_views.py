@@ -35,7 +35,7 @@ def test_a_view_is_ones_own_until_it_is_shared(
     assert [seen.owner_id for seen in SavedView.objects.in_order()] == [other.id]
 
 
-@pytest.mark.parametrize(("name", "query"), [(" \0", ""), ("x" * 101, ""), ("x", "q" * 8_001)])
+@pytest.mark.parametrize(("name", "query"), [(" \0", ""), ("x" * 101, ""), ("x", "q" * 16_001)])
 def test_a_view_needs_a_name_and_a_measure(
     people: list[Membership], workspace: Workspace, name: str, query: str
 ) -> None:

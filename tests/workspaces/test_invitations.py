@@ -167,6 +167,10 @@ def test_who_may_invite_whom(owner: Membership, workspace: Workspace) -> None:
     for act in (invitations.send_again, invitations.revoke):
         with pytest.raises(NotAllowedError):
             act(actor=admin, invitation_id=kept.invitation.id)
+    unseen = sent(owner, make_workspace(), emails=["elsewhere@example.com"], role="annotator")
+    for act in (invitations.send_again, invitations.revoke):
+        with pytest.raises(NotFoundError):
+            act(actor=admin, invitation_id=unseen.invitation.id)
 
 
 @pytest.mark.parametrize(

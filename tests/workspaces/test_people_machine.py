@@ -253,9 +253,9 @@ class Office(RuleBasedStateMachine):
             error = NotFoundError
         elif RANK[offer.role] > RANK[by.role]:
             error = NotAllowedError
-        elif not away and by.here < 0:
+        elif by.here < 0:
             error = NotFoundError
-        elif not away and RANK[offer.place or offer.role] > by.here:
+        elif RANK[offer.place or offer.role] > by.here:
             error = NotAllowedError
         act = invitations.revoke if away else invitations.send_again
         sent = self.expects(lambda: act(actor=self.load(by), invitation_id=offer.id), error)

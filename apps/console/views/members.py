@@ -160,7 +160,7 @@ def _show(
     problem: str = "",
     code: int = 200,
 ) -> HttpResponse:
-    search = request.GET.get("q", "").strip()[:100]
+    search = request.GET.get("q", "").replace("\0", "").strip()[:100]
     pages = Paginator(find_members(search), PAGE)
     page = pages.get_page(request.GET.get("page"))
     context = {

@@ -197,6 +197,7 @@ def _show_team(
 def person_work(request: LabelingRequest, membership_id: UUID) -> HttpResponse:
     """What somebody does in all datasets that the member manages; nobody else is told of."""
     person = get_object_or_404(Membership.objects.all(), pk=membership_id)
+    permissions.remember_roles(request.member)
     managed = [
         dataset
         for dataset in Dataset.objects.visible_to(request.member).select_related("workspace")

@@ -152,4 +152,4 @@ def _safe_next(request: HttpRequest) -> str:
     here = url_has_allowed_host_and_scheme(
         wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return wanted if here else "/"
+    return wanted if here and wanted.startswith("/") else "/"

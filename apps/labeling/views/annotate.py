@@ -16,7 +16,7 @@ from apps.labeling.http import LabelingRequest, for_members, is_fragment
 from apps.labeling.narrowing import ALL
 from apps.labeling.pages import AnnotatePage
 from apps.records.models import Record
-from apps.search.asked import MAX_TEXT
+from apps.search.asked import MAX_ADDRESS
 from apps.workspaces import permissions
 from apps.workspaces.permissions import Action
 
@@ -164,7 +164,7 @@ def go_on(request: LabelingRequest, page: AnnotatePage, after: UUID | None = Non
 def asked_pairs(request: LabelingRequest) -> list[tuple[str, str]]:
     """What is asked of the queue: in the address, or in the form of a page that shows it."""
     if request.method == "POST":
-        return parse_qsl(request.POST.get("query", "")[:MAX_TEXT])
+        return parse_qsl(request.POST.get("query", "")[:MAX_ADDRESS])
     return [(name, text) for name, given in request.GET.lists() for text in given]
 
 

@@ -152,6 +152,6 @@ def _back(request: LabelingRequest, record: Record) -> HttpResponse:
     )
     return redirect(
         wanted
-        if wanted and here
+        if here and wanted.startswith("/")
         else reverse("labeling:comments", args=[record.dataset_id, record.id])
     )

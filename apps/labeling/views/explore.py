@@ -20,7 +20,7 @@ from apps.labeling.explore_answers import BulkForm, read_bulk_form
 from apps.labeling.explore_jobs import with_undo
 from apps.labeling.http import LabelingRequest, for_members, is_fragment
 from apps.search import bulk_answers
-from apps.search.asked import MAX_TEXT
+from apps.search.asked import MAX_ADDRESS
 from apps.search.bulk_answers import Selection, dry_run
 from apps.search.models import SavedView
 from apps.search.services import delete_view, save_view
@@ -175,7 +175,7 @@ def forget_view(request: LabelingRequest, dataset_id: UUID, saved_view_id: UUID)
     if view.owner_id != request.member.id:
         permissions.check(request.member, Action.MANAGE_DATASET, dataset.workspace_id)
     delete_view(view=view)
-    query = request.POST.get("query", "")[:MAX_TEXT]
+    query = request.POST.get("query", "")[:MAX_ADDRESS]
     path = reverse("labeling:explore", args=[dataset.id])
     return _done(request, f"{path}?{query}" if query else path)
 
@@ -185,7 +185,7 @@ def _pairs(request: LabelingRequest) -> list[tuple[str, str]]:
 
 
 def _posted_pairs(request: LabelingRequest) -> list[tuple[str, str]]:
-    return parse_qsl(request.POST.get("query", "")[:MAX_TEXT])
+    return parse_qsl(request.POST.get("query", "")[:MAX_ADDRESS])
 
 
 def _find_dataset(request: LabelingRequest, dataset_id: UUID) -> Dataset:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from apps.quality.measures.intervals import CONFIDENCE, lower_bound
+from apps.quality.measures.intervals import CONFIDENCE, lower_bound, upper_tail
 
 Floats = NDArray[np.float64]
 
@@ -110,7 +110,7 @@ def widest(
         n, good = int(end) + 1, int(hits[end])
         if good / n < target:  # the bound lies below the share
             continue
-        bound = lower_bound(good, n, confidence=confidence)
-        if bound >= target:
+        if upper_tail(good, n, target) < 1 - confidence:  # so that the bound lies above
+            bound = lower_bound(good, n, confidence=confidence)
             return Accepted(float(sure[end]), n, len(sure), good, bound)
     return None

@@ -1,8 +1,9 @@
 """Agreement of classes in long form, one row an answer: no matrix of units by people anywhere.
 
 A million answers take about a second. Alpha is Krippendorff's, kappa Cohen's; what one person
-knows about the others' answer is the mutual information of the two, with the correction of
-G. Miller ("Note on the Bias of Information Estimates", 1955), as a share of what there is to know.
+knows about the others' answer is the mutual information of the two, adjusted for chance (N. Vinh,
+J. Epps and J. Bailey, "Information Theoretic Measures for Clusterings Comparison", JMLR 11, 2010),
+as a share of what there is to know.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ Integers = NDArray[np.int64]
 
 POOLS: Final = 2_000  # of units, drawn by chance; resampling those costs the same for any number
 ROWS: Final = 20_000  # answers or units looked at together
+LEAST_BEYOND: Final = 0.1  # of what there is to know, that chance does not tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,18 +174,37 @@ def plurality(counts: NDArray[np.int64]) -> Integers:
 def information(table: NDArray[np.int64]) -> float | None:
     """How much of the truth the answers tell: 0 nothing, 1 all; of (said, true) counts.
 
-    None where there is nothing to tell: fewer than two true classes. Corrected for chance, so
-    that somebody who answers blindly comes to about 0.
+    None where there is nothing to tell: fewer than two true classes, or answers so few that they
+    tell nearly all by chance. Somebody who answers blindly comes to about 0, however many classes.
     """
-    counts = np.asarray(table, dtype=np.float64)
-    n = counts.sum()
-    if not n or np.count_nonzero(counts.sum(axis=0)) < 2:
+    n = int(table.sum())
+    said, true = (part[part > 0] for part in (table.sum(axis=1), table.sum(axis=0)))
+    if len(true) < 2:
         return None
-    said, true = counts.sum(axis=1) / n, counts.sum(axis=0) / n
-    shared = _entropy(said) + _entropy(true) - _entropy(counts.ravel() / n)
-    cells, rows, columns = (np.count_nonzero(part) for part in (counts, said, true))
-    bias = (cells - rows - columns + 1) / (2 * n)
-    return float(min(max((shared - bias) / _entropy(true), 0.0), 1.0))
+    shared = _entropy(said / n) + _entropy(true / n) - _entropy(table.ravel() / n)
+    known, by_chance = _entropy(true / n), _by_chance(said, true)
+    if known - by_chance < LEAST_BEYOND * known:
+        return None
+    return float(min(max((shared - by_chance) / (known - by_chance), 0.0), 1.0))
+
+
+def _by_chance(said: Integers, true: Integers) -> float:
+    """The information expected of the same answers in any order, given how often each is said and
+    true: by the hypergeometric distribution of every cell, as far as eight deviations go."""
+    n = int(said.sum())
+    logs = np.cumsum(np.log(np.maximum(np.arange(n + 1), 1)))  # of factorials
+    (a, times), (b, often) = (np.unique(part, return_counts=True) for part in (said, true))
+    cells = np.outer(times, often).ravel()
+    a, b = (part.ravel() for part in np.meshgrid(a, b, indexing="ij"))
+    mean = a * b / n
+    reach = 8 * np.sqrt(mean) + 10
+    low = np.maximum(np.maximum(a + b - n, 1), np.floor(mean - reach).astype(np.int64))
+    widths = np.minimum(np.minimum(a, b), np.ceil(mean + reach).astype(np.int64)) - low + 1
+    at = np.arange(widths.sum()) - np.repeat(np.cumsum(widths) - widths - low, widths)
+    a, b, cells = (np.repeat(part, widths) for part in (a, b, cells))
+    ways = logs[a] + logs[b] + logs[n - a] + logs[n - b] - logs[n]
+    chance = np.exp(ways - logs[at] - logs[a - at] - logs[b - at] - logs[n - a - b + at])
+    return float((cells * chance * at / n * np.log(n * at / (a * b))).sum())
 
 
 def _entropy(shares: Floats) -> float:

@@ -5,9 +5,10 @@ characters for overlap. Token F1 and exact match of texts are those of SQuAD (P.
 2016); chrF is M. Popović's (WMT 2015). Rankings: Kendall's tau-b (M. Kendall, 1945).
 """
 
-import re
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from string import punctuation
 from typing import Any, Final
 
 import numpy as np
@@ -22,7 +23,7 @@ Span = Mapping[str, Any]
 
 GRAMS: Final = 6
 BETA: Final = 2.0  # chrF2: recall counts twice
-_WORD: Final = re.compile(r"\w+")
+_ARTICLE: Final = {"a", "an", "the"}
 
 
 def exact_counts(truth: Sequence[Span], predicted: Sequence[Span]) -> tuple[int, int, int]:
@@ -58,7 +59,7 @@ def kendall(rule: QuestionRule, one: Any, other: Any) -> float:
 
 
 def same_text(one: str, other: str) -> bool:
-    """Whether they are equal but for case, marks and blanks."""
+    """Whether they are equal but for case, punctuation, articles and blanks."""
     return _words(one) == _words(other)
 
 
@@ -91,4 +92,10 @@ def _grams(text: str, size: int) -> "Counter[str]":
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
+    """Without what SQuAD takes no account of, and without punctuation beyond ASCII."""
+    left = "".join(
+        letter
+        for letter in text.casefold()
+        if letter not in punctuation and unicodedata.category(letter)[0] != "P"
+    )
+    return [word for word in left.split() if word not in _ARTICLE]
