@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -640,3 +641,43 @@ def test_axe_finds_nothing_in_any_field(
     page.screenshot(path=tmp_path / "fields.png")
     assert violations(page) == []
     assert page.evaluate("() => document.documentElement.scrollWidth") <= size["width"]
+
+
+# --- Numbers of two digits --------------------------------------------------------------------
+def test_the_next_key_or_click_finds_the_number_chosen(site: Site, visit: Visit) -> None:
+    """A 1 of ten could become a 10 for a moment; nobody who goes on has to wait for that."""
+    change(site, "quality", options=[{"value": grade} for grade in range(1, 11)])
+    page = visit(site.annotate)
+    click = page.locator("#answer [name=do][value=submit]").click
+    leaves = [partial(page.keyboard.press, key) for key in ("Enter", "Control+s")]
+    for number, leave in enumerate([*leaves, click], start=1):
+        page.keyboard.press("Shift+Y")
+        page.wait_for_timeout(500)  # a click on a record that has just come is not meant for it
+        go(page, "Quality")
+        page.keyboard.press("1")
+        leave()
+        followed(page, number + 1)
+    assert [answer.values["quality"] for answer in stored(site)] == [{"value": 1}] * 3
+    go(page, "Quality")
+    page.keyboard.press("1")
+    page.keyboard.press("Shift")  # digits need it on some keyboards
+    page.keyboard.press("0")
+    assert page.is_checked("[name='q.quality'][value='10']")
+
+
+def test_a_label_marks_what_was_selected_when_its_number_was_typed(
+    site: Site, visit: Visit
+) -> None:
+    set_text(site, "Ada met Bob")
+    labels = [{"value": f"v{n}", "text": f"L{n}", "description": None} for n in range(1, 19)]
+    change(site, "entities", options=labels)
+    page = visit(site.annotate)
+    go(page, "Entities")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.press("1")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("1")
+    page.keyboard.press("2")
+    page.keyboard.press("Control+s")
+    followed(page, 2)
+    assert spans(site, "Ada met Bob") == [("Ada", "v1"), ("met", "v12")]
