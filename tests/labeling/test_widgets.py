@@ -119,6 +119,51 @@ def test_offsets_are_those_of_python(site: Site, visit: Visit) -> None:
     check()
 
 
+MANY = """async ([base, step]) => {
+    const offsets = await import(`${base}/static/js/offsets.js`);
+    const text = "Ada 🎩 ".repeat(200_000);
+    const begun = performance.now();
+    let right = 0;
+    for (let start = 0; start < 1_200_000; start += step) {
+        const units = offsets.asUnits(text, {start, end: start + 3});
+        const back = offsets.asPoints(text, units);
+        right += text.slice(units.start, units.end) === "Ada" && back.start === start;
+    }
+    return [right, performance.now() - begun];
+}"""
+
+
+def test_many_places_in_a_long_text_are_found_at_once(site: Site, visit: Visit) -> None:
+    """Going through the text for each of them would take minutes."""
+    right, milliseconds = visit(site.annotate).evaluate(MANY, [site.url, 600])
+    assert right == 2_000
+    assert milliseconds < 5_000
+
+
+PARSED = """() => {
+    window.parsed = 0;
+    const parse = JSON.parse;
+    JSON.parse = (text) => { window.parsed += 1; return parse(text); };
+}"""
+
+
+def test_marking_all_the_same_reads_the_marks_a_few_times(site: Site, visit: Visit) -> None:
+    set_text(site, "Ada 🎩 went to Turin. " * 100)
+    page = visit(site.annotate)
+    go(page, "Entities")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.press("1")
+    page.evaluate(PARSED)
+    page.keyboard.press("Shift+V")
+    assert page.locator(".opt.span :checked").count() == 100
+    assert page.evaluate("() => window.parsed") < 1_000
+    page.keyboard.press("Control+s")
+    followed(page, 2)
+    (answer,) = stored(site)
+    starts = [span["start"] for span in answer.values["entities"]["value"]]
+    assert starts == [number * 21 for number in range(100)]
+
+
 PAINTED = """async ([base, text, marks]) => {
     const {asUnits} = await import(`${base}/static/js/offsets.js`);
     const highlight = await import(`${base}/static/js/highlight.js`);
