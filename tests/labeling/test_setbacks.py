@@ -262,3 +262,23 @@ def test_the_next_tab_does_not_send_what_another_one_sends(site: Site, visit: Vi
     state(page, "saved")
     assert words(site) == ["precious words"]
     other.close()
+
+
+def test_a_tab_that_closes_leaves_the_other_its_records(site: Site, visit: Visit) -> None:
+    first = visit(site.annotate)
+    heading(first, 1)
+    ready(first)
+    second = first.context.new_page()
+    second.goto(site.annotate)
+    heading(second, 1)
+    ready(second)
+    with first.expect_response("**/lease/"):
+        second.close(run_before_unload=True)
+    ready(first)
+    with site.inside():
+        held = Lease.objects.filter(user=site.member).values_list("record__external_id", flat=True)
+        assert sorted(held) == ["note-1", "note-2", "note-3"]
+        (taken,) = distribution.claim(dataset=site.dataset, annotator=colleague(site))
+        assert taken.record.external_id == "note-4"
+    first.goto(site.url)
+    eventually(first, site.asking(lambda: not Lease.objects.filter(user=site.member).exists()))
