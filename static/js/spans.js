@@ -291,7 +291,8 @@ export const COMMANDS = {
 /** A fixed key pressed in a text that is marked; true when it meant something there. */
 export function press(event, question) {
   const element = event.target;
-  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const forth = getComputedStyle(element).direction === "rtl" ? -1 : 1;
+  const by = { ArrowRight: forth, ArrowLeft: -forth }[event.key];
   if (by) return onArrow(event, element, question, by);
   if (event.altKey) return false;
   const line = { ArrowDown: 1, ArrowUp: -1 }[event.key];

@@ -726,3 +726,28 @@ def test_a_label_marks_what_was_selected_when_its_number_was_typed(
     page.keyboard.press("Control+s")
     followed(page, 2)
     assert spans(site, "Ada met Bob") == [("Ada", "v1"), ("met", "v12")]
+
+
+# --- From right to left -----------------------------------------------------------------------
+SELECTED = "() => String(getSelection())"
+
+
+def test_arrows_follow_a_text_from_right_to_left(site: Site, visit: Visit) -> None:
+    words = ["ذهبت", "آدا", "لوفليس", "إلى", "تورينو"]
+    set_text(site, " ".join(words))
+    page = visit(site.annotate)
+    go(page, "Entities")
+    page.keyboard.press("Shift+Enter")
+    assert page.evaluate(SELECTED) == words[0]
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(SELECTED) == words[1]
+    page.keyboard.press("Shift+ArrowLeft")
+    assert page.evaluate(SELECTED) == " ".join(words[1:3])
+    page.keyboard.press("1")
+    page.keyboard.press("Alt+ArrowRight")  # its start, further to the right
+    page.keyboard.press("Shift+ArrowRight")  # its end
+    page.keyboard.press("Control+s")
+    followed(page, 2)
+    assert spans(site, " ".join(words)) == [(" ".join(words[:2]), "person")]
