@@ -9,7 +9,7 @@ import * as loop from "./loop.js";
 import * as notices from "./notices.js";
 import * as stage from "./stage.js";
 import { isReady } from "./ready.js";
-import { answerForm, one, post, showState } from "./page.js";
+import { answerForm, isElsewhere, one, post, showState } from "./page.js";
 
 const FIRST_PAUSE = 2_000;
 const LONGEST_PAUSE = 30_000;
@@ -130,7 +130,7 @@ async function send(url, form, word, { refreshed = false } = {}) {
     const text = await answer.text();
     sending = false;
     if (answer.status === 403 && !refreshed) return await refreshAndSend(url, form, word);
-    receive(answer.status, text, word);
+    receive(isElsewhere(answer) ? "elsewhere" : answer.status, text, word);
   } catch {
     sending = false;
     fail("network");
@@ -156,7 +156,7 @@ function receive(status, text, word) {
     return notices.tellAll(next.dataset);
   }
   if (status >= 500 || status < 400) return fail("server");
-  fail([401, 403, 404, 409].includes(status) ? String(status) : "server");
+  fail(["elsewhere", 401, 403, 404, 409].includes(status) ? String(status) : "server");
 }
 
 /** Keep the form, say what happened, offer to try again. */
