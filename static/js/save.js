@@ -36,12 +36,15 @@ export function isDirty() {
   return Boolean(form) && content(form) !== stored;
 }
 
-/** The new form is what the server has, unless it came back with errors. */
+const isUndone = () => stage.work().dataset.told?.includes("undone");
+
+/** The new form is what the server has, unless it came back with errors or was taken back. */
 export function start() {
   const form = answerForm();
   stop();
   const refused = form && !one("#errors").hidden;
-  stored = refused || !form ? "" : form.dataset.stored ?? content(form);
+  const nothing = refused || !form || (isUndone() && [...new URLSearchParams(content(form)).values()].some(Boolean));
+  stored = nothing ? "" : form.dataset.stored ?? content(form);
   refresh();
   if (!form) return;
   form.dataset.stored = stored; // goes with the form when it is put back for later

@@ -321,3 +321,22 @@ def test_another_organization_in_another_tab_is_told_and_left_again(
     choose(other, site, "Acme")
     page.locator("#errors").get_by_role("button", name="Try again").click()
     eventually(page, lambda: words(site) == ["thought again"])
+
+
+def test_an_answer_taken_back_is_not_saved_and_outlives_a_reload(site: Site, visit: Visit) -> None:
+    page = visit(site.annotate)
+    heading(page, 1)
+    ready(page)
+    answer(page, "mine")
+    heading(page, 2)
+    state(page, "saved")
+    page.locator("h1").focus()
+    page.keyboard.press("z")
+    heading(page, 1)
+    state(page, "unsaved")
+    assert words(site) == []
+    with page.expect_navigation():
+        page.reload()
+    page.get_by_text("What you had begun here is back").wait_for()
+    heading(page, 1)
+    assert page.input_value("textarea") == "mine"
