@@ -87,7 +87,7 @@ def for_members(
         with enter(organization_id):
             member = _find_member(request.user)
             if member is not None and not _is_meant(request, member):
-                return HttpResponse(status=401)
+                return _refuse_page_of(request)
             shut = member is not None and member.organization.suspended_at is not None
             if member is not None and shut and not hasattr(view, "works_while_suspended"):
                 return _refuse_suspended(request, member)
@@ -245,6 +245,14 @@ def _ask_for_a_factor(request: LabelingRequest) -> HttpResponse:
 def _is_meant(request: HttpRequest, member: Membership) -> bool:
     """False when the page belongs to somebody who was signed in before."""
     return request.headers.get("X-Member") in {None, "", str(member.id)}
+
+
+def _refuse_page_of(request: LabelingRequest) -> HttpResponse:
+    """401; ``X-Elsewhere`` says that it is the account's own page, of another organization."""
+    places = directory.find_memberships(request.user.id)
+    own = {str(place.membership_id) for place in places}
+    headers = {"X-Elsewhere": "1"} if request.headers["X-Member"] in own else {}
+    return HttpResponse(status=401, headers=headers)
 
 
 def _ask_for_login(request: LabelingRequest) -> HttpResponse:

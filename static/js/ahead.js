@@ -6,7 +6,11 @@ const READY = 2;
 
 let waiting = []; // elements #work, the next one first
 let loading = null;
+let onFill = () => {};
 const passed = new Set(); // skipped: they come last
+
+/** Call `run` whenever records have come. */
+export const whenFilled = (run) => { onFill = run; };
 
 export const pass = (record) => passed.add(record);
 
@@ -37,6 +41,7 @@ async function load(url, have) {
   const known = new Set([...have(), ...waiting.map((node) => node.dataset.record)]);
   for (const node of all(".frame[data-record]", found))
     if (!known.has(node.dataset.record)) waiting.push(document.adoptNode(node)); // images load now
+  onFill();
 }
 
 /** Whoever claims renews what is held: the page lets go of that hold, not of the one before. */

@@ -13,6 +13,7 @@ import { all, answerForm, one } from "./page.js";
 /** Bring a record to life: on load, and whenever the next one has taken its place. */
 function startRecord() {
   save.start();
+  hold.note();
   panes.start();
   if (answerForm()) answers.start();
   loop.showPlace();

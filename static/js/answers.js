@@ -1,6 +1,7 @@
 // The questions of a record: which one is current, choosing by number, suggestions, clearing.
 
 import * as guidelines from "./guidelines.js";
+import * as keys from "./keys.js";
 import * as labels from "./labels.js";
 import { all, answerForm, one } from "./page.js";
 import * as ranking from "./ranking.js";
@@ -91,6 +92,11 @@ function finishTyping() {
   if (question.dataset.type === "ranking") rankTyped(question, Number(text));
   else if (question.dataset.type === "span" && text !== "0") spans.tag(question, Number(text) - 1);
   else pick(question, find(question, text));
+}
+
+/** Whatever comes after a number must find it chosen; Shift may belong to its next digit. */
+function endTyping(event) {
+  if (event.key !== "Shift" && keys.digitOf(event) === undefined) finishTyping();
 }
 
 function mayGoOn(question, text) {
@@ -276,3 +282,4 @@ document.addEventListener("click", ({ target }) => {
   const figure = target.closest?.("[data-zoom]")?.closest("figure");
   if (figure) import("./images.js").then(({ open }) => open(figure), unaided);
 });
+for (const kind of ["keydown", "pointerdown", "click"]) document.addEventListener(kind, endTyping, true);

@@ -35,16 +35,26 @@ export function digitOf(event) {
   return /^\d$/.test(event.key) ? event.key : /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1];
 }
 
+const isChosen = (letter) => [...table.keys()].some((key) => key.includes(letter));
+
+/** A letter no shortcut has, as on a Cyrillic keyboard, goes by its place: "ы" is where "s" is. */
+function letterOf({ key, code }) {
+  const isForeign = /^(?!\p{Script=Latin})[\p{L}\p{M}]+$/u.test(key) && !isChosen(key.toLowerCase());
+  const letter = isForeign && /^Key(.)$/.exec(code)?.[1];
+  return letter || key;
+}
+
 /** The key as the table writes it: "d", "Shift+y", "Control+s", "Alt+ArrowUp", "?". */
 export function nameOf(event) {
-  const isLetter = /^\p{L}$/u.test(event.key);
-  const isSign = event.key.length === 1 && !isLetter && event.key !== " ";
+  const key = letterOf(event);
+  const isLetter = /^\p{L}$/u.test(key);
+  const isSign = key.length === 1 && !isLetter && key !== " ";
   const parts = [];
   const third = event.getModifierState("AltGraph"); // of signs such as \ on many keyboards
   if ((event.ctrlKey || event.metaKey) && !third) parts.push("Control");
   if (event.altKey && !third) parts.push("Alt");
   if (event.shiftKey && !isSign) parts.push("Shift");
-  parts.push(event.key === " " ? "Space" : isLetter ? event.key.toLowerCase() : event.key);
+  parts.push(key === " " ? "Space" : isLetter ? key.toLowerCase() : key);
   return parts.join("+");
 }
 

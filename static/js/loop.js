@@ -6,7 +6,7 @@ import * as notices from "./notices.js";
 import * as stage from "./stage.js";
 import { History } from "./history.js";
 import { Outbox, sweep } from "./outbox.js";
-import { all, answerForm, one, post } from "./page.js";
+import { all, answerForm, isElsewhere, one, post } from "./page.js";
 
 const LOOK_AGAIN = 4_000; // ms between looks for a record that is late
 
@@ -93,6 +93,7 @@ async function send(entry) {
   const found = new DOMParser().parseFromString(await answer.text(), "text/html");
   const receipt = one("#receipt", found);
   if (answer.ok && receipt) return take(receipt);
+  if (isElsewhere(answer)) return "elsewhere";
   if (answer.status === 401 || answer.redirected) return "signed-out";
   if (answer.status === 429 || answer.status >= 500 || answer.ok) return "server";
   if (answer.status === 422 || answer.status === 409) return "refused";

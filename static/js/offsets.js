@@ -5,18 +5,27 @@ const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 const segmenter = new Intl.Segmenter(undefined, { granularity: "word" });
 const isSpace = (unit) => /\s/.test(unit);
 
-export function toPoints(text, units) {
-  let points = 0;
-  for (let at = 0; at < units; points += 1) at += text.codePointAt(at) > 0xffff ? 2 : 1;
-  return points;
+let known = ["", []]; // a text, and where in it a code point takes two units
+
+function doubles(text) {
+  if (known[0] !== text) known = [text, Array.from(text.matchAll(/[\u{10000}-\u{10ffff}]/gu), (found) => found.index)];
+  return known[1];
 }
 
-export function toUnits(text, points) {
-  let at = 0;
-  for (let passed = 0; passed < points && at < text.length; passed += 1)
-    at += text.codePointAt(at) > 0xffff ? 2 : 1;
-  return at;
+/** How many places at the head of a sorted list are `before`. */
+function heads(list, before) {
+  let [low, high] = [0, list.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (before(list[middle], middle)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
+
+const toPoints = (text, units) => units - heads(doubles(text), (at) => at + 1 < units);
+const toUnits = (text, points) =>
+  Math.min(points + heads(doubles(text), (at, passed) => at - passed < points), text.length);
 
 export const asPoints = (text, { start, end }) => ({ start: toPoints(text, start), end: toPoints(text, end) });
 export const asUnits = (text, { start, end }) => ({ start: toUnits(text, start), end: toUnits(text, end) });

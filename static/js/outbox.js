@@ -4,6 +4,8 @@
 const PAUSES = [1_000, 2_000, 4_000, 8_000, 15_000, 30_000]; // ms
 const PREFIX = "stoneware.outbox.";
 
+const PASSING = ["network", "server", "signed-out", "elsewhere"];
+
 const later = (run, pause) => setTimeout(run, pause);
 
 /** Forget what others left in this tab: their answers are none of this person's business. */
@@ -13,8 +15,8 @@ export function sweep(store, mine) {
 }
 
 /**
- * `send(entry)` resolves to "done", "network", "server", "signed-out" (these are tried again), or
- * anything else: then the entry is parked, and waits for the person. An entry is `{id, …}`.
+ * `send(entry)` resolves to "done", "network", "server", "signed-out", "elsewhere" (these are tried
+ * again), or anything else: then the entry is parked, and waits for the person. An entry is `{id, …}`.
  */
 export class Outbox {
   constructor({ store, owner, send, onChange = () => {}, timer = later, pauses = PAUSES }) {
@@ -62,7 +64,7 @@ export class Outbox {
       this.#changed();
       const outcome = await this.send(entry).catch(() => "network");
       this.sending = null;
-      if (["network", "server", "signed-out"].includes(outcome)) return this.#later(outcome);
+      if (PASSING.includes(outcome)) return this.#later(outcome);
       this.trouble = "";
       this.tries = 0;
       if (outcome === "done") this.forget(entry.id);

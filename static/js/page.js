@@ -41,3 +41,6 @@ export function post(url, body, options = {}, headers = {}) {
     ...options,
   });
 }
+
+/** Whether the person works in another organization by now, opened in another tab. */
+export const isElsewhere = (answer) => answer.headers.has("X-Elsewhere");

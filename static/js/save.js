@@ -9,7 +9,7 @@ import * as loop from "./loop.js";
 import * as notices from "./notices.js";
 import * as stage from "./stage.js";
 import { isReady } from "./ready.js";
-import { answerForm, one, post, showState } from "./page.js";
+import { answerForm, isElsewhere, one, post, showState } from "./page.js";
 
 const FIRST_PAUSE = 2_000;
 const LONGEST_PAUSE = 30_000;
@@ -36,12 +36,15 @@ export function isDirty() {
   return Boolean(form) && content(form) !== stored;
 }
 
-/** The new form is what the server has, unless it came back with errors. */
+const isUndone = () => stage.work().dataset.told?.includes("undone");
+
+/** The new form is what the server has, unless it came back with errors or was taken back. */
 export function start() {
   const form = answerForm();
   stop();
   const refused = form && !one("#errors").hidden;
-  stored = refused || !form ? "" : form.dataset.stored ?? content(form);
+  const nothing = refused || !form || (isUndone() && [...new URLSearchParams(content(form)).values()].some(Boolean));
+  stored = nothing ? "" : form.dataset.stored ?? content(form);
   refresh();
   if (!form) return;
   form.dataset.stored = stored; // goes with the form when it is put back for later
@@ -130,7 +133,7 @@ async function send(url, form, word, { refreshed = false } = {}) {
     const text = await answer.text();
     sending = false;
     if (answer.status === 403 && !refreshed) return await refreshAndSend(url, form, word);
-    receive(answer.status, text, word);
+    receive(isElsewhere(answer) ? "elsewhere" : answer.status, text, word);
   } catch {
     sending = false;
     fail("network");
@@ -156,7 +159,7 @@ function receive(status, text, word) {
     return notices.tellAll(next.dataset);
   }
   if (status >= 500 || status < 400) return fail("server");
-  fail([401, 403, 404, 409].includes(status) ? String(status) : "server");
+  fail(["elsewhere", 401, 403, 404, 409].includes(status) ? String(status) : "server");
 }
 
 /** Keep the form, say what happened, offer to try again. */

@@ -77,15 +77,16 @@ export function tag(question, place, { tapped = false } = {}) {
   const old = cursor(question);
   if (old && old.start === stretch.start && old.end === stretch.end) old.input.checked = false;
   const input = mark(question, stretch, label);
+  arrange(question);
   changed(question, input);
   select(element, stretch);
   told(question, cursor(question));
 }
 
-function mark(question, stretch, label) {
+function mark(question, stretch, label, others = spans(question)) {
   const text = plain(area(question));
   let known = null;
-  for (const other of spans(question)) {
+  for (const other of others) {
     const same = other.start === stretch.start && other.end === stretch.end;
     if (same && other.label === label.dataset.label) known = other;
     else if (!("overlapping" in question.dataset) && offsets.overlap(other, stretch))
@@ -94,7 +95,6 @@ function mark(question, stretch, label) {
   const input = known?.input ?? add(question, label);
   write(input, text, stretch, label.dataset.label);
   input.checked = true;
-  arrange(question, input);
   return input;
 }
 
@@ -106,10 +106,12 @@ export function fill(question, values) {
     const span = { ...given, ...offsets.asUnits(text, given) };
     const same = (other) => ["start", "end", "label"].every((name) => other[name] === span[name]);
     const label = labels(question).find((button) => button.dataset.label === span.label);
-    const known = spans(question).find(same)?.input;
+    const others = spans(question);
+    const known = others.find(same)?.input;
     if (known) known.checked = true;
-    else if (label && text) mark(question, span, label);
+    else if (label && text) mark(question, span, label, others);
   }
+  arrange(question);
 }
 
 function add(question, label) {
@@ -127,12 +129,13 @@ function write(input, text, stretch, label) {
 }
 
 /** The list is in the order of the text. */
-function arrange(question, input) {
-  const mine = spans(question).find((span) => span.input === input);
-  const after = spans(question).find((span) => span.start > mine.start && span.input !== input);
+function arrange(question) {
   const focused = document.activeElement;
-  (after?.box ?? one(".nothing", question)).before(mine.box);
-  if (mine.box.contains(focused)) focused.focus();
+  let next = one(".opt.span", question);
+  for (const { box } of spans(question).sort((a, b) => a.start - b.start))
+    if (box === next) next = box.nextElementSibling;
+    else next.before(box);
+  if (document.activeElement !== focused) focused.focus();
 }
 
 function changed(question, input) {
@@ -154,7 +157,7 @@ export function moveEdge(question, edge, by, word) {
   const meets = !("overlapping" in question.dataset) && others.some((o) => offsets.overlap(o, stretch));
   if (stretch.start >= stretch.end || twin || meets) return;
   write(span.input, text, stretch, span.label);
-  arrange(question, span.input);
+  arrange(question);
   changed(question, span.input);
   edges.set(question, edge);
   if (document.activeElement === element) select(element, stretch);
@@ -242,8 +245,10 @@ function repeat(element, question, every) {
   if (!now) return;
   if (!every || !at) return leaveMark(question), select(element, offsets.nextSame(text, now));
   const label = labels(question).find((button) => button.dataset.label === at.label);
-  const free = (stretch) => !spans(question).some((other) => other.input.checked && offsets.overlap(other, stretch));
-  for (const stretch of offsets.allSame(text, now)) if (free(stretch)) mark(question, stretch, label);
+  const others = spans(question);
+  const free = (stretch) => !others.some((other) => other.input.checked && offsets.overlap(other, stretch));
+  for (const stretch of offsets.allSame(text, now)) if (free(stretch)) mark(question, stretch, label, others);
+  arrange(question);
   changed(question, at.input);
   select(element, now);
 }
@@ -286,7 +291,8 @@ export const COMMANDS = {
 /** A fixed key pressed in a text that is marked; true when it meant something there. */
 export function press(event, question) {
   const element = event.target;
-  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const forth = getComputedStyle(element).direction === "rtl" ? -1 : 1;
+  const by = { ArrowRight: forth, ArrowLeft: -forth }[event.key];
   if (by) return onArrow(event, element, question, by);
   if (event.altKey) return false;
   const line = { ArrowDown: 1, ArrowUp: -1 }[event.key];

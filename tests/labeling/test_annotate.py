@@ -601,7 +601,8 @@ def test_a_deleted_records_answer_is_shown_to_be_copied(client: Client, dataset:
 def test_a_page_of_somebody_before_saves_nothing(client: Client, dataset: Dataset) -> None:
     (record,) = factories.make_records(dataset)
     headers = {**RECEIPT, "X-Member": str(uuid4())}
-    assert client.post(address("save", record), ANSWER, headers=headers).status_code == 401
+    refusal = client.post(address("save", record), ANSWER, headers=headers)
+    assert (refusal.status_code, "X-Elsewhere" in refusal.headers) == (401, False)
     assert not Response.objects.exists()
 
 

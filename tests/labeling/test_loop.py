@@ -286,13 +286,13 @@ def test_undo_and_redo_across_records(site: Site, visit: Visit) -> None:
     assert words(site) == ["words 1"]
     page.keyboard.press("Shift+Z")
     heading(page, 3)
-    state(page, "saved")
+    state(page, "unsaved")  # itself taken back
     assert words(site) == ["words 1", "words 2"]
     page.keyboard.press("z")
     heading(page, 2)
     answer(page, "other words")
     heading(page, 3)
-    state(page, "saved")
+    state(page, "unsaved")
     page.keyboard.press("Shift+Z")  # something new was answered: nothing to do again
     page.get_by_text("nothing to take back").wait_for()
     assert words(site) == ["words 1", "other words"]

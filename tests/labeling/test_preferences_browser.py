@@ -125,6 +125,35 @@ def test_a_sign_behind_altgr_or_shift_is_the_sign(site: Site, visit: Visit) -> N
     page.get_by_text("Read all of it.").wait_for()
 
 
+def press_as(page: Any, key: str, code: str, **modifiers: bool) -> None:
+    """A key of a keyboard with other letters."""
+    page.evaluate(
+        "(given) => document.body.dispatchEvent(new KeyboardEvent('keydown', given))",
+        {"key": key, "code": code, "bubbles": True, "cancelable": True, **modifiers},
+    )
+
+
+def test_letters_of_other_scripts_go_by_their_place(site: Site, visit: Visit) -> None:
+    """Those of a Russian, a Greek and a Hebrew keyboard, unless somebody chose one of them."""
+    page = visit()
+    page.goto(f"{site.url}/me/")
+    page.get_by_label("discard", exact=True).first.fill("ф")  # stands where Latin has an A
+    page.get_by_role("button", name="Save the keys").click()
+    page.get_by_text("Saved.").wait_for()
+    page.goto(site.annotate)
+    heading(page, 1)
+    press_as(page, "Δ", "KeyD")  # is no longer discard
+    press_as(page, "Ф", "KeyA", shiftKey=True)  # another key than the chosen one
+    press_as(page, "Υ", "KeyY", shiftKey=True)
+    assert page.is_checked("[value=positive]")
+    press_as(page, "ы", "KeyS", ctrlKey=True)
+    heading(page, 2)
+    press_as(page, "ט", "KeyY")
+    assert page.is_checked("[value=positive]")
+    press_as(page, "ф", "KeyA")
+    heading(page, 3)
+
+
 def test_the_sheet_is_searched_and_every_command_does_something(site: Site, visit: Visit) -> None:
     page = visit(site.annotate)
     heading(page, 1)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from apps.annotation import distribution, services
 from apps.annotation.models import Lease, Response
+from apps.core.tenancy import enter
 from apps.organizations.models import Membership
 from apps.records.models import Record
 from apps.workspaces.models import WorkspaceMembership
@@ -262,3 +263,80 @@ def test_the_next_tab_does_not_send_what_another_one_sends(site: Site, visit: Vi
     state(page, "saved")
     assert words(site) == ["precious words"]
     other.close()
+
+
+def test_a_tab_that_closes_leaves_the_other_its_records(site: Site, visit: Visit) -> None:
+    first = visit(site.annotate)
+    heading(first, 1)
+    ready(first)
+    second = first.context.new_page()
+    second.goto(site.annotate)
+    heading(second, 1)
+    ready(second)
+    with first.expect_response("**/lease/"):
+        second.close(run_before_unload=True)
+    ready(first)
+    with site.inside():
+        held = Lease.objects.filter(user=site.member).values_list("record__external_id", flat=True)
+        assert sorted(held) == ["note-1", "note-2", "note-3"]
+        (taken,) = distribution.claim(dataset=site.dataset, annotator=colleague(site))
+        assert taken.record.external_id == "note-4"
+    first.goto(site.url)
+    eventually(first, site.asking(lambda: not Lease.objects.filter(user=site.member).exists()))
+
+
+def choose(page: Any, site: Site, name: str) -> None:
+    page.goto(f"{site.url}/organizations/")
+    with page.expect_navigation():
+        page.get_by_role("button", name=name).first.click()
+
+
+def test_another_organization_in_another_tab_is_told_and_left_again(
+    site: Site, visit: Visit
+) -> None:
+    with enter(factories.make_organization("Beta").id):
+        factories.make_member(email=site.email)
+    page = visit()
+    choose(page, site, "Acme")
+    page.goto(site.annotate)
+    heading(page, 1)
+    ready(page)
+    other = page.context.new_page()
+    choose(other, site, "Beta")
+    answer(page, "mine")
+    page.get_by_text("You work in another organization now.").wait_for()
+    state(page, "failed")
+    with page.expect_popup() as popup:
+        page.get_by_role("link", name="Choose this one in another tab").click()
+    popup.value.get_by_role("heading", name="Where do you want to work?").wait_for()
+    choose(popup.value, site, "Acme")
+    page.bring_to_front()  # and what waits is sent by itself
+    state(page, "saved")
+    assert words(site) == ["mine"]
+    page.goto(f"{site.annotate}?status=submitted")
+    heading(page, 1)
+    choose(other, site, "Beta")
+    answer(page, "thought again")
+    page.get_by_text("Not saved: you work in another organization now.").wait_for()
+    choose(other, site, "Acme")
+    page.locator("#errors").get_by_role("button", name="Try again").click()
+    eventually(page, lambda: words(site) == ["thought again"])
+
+
+def test_an_answer_taken_back_is_not_saved_and_outlives_a_reload(site: Site, visit: Visit) -> None:
+    page = visit(site.annotate)
+    heading(page, 1)
+    ready(page)
+    answer(page, "mine")
+    heading(page, 2)
+    state(page, "saved")
+    page.locator("h1").focus()
+    page.keyboard.press("z")
+    heading(page, 1)
+    state(page, "unsaved")
+    assert words(site) == []
+    with page.expect_navigation():
+        page.reload()
+    page.get_by_text("What you had begun here is back").wait_for()
+    heading(page, 1)
+    assert page.input_value("textarea") == "mine"

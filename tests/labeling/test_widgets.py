@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,51 @@ def test_offsets_are_those_of_python(site: Site, visit: Visit) -> None:
             assert text[start:end].strip() in found["whole"][0]
 
     check()
+
+
+MANY = """async ([base, step]) => {
+    const offsets = await import(`${base}/static/js/offsets.js`);
+    const text = "Ada 🎩 ".repeat(200_000);
+    const begun = performance.now();
+    let right = 0;
+    for (let start = 0; start < 1_200_000; start += step) {
+        const units = offsets.asUnits(text, {start, end: start + 3});
+        const back = offsets.asPoints(text, units);
+        right += text.slice(units.start, units.end) === "Ada" && back.start === start;
+    }
+    return [right, performance.now() - begun];
+}"""
+
+
+def test_many_places_in_a_long_text_are_found_at_once(site: Site, visit: Visit) -> None:
+    """Going through the text for each of them would take minutes."""
+    right, milliseconds = visit(site.annotate).evaluate(MANY, [site.url, 600])
+    assert right == 2_000
+    assert milliseconds < 5_000
+
+
+PARSED = """() => {
+    window.parsed = 0;
+    const parse = JSON.parse;
+    JSON.parse = (text) => { window.parsed += 1; return parse(text); };
+}"""
+
+
+def test_marking_all_the_same_reads_the_marks_a_few_times(site: Site, visit: Visit) -> None:
+    set_text(site, "Ada 🎩 went to Turin. " * 100)
+    page = visit(site.annotate)
+    go(page, "Entities")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.press("1")
+    page.evaluate(PARSED)
+    page.keyboard.press("Shift+V")
+    assert page.locator(".opt.span :checked").count() == 100
+    assert page.evaluate("() => window.parsed") < 1_000
+    page.keyboard.press("Control+s")
+    followed(page, 2)
+    (answer,) = stored(site)
+    starts = [span["start"] for span in answer.values["entities"]["value"]]
+    assert starts == [number * 21 for number in range(100)]
 
 
 PAINTED = """async ([base, text, marks]) => {
@@ -640,3 +686,68 @@ def test_axe_finds_nothing_in_any_field(
     page.screenshot(path=tmp_path / "fields.png")
     assert violations(page) == []
     assert page.evaluate("() => document.documentElement.scrollWidth") <= size["width"]
+
+
+# --- Numbers of two digits --------------------------------------------------------------------
+def test_the_next_key_or_click_finds_the_number_chosen(site: Site, visit: Visit) -> None:
+    """A 1 of ten could become a 10 for a moment; nobody who goes on has to wait for that."""
+    change(site, "quality", options=[{"value": grade} for grade in range(1, 11)])
+    page = visit(site.annotate)
+    click = page.locator("#answer [name=do][value=submit]").click
+    leaves = [partial(page.keyboard.press, key) for key in ("Enter", "Control+s")]
+    for number, leave in enumerate([*leaves, click], start=1):
+        page.keyboard.press("Shift+Y")
+        page.wait_for_timeout(500)  # a click on a record that has just come is not meant for it
+        go(page, "Quality")
+        page.keyboard.press("1")
+        leave()
+        followed(page, number + 1)
+    assert [answer.values["quality"] for answer in stored(site)] == [{"value": 1}] * 3
+    go(page, "Quality")
+    page.keyboard.press("1")
+    page.keyboard.press("Shift")  # digits need it on some keyboards
+    page.keyboard.press("0")
+    assert page.is_checked("[name='q.quality'][value='10']")
+
+
+def test_a_label_marks_what_was_selected_when_its_number_was_typed(
+    site: Site, visit: Visit
+) -> None:
+    set_text(site, "Ada met Bob")
+    labels = [{"value": f"v{n}", "text": f"L{n}", "description": None} for n in range(1, 19)]
+    change(site, "entities", options=labels)
+    page = visit(site.annotate)
+    go(page, "Entities")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.press("1")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("1")
+    page.keyboard.press("2")
+    page.keyboard.press("Control+s")
+    followed(page, 2)
+    assert spans(site, "Ada met Bob") == [("Ada", "v1"), ("met", "v12")]
+
+
+# --- From right to left -----------------------------------------------------------------------
+SELECTED = "() => String(getSelection())"
+
+
+def test_arrows_follow_a_text_from_right_to_left(site: Site, visit: Visit) -> None:
+    words = ["ذهبت", "آدا", "لوفليس", "إلى", "تورينو"]
+    set_text(site, " ".join(words))
+    page = visit(site.annotate)
+    go(page, "Entities")
+    page.keyboard.press("Shift+Enter")
+    assert page.evaluate(SELECTED) == words[0]
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(SELECTED) == words[1]
+    page.keyboard.press("Shift+ArrowLeft")
+    assert page.evaluate(SELECTED) == " ".join(words[1:3])
+    page.keyboard.press("1")
+    page.keyboard.press("Alt+ArrowRight")  # its start, further to the right
+    page.keyboard.press("Shift+ArrowRight")  # its end
+    page.keyboard.press("Control+s")
+    followed(page, 2)
+    assert spans(site, " ".join(words)) == [(" ".join(words[:2]), "person")]
