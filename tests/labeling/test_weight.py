@@ -41,7 +41,7 @@ def world(site: Site) -> World:
 @pytest.mark.parametrize(
     ("name", "total", "scripts"),
     [
-        ("annotate", 60_000, 31_700),
+        ("annotate", 60_000, 32_000),
         ("explore", 55_000, 24_000),
         ("review", 50_000, 15_000),
         ("home", 40_000, 25_000),

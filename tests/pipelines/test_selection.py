@@ -16,6 +16,7 @@ from apps.quality.head import Proposal
 from apps.quality.models import ReviewCause
 from apps.quality.suggestions import write_suggestions
 from apps.records.models import Record
+from apps.search.asked import MAX_TEXT
 from tests.pipelines.conftest import answer
 
 
@@ -105,7 +106,7 @@ def test_chance_follows_its_seed(context: Any, dataset: Dataset) -> None:
         {"sample": {"n": 0}},
         {"sample": {"n": 1, "strategy": "best"}},
         {"more": 1},
-        {"filter": "x" * 8_001},
+        {"filter": "x" * (MAX_TEXT + 1)},
     ],
 )
 def test_bad_selections(given: dict[str, Any]) -> None:
