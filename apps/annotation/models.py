@@ -192,10 +192,6 @@ class SchemaChangeQuerySet(models.QuerySet["SchemaChange"]):
     def of(self, dataset: Dataset) -> "SchemaChangeQuerySet":
         return self.filter(dataset=dataset)
 
-    def standing(self) -> "SchemaChangeQuerySet":
-        """Edits that were not undone; what undid others is no edit."""
-        return self.filter(undone_at__isnull=True, undoes__isnull=True)
-
 
 class SchemaChange(TenantModel):
     """An edit of a dataset's questions, with what is needed to take it back.

@@ -1,6 +1,5 @@
 """A dataset's settings, a tab each; every card is saved by itself."""
 
-from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -22,7 +21,7 @@ from apps.datasets.services import archive_dataset, trash_dataset, unarchive_dat
 from apps.labeling.http import LabelingRequest, for_members
 from apps.labeling.markup import render_guidelines
 from apps.labeling.review_values import word_diff
-from apps.quality.schema_changes.services import settle
+from apps.quality.schema_changes.services import covered, settle
 from apps.workspaces.permissions import Action
 
 TABS: Final = (
@@ -146,24 +145,11 @@ def _diff(before: str, after: str) -> list[tuple[str, str]]:
     return word_diff(before, after)
 
 
-def _covered(changes: Sequence[SchemaChange]) -> set[UUID]:
-    """Of changes, newest first: those of whose questions a later one stands."""
-    found: set[UUID] = set()
-    changed: set[str] = set()
-    for change in changes:
-        mine = {*change.before, *change.after}
-        if mine & changed:
-            found.add(change.id)
-        if not (change.undoes or change.undone_at):
-            changed |= mine
-    return found
-
-
 def _questions(request: LabelingRequest, dataset: Dataset, more: Any) -> dict[str, Any]:
     running = settle(dataset)
     rows = SchemaChange.objects.of(dataset).select_related("created_by__user")
     changes = list(rows.order_by("-id")[:SHOWN])
-    covered = _covered(changes)
+    beneath = covered(changes)
     questions = list(Question.objects.filter(dataset=dataset).in_order())
     return {
         "questions": questions,
@@ -177,7 +163,7 @@ def _questions(request: LabelingRequest, dataset: Dataset, more: Any) -> dict[st
                 change,
                 KINDS[change.edit["kind"]],
                 describe(change.edit),
-                not (running or change.undoes or change.undone_at or change.id in covered),
+                not (running or change.undoes or change.undone_at or change.id in beneath),
             )
             for change in changes
         ],

@@ -1,7 +1,7 @@
 """Preview an edit of the questions, make it, take it back."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
@@ -137,7 +137,8 @@ def undo_change(*, change: SchemaChange, created_by: Membership | None = None) -
     change = SchemaChange.objects.get(id=change.id)
     if change.undone_at or change.undoes:
         raise ConflictError(gettext("This change is undone already."))
-    if standing_above(change):
+    newest = SchemaChange.objects.of(dataset).filter(id__gte=change.id).order_by("-id")
+    if change.id in covered(newest):
         raise ConflictError(gettext("A later change of the same questions must be undone first."))
     now = {one["id"]: one for one in shapes_of(dataset).values()}
     undo = SchemaChange.objects.create(
@@ -152,11 +153,20 @@ def undo_change(*, change: SchemaChange, created_by: Membership | None = None) -
     return _carry_out(undo, sum(rewritten_by(change).values()))
 
 
-def standing_above(change: SchemaChange) -> list[SchemaChange]:
-    """Later changes of the same questions that were not undone."""
-    later = SchemaChange.objects.of(change.dataset).standing().filter(id__gt=change.id)
-    mine = {*change.before, *change.after}
-    return [one for one in later if mine & {*one.before, *one.after}]
+def covered(changes: Iterable[SchemaChange]) -> set[UUID]:
+    """Of a dataset's newest changes, newest first: those of whose questions a later one stands.
+
+    One that was undone does not stand, nor does one that undid another.
+    """
+    found: set[UUID] = set()
+    changed: set[str] = set()
+    for change in changes:
+        mine = {*change.before, *change.after}
+        if mine & changed:
+            found.add(change.id)
+        if not (change.undoes or change.undone_at):
+            changed |= mine
+    return found
 
 
 def settle(dataset: Dataset) -> SchemaChange | None:
