@@ -110,14 +110,7 @@ class Postgres:
         ]
         if not self.durable:
             command.append("--no-sync")
-        initdb = subprocess.run(
-            unprivileged(command, unfinished),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-            text=True,
-            env=without_postgres_variables(),
-        )
+        initdb = run_to_end(unprivileged(command, unfinished))
         if initdb.returncode != 0:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise failure("PostgreSQL's initdb failed.", initdb.stderr, directory=self.data_dir)
@@ -174,19 +167,14 @@ class Postgres:
         self._psql("--dbname", "postgres", "--file", str(BOOTSTRAP))
 
     def _psql(self, *arguments: str) -> str:
-        result = subprocess.run(
-            [
-                str(binary("psql")),
-                *("--host", str(self.sockets), "--port", str(POSTGRES_PORT)),
-                *("--username", POSTGRES_SUPERUSER),
-                *("--no-psqlrc", "--quiet", "--no-align", "--tuples-only"),
-                *("--set", "ON_ERROR_STOP=1", *arguments),
-            ],
-            capture_output=True,
-            check=False,
-            text=True,
-            env=without_postgres_variables(),
-        )
+        command = [
+            str(binary("psql")),
+            *("--host", str(self.sockets), "--port", str(POSTGRES_PORT)),
+            *("--username", POSTGRES_SUPERUSER),
+            *("--no-psqlrc", "--quiet", "--no-align", "--tuples-only"),
+            *("--set", "ON_ERROR_STOP=1", *arguments),
+        ]
+        result = run_to_end(command)
         if result.returncode != 0:
             message = "PostgreSQL refuses a statement."
             raise failure(message, result.stderr, directory=self.data_dir)
@@ -241,6 +229,18 @@ def user_namespaces_work() -> bool:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
     except FileNotFoundError:
         return False
+
+
+def run_to_end(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a PostgreSQL program; what it says is kept, and nobody types to it."""
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        text=True,
+        env=without_postgres_variables(),
+    )
 
 
 def without_postgres_variables() -> dict[str, str]:
