@@ -3,8 +3,9 @@
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -606,6 +607,28 @@ def test_a_page_of_somebody_before_saves_nothing(client: Client, dataset: Datase
     assert not Response.objects.exists()
 
 
+@contextmanager
+def under_way(site: Site, work: Callable[[], object]) -> Iterator[None]:
+    """``work`` is done as the block begins, and committed once a request of the block waits."""
+    begun = threading.Event()
+
+    def act() -> None:
+        try:
+            with site.inside(), transaction.atomic():
+                work()
+                begun.set()
+                while not waiting():
+                    time.sleep(0.01)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(act)
+        assert begun.wait(30)
+        yield
+        done.result()
+
+
 def change_option(site: Site) -> None:
     options = [{"value": "fine", "text": "Fine", "description": None}]
     settings = {"type": "label_selection", "options": options, "visible_options": None}
@@ -631,27 +654,16 @@ def test_questions_edited_while_an_answer_is_saved_are_told(
     client.force_login(site.member.user, backend=BACKEND)
     with site.inside():
         record = Record.objects.in_order()[0]
-    begun = threading.Event()
 
     def change() -> None:
-        try:
-            with site.inside(), transaction.atomic():
-                version = F("schema_version") + 1
-                Dataset.objects.filter(pk=site.dataset.pk).update(schema_version=version)
-                edit(site)
-                begun.set()
-                while not waiting():
-                    time.sleep(0.01)
-        finally:
-            connection.close()
+        version = F("schema_version") + 1
+        Dataset.objects.filter(pk=site.dataset.pk).update(schema_version=version)
+        edit(site)
 
-    with ThreadPoolExecutor(1) as pool:
-        editing = pool.submit(change)
-        assert begun.wait(30)
-        given = {**ANSWER, "request_key": str(uuid4())}
-        del given["q.order"]
+    given = {**ANSWER, "request_key": str(uuid4())}
+    del given["q.order"]
+    with under_way(site, change):
         answer = client.post(address("save", record), given, headers=RECEIPT)
-        editing.result()
     assert (answer.status_code, words in answer.content.decode()) == (code, True)
     with site.inside():
         saved = Response.objects.filter(record=record)
@@ -662,21 +674,6 @@ def test_a_dataset_deleted_while_a_record_of_it_is_asked_for_is_gone(site: Site)
     """The deletion is under way when the request begins, and done before it ends."""
     client = Client(raise_request_exception=False)
     client.force_login(site.member.user, backend=BACKEND)
-    begun = threading.Event()
-
-    def delete() -> None:
-        try:
-            with site.inside(), transaction.atomic():
-                Dataset.objects.filter(pk=site.dataset.pk).delete()
-                begun.set()
-                while not waiting():
-                    time.sleep(0.01)
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(1) as pool:
-        deletion = pool.submit(delete)
-        assert begun.wait(30)
+    with under_way(site, lambda: Dataset.objects.filter(pk=site.dataset.pk).delete()):
         answers = [client.get(whole(name, site.dataset)) for name in ("ahead", "annotate")]
-        deletion.result()
     assert [answer.status_code for answer in answers] == [404, 404]

@@ -11,6 +11,7 @@ from rest_framework.response import Response as ApiResponse
 from apps.api.lookup import find
 from apps.api.v1.jobs import find_job
 from apps.api.views import ApiRequest, ApiView, Schema
+from apps.jobs.models import Job
 from apps.llms.budgets import MOST_TOKENS, MOST_USD, Standing, set_budget, standing_of
 from apps.llms.models import BudgetScope
 from apps.organizations.models import Scope
@@ -67,13 +68,15 @@ class JobBudget(ApiView):
 
     def get(self, request: ApiRequest, dataset_id: UUID, job_id: UUID) -> ApiResponse:
         """Counted since the limit was first set; ``reserved`` are calls under way."""
-        job = find_job(self.member, dataset_id, job_id)
-        return ApiResponse({"job_id": job.id, **_standing_json(standing_of(job.id))})
+        return self._answer(find_job(self.member, dataset_id, job_id))
 
     def put(self, request: ApiRequest, dataset_id: UUID, job_id: UUID) -> ApiResponse:
         body = self.read_body(BudgetChange)
         job = find_job(self.member, dataset_id, job_id)
         body.apply(BudgetScope.JOB, job.id)
+        return self._answer(job)
+
+    def _answer(self, job: Job) -> ApiResponse:
         return ApiResponse({"job_id": job.id, **_standing_json(standing_of(job.id))})
 
 
